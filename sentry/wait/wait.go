@@ -1,0 +1,125 @@
+// Package wait has queues of those who want to know when an object becomes
+// ready. It knows no task and never sleeps: whoever is told decides what to do.
+//
+// Life of an entry: Init once, Register on one queue, any number of Notify
+// calls, Unregister. After Unregister returns no further Notify will reach it,
+// but one that is under way may still run.
+package wait
+
+import "hull/sentry/lock"
+
+// Mask is a set of poll events, with Linux's values (poll(2), EPOLL*).
+type Mask uint32
+
+// The events that objects report.
+const (
+	In    Mask = 0x001
+	Pri   Mask = 0x002
+	Out   Mask = 0x004
+	Err   Mask = 0x008
+	Hup   Mask = 0x010
+	RdNrm Mask = 0x040
+	RdBnd Mask = 0x080
+	WrNrm Mask = 0x100
+	WrBnd Mask = 0x200
+	Msg   Mask = 0x400
+	RdHup Mask = 0x2000
+
+	// Readable and Writable are what a blocked read or write waits for.
+	Readable = In | RdNrm | Hup | Err
+	Writable = Out | WrNrm | Hup | Err
+	// All is every event.
+	All Mask = 0xffffffff
+)
+
+// Listener is told of events. Notify is called with the queue's lock held: it
+// must not block, nor register on or unregister from a queue.
+type Listener interface{ Notify(Mask) }
+
+// Entry is one registration. Listener is set before Register and not changed.
+type Entry struct {
+	Listener   Listener
+	mask       Mask
+	exclusive  bool
+	next, prev *Entry
+	queue      *Queue
+}
+
+// Queue is a list of entries. The zero value is empty.
+type Queue struct {
+	mu         lock.Mutex[lock.WaitQueue] // guards the list and the link fields of its entries
+	head, tail *Entry
+}
+
+// Waitable is anything whose readiness can be asked and waited for.
+type Waitable interface {
+	// Readiness returns which events of mask are true now.
+	Readiness(mask Mask) Mask
+	// Register adds e to be told of the events in mask.
+	Register(e *Entry, mask Mask)
+	// Unregister takes e off.
+	Unregister(e *Entry)
+}
+
+// Register adds e at the end of q to be told of the events in mask; Err and
+// Hup are always told. An entry is on at most one queue.
+func (q *Queue) Register(e *Entry, mask Mask) { q.add(e, mask, false) }
+
+// RegisterExclusive is Register for an entry of which NotifyOne wakes only the
+// first: accept(2) and EPOLLEXCLUSIVE.
+func (q *Queue) RegisterExclusive(e *Entry, mask Mask) { q.add(e, mask, true) }
+
+func (q *Queue) add(e *Entry, mask Mask, exclusive bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e.mask, e.exclusive, e.queue = mask|Err|Hup, exclusive, q
+	e.prev, e.next = q.tail, nil
+	if q.tail != nil {
+		q.tail.next = e
+	} else {
+		q.head = e
+	}
+	q.tail = e
+}
+
+// Unregister takes e off q. It is no error when it is not on it.
+func (q *Queue) Unregister(e *Entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e.queue != q {
+		return
+	}
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		q.head = e.next
+	}
+	if e.next != nil {
+		e.next.prev = e.prev
+	} else {
+		q.tail = e.prev
+	}
+	e.queue, e.next, e.prev = nil, nil, nil
+}
+
+// Notify tells every entry that waits for an event in mask, but of the
+// exclusive ones only the first.
+func (q *Queue) Notify(mask Mask) {
+	q.mu.Nested() // a listener may itself be watched: epoll in epoll
+	defer q.mu.Unlock()
+	woken := false
+	for e := q.head; e != nil; e = e.next {
+		if e.mask&mask == 0 || e.exclusive && woken {
+			continue
+		}
+		woken = woken || e.exclusive
+		e.Listener.Notify(mask & e.mask)
+	}
+}
+
+// Empty reports whether nobody waits.
+func (q *Queue) Empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head == nil
+}
