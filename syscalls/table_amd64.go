@@ -1,0 +1,96 @@
+package syscalls
+
+import "golang.org/x/sys/unix"
+
+// archRows are the calls that only amd64 has: the old ones, for which newer
+// architectures have a general form.
+func archRows(rows table) {
+	fsOldRows(rows)
+	pollOldRows(rows)
+	procOldRows(rows)
+	sigOldRows(rows)
+	timeOldRows(rows)
+	sysOldRows(rows)
+}
+
+// fsOldRows are the rows of Files: fs_*.go.
+func fsOldRows(rows table) {
+	rows.missing(unix.SYS_OPEN, "open", "")
+	rows.missing(unix.SYS_STAT, "stat", "")
+	rows.missing(unix.SYS_LSTAT, "lstat", "")
+	rows.missing(unix.SYS_ACCESS, "access", "")
+	rows.missing(unix.SYS_PIPE, "pipe", "")
+	rows.missing(unix.SYS_DUP2, "dup2", "")
+	rows.missing(unix.SYS_GETDENTS, "getdents", "")
+	rows.missing(unix.SYS_RENAME, "rename", "")
+	rows.missing(unix.SYS_MKDIR, "mkdir", "")
+	rows.missing(unix.SYS_RMDIR, "rmdir", "")
+	rows.missing(unix.SYS_CREAT, "creat", "")
+	rows.missing(unix.SYS_LINK, "link", "")
+	rows.missing(unix.SYS_UNLINK, "unlink", "")
+	rows.missing(unix.SYS_SYMLINK, "symlink", "")
+	rows.missing(unix.SYS_READLINK, "readlink", "")
+	rows.missing(unix.SYS_CHMOD, "chmod", "")
+	rows.missing(unix.SYS_CHOWN, "chown", "")
+	rows.missing(unix.SYS_LCHOWN, "lchown", "")
+	rows.missing(unix.SYS_UTIME, "utime", "")
+	rows.missing(unix.SYS_MKNOD, "mknod", "")
+	rows.missing(unix.SYS_UTIMES, "utimes", "")
+	rows.missing(unix.SYS_INOTIFY_INIT, "inotify_init", "")
+	rows.missing(unix.SYS_FUTIMESAT, "futimesat", "")
+	rows.missing(unix.SYS_EVENTFD, "eventfd", "")
+	rows.missing(unix.SYS_UPROBE, "uprobe", "")
+}
+
+// pollOldRows are the rows of Readiness: poll_*.go.
+func pollOldRows(rows table) {
+	rows.missing(unix.SYS_POLL, "poll", "")
+	rows.missing(unix.SYS_SELECT, "select", "")
+	rows.missing(unix.SYS_EPOLL_CREATE, "epoll_create", "")
+	rows.missing(unix.SYS_EPOLL_CTL_OLD, "epoll_ctl_old", "")
+	rows.missing(unix.SYS_EPOLL_WAIT_OLD, "epoll_wait_old", "")
+	rows.missing(unix.SYS_EPOLL_WAIT, "epoll_wait", "")
+}
+
+// procOldRows are the rows of Processes and threads: proc_*.go.
+func procOldRows(rows table) {
+	rows.missing(unix.SYS_FORK, "fork", "")
+	rows.missing(unix.SYS_VFORK, "vfork", "")
+	rows.missing(unix.SYS_GETPGRP, "getpgrp", "")
+	rows.missing(unix.SYS_MODIFY_LDT, "modify_ldt", "")
+	rows.missing(unix.SYS_ARCH_PRCTL, "arch_prctl", "")
+	rows.missing(unix.SYS_SET_THREAD_AREA, "set_thread_area", "")
+	rows.missing(unix.SYS_GET_THREAD_AREA, "get_thread_area", "")
+}
+
+// sigOldRows are the rows of Signals: sig_*.go.
+func sigOldRows(rows table) {
+	rows.missing(unix.SYS_PAUSE, "pause", "")
+	rows.missing(unix.SYS_SIGNALFD, "signalfd", "")
+}
+
+// timeOldRows are the rows of Clocks and timers: time_*.go.
+func timeOldRows(rows table) {
+	rows.missing(unix.SYS_ALARM, "alarm", "")
+	rows.missing(unix.SYS_TIME, "time", "")
+}
+
+// sysOldRows are the rows of The system: sys_*.go.
+func sysOldRows(rows table) {
+	rows.missing(unix.SYS_USELIB, "uselib", "")
+	rows.missing(unix.SYS_USTAT, "ustat", "")
+	rows.missing(unix.SYS_SYSFS, "sysfs", "")
+	rows.missing(unix.SYS__SYSCTL, "_sysctl", "")
+	rows.missing(unix.SYS_IOPL, "iopl", "")
+	rows.missing(unix.SYS_IOPERM, "ioperm", "")
+	rows.missing(unix.SYS_CREATE_MODULE, "create_module", "")
+	rows.missing(unix.SYS_GET_KERNEL_SYMS, "get_kernel_syms", "")
+	rows.missing(unix.SYS_QUERY_MODULE, "query_module", "")
+	rows.missing(unix.SYS_GETPMSG, "getpmsg", "")
+	rows.missing(unix.SYS_PUTPMSG, "putpmsg", "")
+	rows.missing(unix.SYS_AFS_SYSCALL, "afs_syscall", "")
+	rows.missing(unix.SYS_TUXCALL, "tuxcall", "")
+	rows.missing(unix.SYS_SECURITY, "security", "")
+	rows.missing(unix.SYS_VSERVER, "vserver", "")
+	rows.missing(unix.SYS_URETPROBE, "uretprobe", "")
+}
