@@ -1,0 +1,147 @@
+package pseudo
+
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/current"
+	"hull/sentry/lock"
+	"hull/sentry/usermem"
+	"hull/sentry/vfs"
+)
+
+// Content is what a file says.
+type Content interface {
+	// Content writes the whole text. It is asked when a read starts at offset
+	// 0, as a seq_file is.
+	Content(t current.Task, w *bytes.Buffer) error
+}
+
+// Setter is a Content that takes writes. data is one write(2), at most a page.
+type Setter interface {
+	Content
+	Set(t current.Task, data []byte) error
+}
+
+// Opener is a Content that decides at open whether the caller may.
+type Opener interface {
+	Open(t current.Task, flags uint32) error
+}
+
+// Static is a text that never changes.
+type Static string
+
+// Content implements Content.
+func (s Static) Content(_ current.Task, w *bytes.Buffer) error {
+	w.WriteString(string(s))
+	return nil
+}
+
+// Text returns a regular file with content c. owner may be nil.
+func (fs *FS) Text(mode uint32, c Content, owner Owner) *vfs.Inode {
+	x := &text{attrs: fs.attrs(unix.S_IFREG|mode, owner), content: c}
+	return x.inode(x)
+}
+
+// SizedText is Text whose stat tells size bytes: sysfs attributes say 4096.
+func (fs *FS) SizedText(mode uint32, c Content, size int64) *vfs.Inode {
+	x := &text{attrs: fs.attrs(unix.S_IFREG|mode, nil), content: c, size: size}
+	return x.inode(x)
+}
+
+// Custom returns a file of the type in mode that opens as o says.
+func (fs *FS) Custom(mode uint32, o CustomFile, owner Owner) *vfs.Inode {
+	x := &custom{attrs: fs.attrs(mode, owner), file: o}
+	return x.inode(x)
+}
+
+// CustomFile makes open files that are not texts.
+type CustomFile interface {
+	OpenFile(t current.Task, f *vfs.File) (vfs.FileImpl, error)
+}
+
+type custom struct {
+	attrs
+	file CustomFile // immutable
+}
+
+// Stat implements vfs.InodeImpl.
+func (c *custom) Stat(current.Task) (vfs.Stat, error) { return c.stat(1, 0), nil }
+
+// Open implements vfs.InodeImpl.
+func (c *custom) Open(t current.Task, f *vfs.File) (vfs.FileImpl, error) {
+	return c.file.OpenFile(t, f)
+}
+
+type text struct {
+	attrs
+	content Content // immutable
+	size    int64   // immutable
+}
+
+// Stat implements vfs.InodeImpl.
+func (x *text) Stat(current.Task) (vfs.Stat, error) { return x.stat(1, x.size), nil }
+
+// Open implements vfs.InodeImpl.
+func (x *text) Open(t current.Task, f *vfs.File) (vfs.FileImpl, error) {
+	if o, ok := x.content.(Opener); ok {
+		if err := o.Open(t, f.Flags()); err != nil {
+			return nil, err
+		}
+	}
+	return &textFile{content: x.content}, nil
+}
+
+// textFile is an open text: what was generated is kept between reads.
+type textFile struct {
+	vfs.AlwaysReady
+	vfs.NoIoctl
+	content Content
+
+	mu   lock.Mutex[lock.Inode]
+	text []byte // guarded by mu
+	made bool   // guarded by mu: text was generated
+}
+
+// Read implements vfs.FileImpl.
+func (x *textFile) Read(t current.Task, _ *vfs.File, dst usermem.Buffer, off int64) (int64, error) {
+	x.mu.Lock()
+	text, made := x.text, x.made
+	x.mu.Unlock()
+	if off == 0 || !made {
+		var w bytes.Buffer
+		if err := x.content.Content(t, &w); err != nil {
+			return 0, err
+		}
+		text = w.Bytes()
+		x.mu.Lock()
+		x.text, x.made = text, true
+		x.mu.Unlock()
+	}
+	if off >= int64(len(text)) {
+		return 0, nil
+	}
+	n, err := dst.CopyOut(text[off:])
+	return int64(n), err
+}
+
+// Write implements vfs.FileImpl.
+func (x *textFile) Write(t current.Task, _ *vfs.File, src usermem.Buffer, off int64) (int64, int64, error) {
+	s, ok := x.content.(Setter)
+	if !ok {
+		return 0, off, unix.EIO // what Linux answers for a seq_file without write
+	}
+	n := int64(min(src.Len(), usermem.PageSize))
+	data := make([]byte, n)
+	if _, err := src.CopyIn(data); err != nil {
+		return 0, off, err
+	}
+	if err := s.Set(t, data); err != nil {
+		return 0, off, err
+	}
+	return n, off + n, nil
+}
+
+// Release implements vfs.FileImpl.
+func (*textFile) Release(current.Task, *vfs.File) {}
