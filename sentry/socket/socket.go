@@ -1,0 +1,118 @@
+// Package socket has what the address families share: the contract that a
+// socket of any family fulfils, messages with their control data, and the
+// options of level SOL_SOCKET that are only kept.
+//
+//   - One package a family implements Socket; boot puts the families into a
+//     Table that the kernel has.
+//   - Nothing here blocks: what would is EAGAIN, and the system call waits.
+//   - It knows no address but as bytes: struct sockaddr, as the guest wrote it.
+package socket
+
+import (
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/current"
+	"hull/sentry/usermem"
+	"hull/sentry/vfs"
+)
+
+// Socket is a socket of any family. It is what vfs.File.Impl gives of a
+// socket's descriptor.
+type Socket interface {
+	vfs.FileImpl
+
+	// Bind gives the socket an address, bind(2).
+	Bind(t current.Task, addr []byte) error
+	// Connect is connect(2). EAGAIN means that the listener's queue is full;
+	// EINPROGRESS that the socket will become writable.
+	Connect(t current.Task, addr []byte) error
+	// Listen is listen(2).
+	Listen(t current.Task, backlog int) error
+	// Accept takes a connection that was made, or says EAGAIN.
+	Accept(t current.Task) (Socket, error)
+	// Shutdown is shutdown(2); how is SHUT_RD, SHUT_WR or SHUT_RDWR.
+	Shutdown(t current.Task, how int) error
+	// Name returns the own address, or the peer's.
+	Name(peer bool) ([]byte, error)
+
+	// Send sends src with what m says. A stream may take less than all;
+	// nothing at all is EAGAIN. EPIPE raises no signal here.
+	Send(t current.Task, src usermem.Buffer, m *Message) (int64, error)
+	// Recv fills dst and m. m.Flags holds the caller's MSG_* flags before
+	// and those of the message after.
+	Recv(t current.Task, dst usermem.Buffer, m *Message) (int64, error)
+
+	// SetOption is setsockopt(2); value was bounded by the caller.
+	SetOption(t current.Task, level, name int32, value []byte) error
+	// Option is getsockopt(2); it returns the whole value, max is what the
+	// caller has room for.
+	Option(t current.Task, level, name int32, max int) ([]byte, error)
+
+	// Type returns SOCK_STREAM and its like.
+	Type() int32
+}
+
+// Message is a message but for its bytes.
+type Message struct {
+	Addr  []byte // sendmsg: destination, or nil; recvmsg: source
+	Flags int32  // MSG_*
+	Control
+}
+
+// Control is ancillary data, cmsg(3), unix(7).
+type Control struct {
+	// Files are descriptors under way (SCM_RIGHTS), each with a reference that
+	// whoever takes the message out owns.
+	Files []*vfs.File
+	// Cred is who sent it, as SCM_CREDENTIALS shows it; HasCred says that there
+	// is one to show.
+	Cred    unix.Ucred
+	HasCred bool
+}
+
+// Drop releases what the control data holds.
+func (c *Control) Drop(t current.Task) {
+	for _, f := range c.Files {
+		f.DecRef(t)
+	}
+	c.Files = nil
+}
+
+// Family makes sockets of one address family.
+type Family interface {
+	// Socket is socket(2). ESOCKTNOSUPPORT or EPROTONOSUPPORT.
+	Socket(t current.Task, typ, protocol int32) (Socket, error)
+	// Pair is socketpair(2). EOPNOTSUPP where the family has none.
+	Pair(t current.Task, typ, protocol int32) (a, b Socket, err error)
+}
+
+// Table is the families by number (AF_*). It is not changed once a kernel has
+// it.
+type Table map[int32]Family
+
+// New makes a socket. EAFNOSUPPORT for a family that is not there.
+func (tab Table) New(t current.Task, family, typ, protocol int32) (Socket, error) {
+	f, err := tab.family(t, family)
+	if err != nil {
+		return nil, err
+	}
+	return f.Socket(t, typ, protocol)
+}
+
+// NewPair makes two sockets that are connected to each other.
+func (tab Table) NewPair(t current.Task, family, typ, protocol int32) (a, b Socket, err error) {
+	f, err := tab.family(t, family)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f.Pair(t, typ, protocol)
+}
+
+func (tab Table) family(t current.Task, family int32) (Family, error) {
+	f, ok := tab[family]
+	if !ok {
+		t.Note("hull has no sockets of this address family")
+		return nil, unix.EAFNOSUPPORT
+	}
+	return f, nil
+}

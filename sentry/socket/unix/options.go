@@ -1,0 +1,52 @@
+package unix
+
+import (
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/current"
+	"hull/sentry/socket"
+	"hull/sentry/usermem"
+)
+
+// SetOption implements socket.Socket.
+func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
+	if level != unix.SOL_SOCKET {
+		return unix.EOPNOTSUPP
+	}
+	return s.opts.Set(name, value, t.Cred().HasCap(unix.CAP_NET_ADMIN))
+}
+
+// Option implements socket.Socket.
+func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) {
+	if level != unix.SOL_SOCKET {
+		return nil, unix.EOPNOTSUPP
+	}
+	switch name {
+	case unix.SO_TYPE:
+		return socket.IntValue(s.typ), nil
+	case unix.SO_DOMAIN:
+		return socket.IntValue(unix.AF_UNIX), nil
+	case unix.SO_PROTOCOL:
+		return socket.IntValue(0), nil
+	}
+	s.st.Lock()
+	defer s.st.Unlock()
+	switch name {
+	case unix.SO_ERROR:
+		var v int32
+		if e, ok := s.st.err.(unix.Errno); ok {
+			v = int32(e)
+		}
+		s.st.err = nil
+		return socket.IntValue(v), nil
+	case unix.SO_ACCEPTCONN:
+		return socket.Bool(s.st.state == listening), nil
+	case unix.SO_PEERCRED:
+		c := s.st.peerCred
+		if s.st.state != connected || s.typ == unix.SOCK_DGRAM && c == (unix.Ucred{}) {
+			c = unix.Ucred{Pid: 0, Uid: ^uint32(0), Gid: ^uint32(0)}
+		}
+		return append([]byte(nil), usermem.BytesOf(&c)...), nil
+	}
+	return s.opts.Get(name)
+}

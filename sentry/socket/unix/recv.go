@@ -1,0 +1,167 @@
+package unix
+
+import (
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/current"
+	"hull/sentry/socket"
+	"hull/sentry/usermem"
+	"hull/sentry/vfs"
+)
+
+// Recv implements socket.Socket.
+func (s *Sock) Recv(t current.Task, dst usermem.Buffer, m *socket.Message) (int64, error) {
+	if m.Flags&unix.MSG_OOB != 0 {
+		return 0, unix.EOPNOTSUPP
+	}
+	s.recv.Lock()
+	defer s.recv.Unlock()
+	if s.isStream() {
+		return s.recvStream(t, dst, m)
+	}
+	return s.recvPacket(t, dst, m)
+}
+
+// head returns the packet that is next, or why there is none. With an error of
+// nil and no packet the stream is at its end.
+func (s *Sock) head() (*packet, error) {
+	s.st.Lock()
+	defer s.st.Unlock()
+	switch {
+	case len(s.st.in) > 0:
+		return s.st.in[0], nil
+	case s.st.err != nil:
+		err := s.st.err
+		s.st.err = nil
+		return nil, err
+	case s.hasConnections() && s.st.state != connected && s.st.state != closed:
+		if s.typ == unix.SOCK_SEQPACKET {
+			return nil, unix.ENOTCONN
+		}
+		return nil, unix.EINVAL
+	case s.st.shutRd:
+		return nil, nil
+	}
+	return nil, unix.EAGAIN
+}
+
+// take removes the first packet; the receiver owns it.
+func (s *Sock) take(p *packet) {
+	s.st.Lock()
+	s.st.in[0] = nil
+	s.st.in = s.st.in[1:]
+	if len(s.st.in) == 0 {
+		s.st.in = nil
+	}
+	s.st.inBytes -= len(p.data)
+	s.st.Unlock()
+}
+
+// recvPacket receives one message and drops what of it does not fit.
+func (s *Sock) recvPacket(t current.Task, dst usermem.Buffer, m *socket.Message) (int64, error) {
+	p, err := s.head()
+	if p == nil {
+		m.Flags = 0
+		return 0, err
+	}
+	flags := m.Flags
+	m.Flags = 0
+	n, err := dst.CopyOut(p.data)
+	if err != nil {
+		return 0, err
+	}
+	if n < len(p.data) {
+		m.Flags |= unix.MSG_TRUNC
+	}
+	s.describe(p, m)
+	total := len(p.data)
+	if flags&unix.MSG_PEEK != 0 {
+		m.Files = shareFiles(p.ctl.Files)
+	} else {
+		s.take(p)
+		m.Files = p.ctl.Files
+		s.ns.flight.Add(-int64(len(m.Files)))
+		p.ctl.Files = nil
+		s.free(t, p)
+	}
+	if flags&unix.MSG_TRUNC != 0 {
+		return int64(total), nil
+	}
+	return int64(n), nil
+}
+
+// describe tells m of the sender.
+func (s *Sock) describe(p *packet, m *socket.Message) {
+	if p.addr != nil {
+		m.Addr = p.addr.sockaddr()
+	}
+	m.Cred, m.HasCred = p.ctl.Cred, s.opts.Flag(unix.SO_PASSCRED)
+}
+
+func shareFiles(fs []*vfs.File) []*vfs.File {
+	out := append([]*vfs.File(nil), fs...)
+	for _, f := range out {
+		f.IncRef()
+	}
+	return out
+}
+
+// recvStream fills dst from as many packets as it takes, but not across a
+// change of sender's credentials nor past one that carries descriptors.
+func (s *Sock) recvStream(t current.Task, dst usermem.Buffer, m *socket.Message) (int64, error) {
+	peek := m.Flags&unix.MSG_PEEK != 0
+	m.Flags = 0
+	var done int64
+	for first := true; first || dst.Len() > 0; first = false {
+		p, err := s.head()
+		if p == nil {
+			if done > 0 {
+				return done, nil
+			}
+			return 0, err
+		}
+		if first {
+			s.describe(p, m)
+			if s.isStream() {
+				m.Addr = nil
+			}
+		} else if m.HasCred && p.ctl.Cred != m.Cred {
+			return done, nil
+		} else if len(m.Files) > 0 && len(p.ctl.Files) > 0 {
+			return done, nil
+		}
+		n, err := dst.CopyOut(p.data)
+		done += int64(n)
+		if err != nil {
+			if done > 0 {
+				return done, nil
+			}
+			return 0, err
+		}
+		if peek {
+			if m.Files == nil {
+				m.Files = shareFiles(p.ctl.Files)
+			}
+			return done, nil
+		}
+		fds := len(p.ctl.Files) > 0
+		if fds {
+			m.Files = append(m.Files, p.ctl.Files...)
+			s.ns.flight.Add(-int64(len(p.ctl.Files)))
+			p.ctl.Files = nil
+		}
+		if n == len(p.data) {
+			s.take(p)
+			s.free(t, p)
+		} else {
+			s.st.Lock()
+			p.data = p.data[n:]
+			s.st.inBytes -= n
+			s.st.Unlock()
+		}
+		if fds {
+			return done, nil
+		}
+	}
+	return done, nil
+}
