@@ -78,10 +78,18 @@ func (tg *ThreadGroup) SetOOMScoreAdj(v int32) {
 }
 
 // Personality is personality(2)'s value.
-func (t *Task) Personality() uint32 { return t.own.personality }
+func (t *Task) Personality() uint32 {
+	t.has.Lock()
+	defer t.has.Unlock()
+	return t.has.personality
+}
 
 // SetPersonality replaces it.
-func (t *Task) SetPersonality(p uint32) { t.own.personality = p }
+func (t *Task) SetPersonality(p uint32) {
+	t.has.Lock()
+	t.has.personality = p
+	t.has.Unlock()
+}
 
 // defaultSlack is the timer slack that Linux gives, in nanoseconds.
 const defaultSlack = 50000

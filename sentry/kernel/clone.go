@@ -87,7 +87,7 @@ func (k *Kernel) newTask(t *Task, a *CloneArgs) (*Task, error) {
 	}
 	n.sig.init(&t.sig, shared(unix.CLONE_VM) && !shared(unix.CLONE_VFORK))
 
-	n.own.personality, n.own.slack = t.own.personality, t.own.slack
+	n.own.slack = t.own.slack
 	n.own.arch = t.own.arch.Fork()
 	n.own.arch.SetReturn(0)
 	if a.Stack != 0 {
@@ -115,12 +115,12 @@ func (k *Kernel) newTask(t *Task, a *CloneArgs) (*Task, error) {
 // inherit gives n what t has, shared or copied.
 func (n *Task) inherit(t *Task, shared func(uint64) bool) error {
 	h, p := &n.has, &t.has
-	h.cred, h.comm, h.uts, h.sched = p.cred, p.comm, p.uts, p.sched
+	h.cred, h.comm, h.uts, h.sched, h.personality = p.cred, p.comm, p.uts, p.sched, p.personality
 	if h.sched.Reset {
 		h.sched = Sched{Affinity: h.sched.Affinity}
 	}
 	if shared(unix.CLONE_NEWUTS) {
-		h.uts = h.uts.clone()
+		h.uts = h.uts.clone(n.k)
 	}
 	if shared(unix.CLONE_THREAD) {
 		h.pidsOfCh = p.pidsOfCh

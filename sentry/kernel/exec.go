@@ -51,7 +51,7 @@ func (t *Task) Exec(a ExecArgs) error {
 		return err
 	}
 	stack := t.group.limits.Get(unix.RLIMIT_STACK).Cur
-	space, err := mm.New(t.k.cfg.Memory, t.k.cfg.Platform, t.own.personality, stack)
+	space, err := mm.New(t.k.cfg.Memory, t.k.cfg.Platform, t.has.personality, stack)
 	if err != nil {
 		return err
 	}

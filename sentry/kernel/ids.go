@@ -11,6 +11,7 @@ type PIDNamespace struct {
 	k      *Kernel       // immutable
 	parent *PIDNamespace // immutable; nil for the root
 	level  int           // immutable: 0 for the root
+	id     uint32        // immutable: in /proc/PID/ns
 
 	last     int32 // the number given out last
 	tasks    map[int32]*Task
@@ -30,8 +31,9 @@ const (
 func (k *Kernel) newPIDNamespace(parent *PIDNamespace) *PIDNamespace {
 	ns := &PIDNamespace{k: k, parent: parent,
 		tasks: map[int32]*Task{}, pgrps: map[int32]*ProcessGroup{}, sessions: map[int32]*Session{}}
+	ns.id = firstNS - 3
 	if parent != nil {
-		ns.level = parent.level + 1
+		ns.level, ns.id = parent.level+1, k.nextNS()
 	}
 	return ns
 }

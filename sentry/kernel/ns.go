@@ -11,6 +11,7 @@ import (
 // UTSNamespace is hostname and domain name, uts_namespaces(7).
 type UTSNamespace struct {
 	User *auth.UserNamespace // immutable: who may change the names
+	id   uint32              // immutable: in /proc/PID/ns
 
 	mu           lock.Mutex[lock.Leaf]
 	host, domain string // guarded by mu
@@ -37,10 +38,13 @@ func (u *UTSNamespace) SetDomain(s string) {
 	u.mu.Unlock()
 }
 
-func (u *UTSNamespace) clone() *UTSNamespace {
+func (u *UTSNamespace) clone(k *Kernel) *UTSNamespace {
 	h, d := u.Names()
-	return &UTSNamespace{User: u.User, host: h, domain: d}
+	return &UTSNamespace{User: u.User, id: k.nextNS(), host: h, domain: d}
 }
+
+// nextNS returns a number for a new namespace.
+func (k *Kernel) nextNS() uint32 { return k.lastNS.Add(1) + 0xf0000000 }
 
 // The namespaces that can be made; the others are refused as by a Linux that
 // was built without them.
@@ -93,7 +97,7 @@ func (t *Task) Unshare(flags uint64) error {
 	t.has.Lock()
 	defer t.has.Unlock()
 	if flags&unix.CLONE_NEWUTS != 0 {
-		t.has.uts = t.has.uts.clone()
+		t.has.uts = t.has.uts.clone(t.k)
 	}
 	if flags&unix.CLONE_NEWPID != 0 {
 		t.has.pidsOfCh = t.k.newPIDNamespace(t.ns)

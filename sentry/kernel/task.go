@@ -31,34 +31,34 @@ type Task struct {
 
 	// own is touched by the task's goroutine only.
 	own struct {
-		arch        arch.Context
-		why         string  // Note's words for the call under way
-		restart     Restart // what restart_syscall(2) goes on with
-		clearTID    usermem.Addr
-		personality uint32
-		slack       int64 // timer slack, ns; 0 is the default
-		exiting     bool  // the run loop ends at its next turn
-		status      int32
-		children    struct{ utime, stime time.Duration }
-		ctx         platform.Context `snapshot:"-"`
-		timer       *time.Timer      `snapshot:"-"` // of Block, made by its first deadline
+		arch     arch.Context
+		why      string  // Note's words for the call under way
+		restart  Restart // what restart_syscall(2) goes on with
+		clearTID usermem.Addr
+		slack    int64 // timer slack, ns; 0 is the default
+		exiting  bool  // the run loop ends at its next turn
+		status   int32
+		children struct{ utime, stime time.Duration }
+		ctx      platform.Context `snapshot:"-"`
+		timer    *time.Timer      `snapshot:"-"` // of Block, made by its first deadline
 	}
 
 	// What the task has. Each is changed by the task's goroutine alone, under
 	// has, and read by others under it.
 	has struct {
 		lock.Mutex[lock.Leaf]
-		cred     *auth.Cred
-		mm       *mm.AddressSpace // nil once exited
-		fs       *vfs.Context
-		files    *vfs.FDTable
-		uts      *UTSNamespace
-		mnt      *vfs.Namespace
-		comm     string // at most 15 bytes
-		sched    Sched
-		pidsOfCh *PIDNamespace // of children, after unshare(CLONE_NEWPID)
-		robust   usermem.Addr  // robust_list_head of set_robust_list(2)
-		blocked  string        // the call it sleeps in, for /proc/PID/wchan
+		cred        *auth.Cred
+		mm          *mm.AddressSpace // nil once exited
+		fs          *vfs.Context
+		files       *vfs.FDTable
+		uts         *UTSNamespace
+		mnt         *vfs.Namespace
+		comm        string // at most 15 bytes
+		personality uint32
+		sched       Sched
+		pidsOfCh    *PIDNamespace // of children, after unshare(CLONE_NEWPID)
+		robust      usermem.Addr  // robust_list_head of set_robust_list(2)
+		blocked     string        // the call it sleeps in, for /proc/PID/wchan
 	}
 
 	sig taskSignals // guarded by group.sig

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/abi"
+	"hull/sentry/usermem"
 )
 
 // Terminal is a terminal as sessions and process groups see it; devpts and
@@ -205,4 +206,32 @@ func (k *Kernel) HangUp(tty Terminal) {
 		_ = l.sendSignal(&SignalInfo{Signo: int32(unix.SIGCONT), Code: siKernel})
 	}
 	s.disassociate()
+}
+
+// TerminalIoctl are the controls of sessions and process groups, the same for
+// every terminal. ENOTTY for any other.
+func (t *Task) TerminalIoctl(tty Terminal, cmd uint32, addr usermem.Addr) (uintptr, error) {
+	var id int32
+	var err error
+	switch cmd {
+	case unix.TIOCSCTTY:
+		return 0, t.SetControllingTerminal(tty, addr == 1)
+	case unix.TIOCNOTTY:
+		return 0, t.DropTerminal(tty)
+	case unix.TIOCSPGRP:
+		if id, err = usermem.In[int32](t.Mem(), addr); err != nil {
+			return 0, err
+		}
+		return 0, t.SetForeground(tty, id)
+	case unix.TIOCGPGRP:
+		id, err = t.ForegroundID(tty)
+	case unix.TIOCGSID:
+		id, err = t.SessionID(tty)
+	default:
+		return 0, unix.ENOTTY
+	}
+	if err != nil {
+		return 0, err
+	}
+	return 0, usermem.Out(t.Mem(), addr, &id)
 }
