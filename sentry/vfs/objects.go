@@ -132,6 +132,7 @@ type File struct {
 	impl   FileImpl   // immutable
 	flags  atomic.Uint32
 	refs   atomic.Int64
+	watch  releaseWatch
 	pos    struct {
 		lock.Mutex[lock.File]
 		off int64
