@@ -3,6 +3,7 @@ package pipe
 import (
 	"golang.org/x/sys/unix"
 
+	"hull/sentry/auth"
 	"hull/sentry/current"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
@@ -21,17 +22,14 @@ type end struct {
 
 var _ vfs.FileImpl = (*end)(nil)
 
-// Anon makes the file of one end; how is the caller's, which knows the
-// anonymous file system: see Ends.
-type Anon func(impl vfs.FileImpl, flags uint32) *vfs.File
-
-// Ends makes a pipe and its two ends, pipe(2). flags are O_NONBLOCK and
+// New makes a pipe and its two ends, pipe(2). flags are O_NONBLOCK and
 // O_DIRECT.
-func Ends(mk Anon, flags uint32) (r, w *vfs.File) {
+func New(anon *vfs.AnonFS, cred *auth.Cred, flags uint32) (r, w *vfs.File) {
 	p := newPipe()
 	p.readers, p.writers, p.readOpens, p.writeOpens = 1, 1, 1, 1
-	r = mk(&end{p: p, reads: true}, unix.O_RDONLY|flags&unix.O_NONBLOCK)
-	w = mk(&end{p: p, writes: true}, unix.O_WRONLY|flags)
+	const mode = unix.S_IFIFO | 0600
+	r = vfs.Anonymous(anon, &end{p: p, reads: true}, "pipe", mode, unix.O_RDONLY|flags, cred, true)
+	w = vfs.Anonymous(anon, &end{p: p, writes: true}, "pipe", mode, unix.O_WRONLY|flags, cred, true)
 	return r, w
 }
 

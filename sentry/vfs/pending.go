@@ -137,3 +137,9 @@ func (i *Inode) AddWatch(w Watcher) { panic("skeleton") }
 
 // RemoveWatch takes one off.
 func (i *Inode) RemoveWatch(w Watcher) { panic("skeleton") }
+
+// Deleted reports whether the name is gone.
+func (d *Dentry) Deleted() bool { panic("skeleton") }
+
+// Sync writes every file system of the namespace back, sync(2).
+func (ns *Namespace) Sync(t current.Task) { panic("skeleton") }
