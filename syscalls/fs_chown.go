@@ -37,13 +37,16 @@ func fchownat(t *kernel.Task, a arch.Args) (uintptr, error) {
 	return setStatAt(t, a[0].Int(), a[1], owners(a[2], a[3]), flags)
 }
 
+// unchanged as an id leaves it as it is.
+const unchanged = ^uint32(0)
+
 // owners decodes user and group; -1 leaves one as it is.
 func owners(uid, gid arch.Arg) vfs.SetStat {
 	s := vfs.SetStat{UID: uid.Uint(), GID: gid.Uint()}
-	if s.UID != keep {
+	if s.UID != unchanged {
 		s.Mask |= vfs.SetUID
 	}
-	if s.GID != keep {
+	if s.GID != unchanged {
 		s.Mask |= vfs.SetGID
 	}
 	return s

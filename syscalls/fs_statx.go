@@ -9,14 +9,17 @@ import (
 	"hull/sentry/vfs"
 )
 
+// syncType is AT_STATX_SYNC_TYPE.
+const syncType = unix.AT_STATX_FORCE_SYNC | unix.AT_STATX_DONT_SYNC
+
 // statx is statx(2). What was not asked for is told too, where it costs nothing.
 func statx(t *kernel.Task, a arch.Args) (uintptr, error) {
-	const known = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT | unix.AT_EMPTY_PATH | unix.AT_STATX_SYNC_TYPE
+	const known = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT | unix.AT_EMPTY_PATH | syncType
 	flags, mask := a[2].Uint(), a[3].Uint()
 	if mask&unix.STATX__RESERVED != 0 {
 		return 0, unix.EINVAL
 	}
-	if flags&unix.AT_STATX_SYNC_TYPE == unix.AT_STATX_SYNC_TYPE || flags&^uint32(known) != 0 {
+	if flags&syncType == syncType || flags&^uint32(known) != 0 {
 		return 0, unix.EINVAL
 	}
 	s, mount, err := statPlace(t, a[0].Int(), a[1], flags)
