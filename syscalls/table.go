@@ -117,7 +117,7 @@ func fsRows(rows table) {
 	rows.add(unix.SYS_FALLOCATE, "fallocate", fallocate)
 	rows.missing(unix.SYS_TIMERFD_SETTIME, "timerfd_settime", "")
 	rows.missing(unix.SYS_TIMERFD_GETTIME, "timerfd_gettime", "")
-	rows.missing(unix.SYS_EVENTFD2, "eventfd2", "")
+	rows.add(unix.SYS_EVENTFD2, "eventfd2", eventfd2)
 	rows.add(unix.SYS_DUP3, "dup3", dup3)
 	rows.add(unix.SYS_PIPE2, "pipe2", pipe2)
 	rows.missing(unix.SYS_INOTIFY_INIT1, "inotify_init1", "")
@@ -160,12 +160,12 @@ func fsRows(rows table) {
 
 // pollRows are the rows of Readiness: poll_*.go.
 func pollRows(rows table) {
-	rows.missing(unix.SYS_EPOLL_CTL, "epoll_ctl", "")
-	rows.missing(unix.SYS_PSELECT6, "pselect6", "")
-	rows.missing(unix.SYS_PPOLL, "ppoll", "")
-	rows.missing(unix.SYS_EPOLL_PWAIT, "epoll_pwait", "")
-	rows.missing(unix.SYS_EPOLL_CREATE1, "epoll_create1", "")
-	rows.missing(unix.SYS_EPOLL_PWAIT2, "epoll_pwait2", "")
+	rows.add(unix.SYS_EPOLL_CTL, "epoll_ctl", epollCtl)
+	rows.add(unix.SYS_PSELECT6, "pselect6", pselect6)
+	rows.add(unix.SYS_PPOLL, "ppoll", ppoll)
+	rows.add(unix.SYS_EPOLL_PWAIT, "epoll_pwait", epollPwait)
+	rows.add(unix.SYS_EPOLL_CREATE1, "epoll_create1", epollCreate1)
+	rows.add(unix.SYS_EPOLL_PWAIT2, "epoll_pwait2", epollPwait2)
 }
 
 // mmRows are the rows of Memory: mm_*.go.

@@ -38,18 +38,18 @@ func fsOldRows(rows table) {
 	rows.add(unix.SYS_UTIMES, "utimes", utimes)
 	rows.missing(unix.SYS_INOTIFY_INIT, "inotify_init", "")
 	rows.add(unix.SYS_FUTIMESAT, "futimesat", futimesat)
-	rows.missing(unix.SYS_EVENTFD, "eventfd", "")
+	rows.add(unix.SYS_EVENTFD, "eventfd", eventfd1)
 	rows.missing(unix.SYS_UPROBE, "uprobe", "")
 }
 
 // pollOldRows are the rows of Readiness: poll_*.go.
 func pollOldRows(rows table) {
-	rows.missing(unix.SYS_POLL, "poll", "")
-	rows.missing(unix.SYS_SELECT, "select", "")
-	rows.missing(unix.SYS_EPOLL_CREATE, "epoll_create", "")
+	rows.add(unix.SYS_POLL, "poll", poll)
+	rows.add(unix.SYS_SELECT, "select", select4)
+	rows.add(unix.SYS_EPOLL_CREATE, "epoll_create", epollCreate)
 	rows.missing(unix.SYS_EPOLL_CTL_OLD, "epoll_ctl_old", "")
 	rows.missing(unix.SYS_EPOLL_WAIT_OLD, "epoll_wait_old", "")
-	rows.missing(unix.SYS_EPOLL_WAIT, "epoll_wait", "")
+	rows.add(unix.SYS_EPOLL_WAIT, "epoll_wait", epollWait)
 }
 
 // procOldRows are the rows of Processes and threads: proc_*.go.
