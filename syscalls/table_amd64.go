@@ -36,7 +36,7 @@ func fsOldRows(rows table) {
 	rows.add(unix.SYS_UTIME, "utime", utime)
 	rows.add(unix.SYS_MKNOD, "mknod", mknod)
 	rows.add(unix.SYS_UTIMES, "utimes", utimes)
-	rows.missing(unix.SYS_INOTIFY_INIT, "inotify_init", "")
+	rows.add(unix.SYS_INOTIFY_INIT, "inotify_init", inotifyInit)
 	rows.add(unix.SYS_FUTIMESAT, "futimesat", futimesat)
 	rows.add(unix.SYS_EVENTFD, "eventfd", eventfd1)
 	rows.missing(unix.SYS_UPROBE, "uprobe", "")

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/sentry/current"
 	"hull/sentry/usermem"
 	"hull/sentry/wait"
 )
@@ -210,3 +211,11 @@ func (p *Pipe) AsReader() wait.Waitable { return &end{p: p, reads: true} }
 
 // AsWriter is AsReader for room to write.
 func (p *Pipe) AsWriter() wait.Waitable { return &end{p: p, writes: true} }
+
+// TryRead and TryWrite are one read or write that does not wait, vmsplice(2).
+func (p *Pipe) TryRead(dst usermem.Buffer) (int64, error) { return p.read(dst) }
+
+// TryWrite is TryRead for writing.
+func (p *Pipe) TryWrite(t current.Task, src usermem.Buffer) (int64, error) {
+	return p.write(t, src, false)
+}
