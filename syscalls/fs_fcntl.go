@@ -40,7 +40,7 @@ func fcntl(t *kernel.Task, a arch.Args) (uintptr, error) {
 	}
 	switch cmd {
 	case unix.F_SETFL:
-		return 0, setFL(t, f, a[2].Uint())
+		return 0, setFL(t, f, fd, a[2].Uint())
 	case unix.F_GETLK, unix.F_SETLK, unix.F_SETLKW, unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW:
 		return 0, fcntlLock(t, f, cmd, a[2])
 	case unix.F_SETPIPE_SZ, unix.F_GETPIPE_SZ:
@@ -72,7 +72,8 @@ func dupFrom(t *kernel.Task, f *vfs.File, min uint64, cloexec bool) (uintptr, er
 	return uintptr(fd), nil
 }
 
-func setFL(t *kernel.Task, f *vfs.File, flags uint32) error {
+// setFL is F_SETFL.
+func setFL(t *kernel.Task, f *vfs.File, fd int32, flags uint32) error {
 	old := f.Flags()
 	if (flags^old)&unix.O_NOATIME != 0 && flags&unix.O_NOATIME != 0 {
 		s, err := f.Stat(t)
@@ -83,7 +84,11 @@ func setFL(t *kernel.Task, f *vfs.File, flags uint32) error {
 			return unix.EPERM
 		}
 	}
-	return f.SetFlags(t, old&^setFlags|flags&setFlags)
+	if err := f.SetFlags(t, old&^setFlags|flags&setFlags); err != nil {
+		return err
+	}
+	f.SetAsync(flags&unix.O_ASYNC != 0, fd)
+	return nil
 }
 
 func fcntlPipe(t *kernel.Task, f *vfs.File, cmd int32, size uint64) (uintptr, error) {

@@ -34,7 +34,11 @@ func ioctl(t *kernel.Task, a arch.Args) (uintptr, error) {
 	case fionbio:
 		return 0, ioctlFlag(t, f, arg, unix.O_NONBLOCK)
 	case fioasync:
-		return 0, ioctlFlag(t, f, arg, unix.O_ASYNC)
+		if err := ioctlFlag(t, f, arg, unix.O_ASYNC); err != nil {
+			return 0, err
+		}
+		f.SetAsync(f.Flags()&unix.O_ASYNC != 0, a[0].Int())
+		return 0, nil
 	case fioqsize, figetbsz, fionread:
 		return ioctlSize(t, f, cmd, arg)
 	default:

@@ -58,7 +58,7 @@ func fsRows(rows table) {
 	rows.add(unix.SYS_WRITEV, "writev", writev)
 	rows.add(unix.SYS_DUP, "dup", dup)
 	rows.add(unix.SYS_SENDFILE, "sendfile", sendfile)
-	rows.add(unix.SYS_FCNTL, "fcntl", fcntl)
+	rows.partly(unix.SYS_FCNTL, "fcntl", fcntl, "leases, F_NOTIFY, write-life hints")
 	rows.add(unix.SYS_FLOCK, "flock", flock)
 	rows.add(unix.SYS_FSYNC, "fsync", fsync)
 	rows.add(unix.SYS_FDATASYNC, "fdatasync", fdatasync)

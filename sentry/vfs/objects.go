@@ -133,6 +133,7 @@ type File struct {
 	flags  atomic.Uint32
 	refs   atomic.Int64
 	watch  releaseWatch
+	owner  fileOwner
 	pos    struct {
 		lock.Mutex[lock.File]
 		off int64

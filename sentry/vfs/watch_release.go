@@ -43,9 +43,10 @@ func (f *File) DropReleaseWatch(w ReleaseWatcher) {
 	}
 }
 
-// tellReleased tells the watchers. DecRef calls it with the last reference,
+// tellReleased tells the watchers, and ends O_ASYNC. DecRef calls it with the last reference,
 // before the implementation's Release.
 func (f *File) tellReleased() {
+	f.SetAsync(false, -1)
 	f.watch.mu.Lock()
 	l := f.watch.list
 	f.watch.list, f.watch.gone = nil, true
