@@ -235,6 +235,29 @@ func TestFillAndDrain(t *testing.T) {
 	}
 }
 
+func TestReaderDuringDrainIsToldOfTheEnd(t *testing.T) {
+	p, r, w := open()
+	put(t, p, "x", false)
+	var told counter
+	e := wait.Entry{Listener: &told}
+	r.Register(&e, wait.In)
+	defer r.Unregister(&e)
+	_, err := p.Drain(1, func(src usermem.Buffer) (int64, error) {
+		w.close()
+		if _, err := p.read(usermem.BytesBuffer(make([]byte, 1))); err != unix.EAGAIN {
+			t.Errorf("read during a splice: %v", err)
+		}
+		told = 0
+		return 1, nil
+	})
+	if err != nil || told == 0 {
+		t.Errorf("Drain: %v, told %d times", err, told)
+	}
+	if s := get(t, p, 1); s != "" {
+		t.Errorf("after the end: %q", s)
+	}
+}
+
 // counter counts notifications.
 type counter int
 

@@ -88,14 +88,13 @@ func (p *Pipe) Drain(max uint64, to func(src usermem.Buffer) (int64, error)) (in
 		if n > 0 {
 			p.consume(int(n))
 		}
-		tellOut, tellIn := n > 0 && (wasFull || p.polled), !p.empty()
+		tellOut := n > 0 && (wasFull || p.polled)
 		p.mu.Unlock()
 		if tellOut {
 			p.q.Notify(wait.Out | wait.WrNrm)
 		}
-		if tellIn {
-			p.q.Notify(wait.In | wait.RdNrm) // for whoever was refused meanwhile
-		}
+		// Whoever was refused meanwhile looks again, be it only for the end.
+		p.q.Notify(wait.In | wait.RdNrm)
 		done += n
 		if err != nil {
 			return some(done, err)
