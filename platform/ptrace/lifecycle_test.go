@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -237,8 +238,8 @@ func TestMoveBetweenAddressSpaces(t *testing.T) {
 const childEnv = "HULL_TEST_VICTIM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		if err := victim(); err != nil {
+	if mode := os.Getenv(childEnv); mode != "" {
+		if err := victim(mode == "jailed"); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -247,11 +248,17 @@ func TestMain(m *testing.M) {
 }
 
 // victim has a spinning guest, a stopped one and address spaces without
-// threads, says so and waits.
-func victim() error {
+// threads, says so and waits. A jailed one gives up what the sentry gives up
+// once it has its platform.
+func victim(jailed bool) error {
 	p, err := New()
 	if err != nil {
 		return err
+	}
+	if jailed {
+		if err := giveUp(); err != nil {
+			return err
+		}
 	}
 	fd, err := unix.MemfdCreate("guest", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -290,26 +297,57 @@ func victim() error {
 	select {}
 }
 
+// giveUp makes the process one that nobody may trace, without capabilities.
+func giveUp() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return err
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET,
+		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0)
+	if errno != 0 {
+		return errno
+	}
+	_, _, errno = syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
 func TestDeathOfTheSentryLeavesNoStub(t *testing.T) {
-	for _, asUser := range []bool{false, true} {
-		name := "as this user"
-		if asUser {
-			name = "unprivileged"
-		}
-		t.Run(name, func(t *testing.T) {
+	namespaces := &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWPID,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	for _, tt := range []struct {
+		name, mode string
+		attr       *syscall.SysProcAttr
+	}{
+		{"as this user", "free", nil},
+		{"jailed", "jailed", nil},
+		{"jailed in namespaces", "jailed", namespaces},
+		{"unprivileged", "free", nobody},
+		{"unprivileged and jailed", "jailed", nobody},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			cmd := exec.Command("/proc/self/exe")
-			cmd.Env = append(os.Environ(), childEnv+"=1")
-			if asUser {
-				if os.Getuid() != 0 {
-					t.Skip("not root")
-				}
-				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			cmd.Env = append(os.Environ(), childEnv+"="+tt.mode)
+			cmd.SysProcAttr = tt.attr
+			if tt.attr == nobody && os.Getuid() != 0 {
+				t.Skip("not root")
 			}
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := cmd.Start(); err != nil {
+				if tt.attr == namespaces {
+					t.Skip("no user namespaces here: ", err)
+				}
 				t.Fatal(err)
 			}
 			defer func() { _ = cmd.Process.Kill() }()
