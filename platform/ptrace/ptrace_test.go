@@ -3,6 +3,7 @@ package ptrace
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"testing"
 	"time"
 
@@ -85,14 +86,14 @@ func TestFaults(t *testing.T) {
 		want platform.Event
 	}{
 		{"read hole", insLoad, dataPage + 8, -1, 0, platform.Event{Signo: segv, Code: 1, Access: read}},
-		{"write hole", insStore, dataPage + 8, -1, 0, platform.Event{Signo: segv, Code: 1, Access: read}},
+		{"write hole", insStore, dataPage + 8, -1, 0, platform.Event{Signo: segv, Code: 1, Access: write}},
 		{"write read-only", insStore, dataPage + 8, 1, 0, platform.Event{Signo: segv, Code: 2, Access: write}},
 		{"read none", insLoad, dataPage + 8, 0, 0, platform.Event{Signo: segv, Code: 2, Access: read}},
 		{"jump to hole", insJmpRBX, dataPage + 8, -1, 0, platform.Event{Signo: segv, Code: 1, Access: exec}},
 		{"jump to data", insJmpRBX, dataPage + 8, 3, 0, platform.Event{Signo: segv, Code: 2, Access: exec}},
 		{"behind end of file", insLoad, dataPage, 3, guestSize, platform.Event{Signo: bus, Code: 2, Access: read}},
-		{"stub text", insStore, textAddr, -1, 0, platform.Event{Signo: segv, Code: 2, Access: read}},
-		{"stub table", insStore, tableAddr, -1, 0, platform.Event{Signo: segv, Code: 2, Access: read}},
+		{"stub text", insStore, textAddr, -1, 0, platform.Event{Signo: segv, Code: 2, Access: write}},
+		{"stub table", insStore, tableAddr, -1, 0, platform.Event{Signo: segv, Code: 2, Access: write}},
 	}
 	p := newPlatform(t)
 	for _, tt := range tests {
@@ -165,14 +166,29 @@ func TestMappings(t *testing.T) {
 }
 
 func TestHostFailureIsSeen(t *testing.T) {
-	g := newGuest(t, newPlatform(t), code(insSyscall)...)
+	g := newGuest(t, newPlatform(t), code(insSyscall, insLoad, insSyscall)...)
+	g.mapPage(dataPage, pageSize, protRead)
+	g.run()
+	g.mapPage(dataPage+2*pageSize, pageSize, protRead)
 	if err := g.as.Map(dataPage, pageSize, 1<<20, 0, protRead); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.ctx.Switch(g.as, &g.ac); err == nil {
-		t.Fatal("no error for a mapping of a descriptor that is not open")
+	if err := g.as.Map(dataPage+pageSize, pageSize, g.fd, pageSize, protRead); err != nil {
+		t.Fatal(err)
 	}
-	g.run() // the other mappings were made
+	if _, err := g.ctx.Switch(g.as, &g.ac); !errors.Is(err, unix.EBADF) {
+		t.Fatalf("mapping a descriptor that is not open: %v", err)
+	}
+	// What was there before is gone, and the mappings around it were made.
+	g.ac.Regs.Rbx = dataPage
+	g.want(platform.Event{Kind: platform.Fault, Signo: 11, Code: 1, Addr: dataPage, Access: platform.Access{Read: true}})
+	for _, addr := range []uint64{dataPage + pageSize, dataPage + 2*pageSize} {
+		g.ac.Regs.Rip, g.ac.Regs.Rbx = codeAddr+2, addr
+		g.run()
+		if g.ac.Regs.Rip != codeAddr+7 {
+			t.Errorf("%#x is not mapped", addr)
+		}
+	}
 }
 
 func TestStubPagesAreUseless(t *testing.T) {

@@ -3,6 +3,7 @@ package ptrace
 import (
 	"fmt"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -79,7 +80,7 @@ func (c *context) classify(status syscall.WaitStatus, ac *arch.Context) (platfor
 	case unix.SIGSYS:
 		return vsyscallEvent(&info, &ac.Regs), nil
 	}
-	if ev, ok := c.faultEvent(&info, ac.Regs.Rip); ok {
+	if ev, ok := c.faultEvent(&info, &ac.Regs); ok {
 		return ev, nil
 	}
 	return platform.Event{Kind: platform.Signal, Signo: info.signo, Code: info.code, Addr: info.addr}, nil
@@ -136,9 +137,9 @@ const (
 
 // faultEvent reports a fault of the address space's making. Linux does not
 // show a tracer what kind of access it was. The protection of what is mapped
-// says so in most cases; where nothing is mapped it counts as a read, and a
+// says so, or the instruction; where neither does it counts as a read, and a
 // write faults once more.
-func (c *context) faultEvent(info *siginfo, rip uint64) (platform.Event, bool) {
+func (c *context) faultEvent(info *siginfo, regs *arch.Registers) (platform.Event, bool) {
 	ev := platform.Event{Kind: platform.Fault, Signo: info.signo, Code: info.code, Addr: info.addr}
 	switch {
 	case info.signo == int32(unix.SIGSEGV) && (info.code == segvMaperr || info.code == segvAccerr):
@@ -148,14 +149,26 @@ func (c *context) faultEvent(info *siginfo, rip uint64) (platform.Event, bool) {
 	}
 	prot, mapped := c.as.protAt(info.addr)
 	switch {
-	case executes(rip, info.addr) && (!mapped || prot&protExec == 0):
+	case executes(regs.Rip, info.addr) && (!mapped || prot&protExec == 0):
 		ev.Access.Exec = true
 	case mapped && prot&protRead != 0 && prot&protWrite == 0 && info.code == segvAccerr:
 		ev.Access.Write = true
 	default:
-		ev.Access.Read = true
+		var code [maxInstruction + 1]byte
+		ev.Access.Write = writes(c.worker.codeAt(regs.Rip, &code), regs, info.addr)
+		ev.Access.Read = !ev.Access.Write
 	}
 	return ev, true
+}
+
+// codeAt reads the bytes of the instruction at rip as far as they are mapped.
+func (t *thread) codeAt(rip uint64, buf *[maxInstruction + 1]byte) []byte {
+	for n := 0; n < len(buf); n += 8 {
+		if request(unix.PTRACE_PEEKDATA, t.tid, uintptr(rip)+uintptr(n), uintptr(unsafe.Pointer(&buf[n]))) != 0 {
+			return buf[:n]
+		}
+	}
+	return buf[:]
 }
 
 // maxInstruction is the length of the longest x86 instruction.

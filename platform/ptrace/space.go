@@ -127,7 +127,8 @@ func (s *addressSpace) changed() error {
 }
 
 // flush has t make all calls. One that fails does not keep the others from
-// being made; the first error is returned. mu is held.
+// being made; the first error is returned. Where it failed nothing is mapped
+// then: guest code must not go on with what was there. mu is held.
 func (s *addressSpace) flush(t *thread) error {
 	var failed error
 	for left := s.calls; len(left) > 0; {
@@ -144,10 +145,13 @@ func (s *addressSpace) flush(t *thread) error {
 			break // the stub itself is lost
 		}
 		bad := left[t.done()]
-		if bad[0] == unix.SYS_MMAP {
-			s.mapped.clear(bad[1], bad[1]+bad[2])
-		}
 		left = left[t.done()+1:]
+		s.mapped.clear(bad[1], bad[1]+bad[2])
+		s.tab[0] = call{unix.SYS_MUNMAP, bad[1], bad[2]}
+		if _, err := t.run(s.tab, 1); err != nil {
+			kill(s.leader.tgid, unix.SIGKILL) // each Switch reports it
+			break
+		}
 	}
 	s.calls = s.calls[:0]
 	if cap(s.calls) > 4*tableCalls {
