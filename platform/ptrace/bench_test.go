@@ -110,3 +110,29 @@ func BenchmarkMap(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkExec is what execve asks for: the task goes on in a new address space.
+func BenchmarkExec(b *testing.B) {
+	p := newPlatform(b)
+	fd, _ := memory(b)
+	as := benchSpace(b, p)
+	ctx := p.NewContext()
+	defer ctx.Release()
+	for b.Loop() {
+		next, err := p.NewAddressSpace()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := next.Map(codeAddr, pageSize, fd, 0, protRead|protExec); err != nil {
+			b.Fatal(err)
+		}
+		as.Release()
+		as = next
+		var ac arch.Context
+		ac.Regs.Rip = codeAddr
+		if _, err := ctx.Switch(as, &ac); err != nil {
+			b.Fatal(err)
+		}
+	}
+	as.Release()
+}

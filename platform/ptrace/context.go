@@ -21,6 +21,8 @@ type context struct {
 	worker *thread
 	at     pair
 
+	turns atomic.Uint64 // calls of Switch
+
 	interrupted atomic.Bool
 	// inGuest is the worker, tgid<<32|tid, while it may be running guest code;
 	// else 0.
@@ -47,6 +49,8 @@ func (c *context) Switch(space platform.AddressSpace, ac *arch.Context) (platfor
 			return platform.Event{}, err
 		}
 	}
+	c.turns.Add(1)
+	c.p.balance.active()
 	c.p.cpus.enter(&c.at, c.worker.tid)
 	defer c.p.cpus.leave(&c.at)
 	as.running.Add(1)
@@ -82,6 +86,7 @@ func (c *context) moveTo(as *addressSpace, ac *arch.Context) error {
 	}
 	runtime.LockOSThread() // until drop
 	c.as, c.worker = as, w
+	c.p.balance.add(c)
 	c.p.cpus.pin(&c.at, w.tid)
 	ac.FPU.Dirty = true // the worker has the leader's
 	return nil
@@ -89,6 +94,7 @@ func (c *context) moveTo(as *addressSpace, ac *arch.Context) error {
 
 // drop gives the worker up.
 func (c *context) drop() error {
+	c.p.balance.remove(c)
 	err := c.as.endWorker(c.worker)
 	c.as, c.worker = nil, nil
 	runtime.UnlockOSThread()
@@ -99,9 +105,6 @@ func (c *context) drop() error {
 func (c *context) SaveFPU(ac *arch.Context) error {
 	if ac.FPU.Area == nil {
 		ac.FPU.Area = arch.InitialFPU()
-		if c.worker == nil || ac.FPU.Dirty {
-			return nil
-		}
 	}
 	if c.worker == nil || ac.FPU.Dirty {
 		return nil

@@ -38,11 +38,13 @@ func newPlacement() (*placement, error) {
 type pair struct {
 	home    int // index in placement.cpus, -1 before the first choice
 	crowded int // how many times running there was somebody else there
+	// loose says that the balancer has let go of the stub thread.
+	loose atomic.Bool
 }
 
 // enter counts the pair in and, if need be, moves it; stub is its stub thread.
 func (p *placement) enter(at *pair, stub int32) {
-	if at.home < 0 {
+	if at.home < 0 || at.loose.Load() && at.loose.Swap(false) {
 		p.move(at, p.pick(), stub)
 	} else if p.load[at.home].Load() == 0 {
 		at.crowded = 0

@@ -16,8 +16,10 @@ type Platform struct {
 	slots    *slots
 	template *addressSpace
 	cpus     *placement
+	balance  *balancer
 	initial  []byte         // the FPU image of a new task
 	reaping  sync.WaitGroup // released stubs that are not reaped yet
+	watching sync.WaitGroup // the balancer
 	end      chan struct{}  // closed to let the stubs' parent thread go
 	ended    chan struct{}  // closed when it has gone
 }
@@ -37,7 +39,7 @@ func New() (*Platform, error) {
 		return nil, err
 	}
 	p := &Platform{
-		slots: s, cpus: cpus, initial: arch.InitialFPU(),
+		slots: s, cpus: cpus, balance: newBalancer(), initial: arch.InitialFPU(),
 		end: make(chan struct{}), ended: make(chan struct{}),
 	}
 	made := make(chan error)
@@ -58,6 +60,9 @@ func New() (*Platform, error) {
 		return nil, err
 	}
 	p.template.p = p
+	if len(cpus.cpus) > 1 {
+		p.watching.Go(func() { p.balance.watch(cpus, p.end) })
+	}
 	return p, nil
 }
 
@@ -79,6 +84,7 @@ func (p *Platform) Release() {
 	p.reaping.Wait()
 	close(p.end)
 	<-p.ended
+	p.watching.Wait()
 	p.slots.close()
 }
 

@@ -131,6 +131,28 @@ func TestExceptions(t *testing.T) {
 	}
 }
 
+func TestSingleStep(t *testing.T) {
+	g := newGuest(t, newPlatform(t), code(movEAX(39), insSyscall, movEAX(40), insJmpSelf)...)
+	const tf = 1 << 8
+	g.ac.Regs.Eflags = tf
+	step := platform.Event{Kind: platform.Signal, Signo: int32(unix.SIGTRAP), Code: 2}
+	for _, want := range []struct {
+		kind platform.EventKind
+		rip  uint64
+	}{{platform.Signal, 5}, {platform.Syscall, 7}, {platform.Signal, 12}} {
+		ev := g.run()
+		if ev.Kind != want.kind || g.ac.Regs.Rip != codeAddr+want.rip {
+			t.Fatalf("event %+v at %#x, want kind %d at +%d", ev, g.ac.Regs.Rip, want.kind, want.rip)
+		}
+		if step.Addr = g.ac.Regs.Rip; ev.Kind == platform.Signal && ev != step {
+			t.Errorf("event %+v, want %+v", ev, step)
+		}
+		if g.ac.Regs.Eflags&tf == 0 {
+			t.Error("the trap flag is gone")
+		}
+	}
+}
+
 func TestMappings(t *testing.T) {
 	g := newGuest(t, newPlatform(t), code(insLoad, insSyscall, insStore, insSyscall, insJmpSelf)...)
 	binary.LittleEndian.PutUint64(g.mem[pageSize:], 0x1111)
