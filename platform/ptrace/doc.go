@@ -49,8 +49,15 @@
 // SECCOMP_RET_TRACE in place of RET_ALLOW would deny that last call too but
 // costs a stop (8 µs) per call made; the argument above does not need it.
 //
-// # Lock order
+// # Where threads run
 //
-// addressSpace.mu of the parent, then slots.mu or placement.mu; all are leaves
-// as seen from the sentry.
+// A worker and the sentry thread that traces it are pinned to one processor
+// (placement says why and which); a worker that computes for long is let go
+// (balancer).
+//
+// # Locks
+//
+// addressSpace.mu, slots.mu and balancer.mu are leaves: none is taken while
+// another is held. addressSpace.mu is held while a stub makes calls, and so for
+// as long as a host fork takes.
 package ptrace
