@@ -6,15 +6,34 @@ import (
 	"hull/platform"
 )
 
-// extent is a range of addresses with something mapped at one protection.
+// extent is a range of addresses that shows a range of a file.
 type extent struct {
 	start, end uint64
+	off        int64 // where in fd start is
+	fd         int32
 	prot       platform.Prot
 }
 
-// extents says what of an address space is mapped: sorted, disjoint ranges, of
-// which no two neighbours that touch have the same protection. mprotect
-// stops at the first hole, and a fault says more to who knows the protection.
+// clip returns the part of e in [start, end).
+func (e extent) clip(start, end uint64) extent {
+	if start > e.start {
+		e.off += int64(start - e.start)
+		e.start = start
+	}
+	e.end = min(e.end, end)
+	return e
+}
+
+// continues reports whether e and next are one extent.
+func (e extent) continues(next extent) bool {
+	return e.end == next.start && e.prot == next.prot && e.fd == next.fd &&
+		e.off+int64(e.end-e.start) == next.off
+}
+
+// extents says what is mapped in an address space: sorted, disjoint ranges,
+// each as long as it can be. mprotect stops at the first hole, a fault says
+// more to who knows the protection, and what the host had no room for is
+// mapped again from here.
 type extents []extent
 
 // from returns the index of the first extent that ends behind addr.
@@ -28,21 +47,20 @@ func (x extents) from(addr uint64) int {
 	return i
 }
 
-// at returns the protection at addr.
-func (x extents) at(addr uint64) (platform.Prot, bool) {
+// at returns the extent that addr lies in.
+func (x extents) at(addr uint64) (extent, bool) {
 	i := x.from(addr)
 	if i == len(x) || x[i].start > addr {
-		return 0, false
+		return extent{}, false
 	}
-	return x[i].prot, true
+	return x[i], true
 }
 
 // overlap returns the parts of extents that lie in [start, end).
 func (x extents) overlap(start, end uint64) []extent {
 	var parts []extent
 	for i := x.from(start); i < len(x) && x[i].start < end; i++ {
-		e := x[i]
-		parts = append(parts, extent{max(e.start, start), min(e.end, end), e.prot})
+		parts = append(parts, x[i].clip(start, end))
 	}
 	return parts
 }
@@ -56,10 +74,8 @@ func (x extents) covers(start, end uint64) bool {
 // clear makes a hole of [start, end).
 func (x *extents) clear(start, end uint64) { x.replace(start, end) }
 
-// set maps [start, end) at prot.
-func (x *extents) set(start, end uint64, prot platform.Prot) {
-	x.replace(start, end, extent{start, end, prot})
-}
+// set puts e in place of what was there.
+func (x *extents) set(e extent) { x.replace(e.start, e.end, e) }
 
 // protect changes what is mapped in [start, end) to prot.
 func (x *extents) protect(start, end uint64, prot platform.Prot) {
@@ -83,13 +99,13 @@ func (x *extents) replace(start, end uint64, parts ...extent) {
 	put := buf[:0]
 	if first < last {
 		if e := (*x)[first]; e.start < start {
-			put = append(put, extent{e.start, start, e.prot})
+			put = append(put, e.clip(e.start, start))
 		}
 	}
 	put = append(put, parts...)
 	if first < last {
 		if e := (*x)[last-1]; e.end > end {
-			put = append(put, extent{end, e.end, e.prot})
+			put = append(put, e.clip(end, e.end))
 		}
 	}
 	// The neighbours take part in the merging.
@@ -103,7 +119,7 @@ func (x *extents) replace(start, end uint64, parts ...extent) {
 	}
 	merged := put[:0]
 	for _, e := range put {
-		if n := len(merged); n > 0 && merged[n-1].end == e.start && merged[n-1].prot == e.prot {
+		if n := len(merged); n > 0 && merged[n-1].continues(e) {
 			merged[n-1].end = e.end
 		} else {
 			merged = append(merged, e)

@@ -106,14 +106,20 @@ func flushModel(t *testing.T, s *addressSpace, host, want model) {
 func checkExtents(t *testing.T, x extents, want model) {
 	t.Helper()
 	for i, e := range x {
-		if e.start >= e.end || i > 0 && (x[i-1].end > e.start || x[i-1].end == e.start && x[i-1].prot == e.prot) {
+		if e.start >= e.end || i > 0 && (x[i-1].end > e.start || x[i-1].continues(e)) {
 			t.Fatalf("extents %+v are not in order", x)
 		}
 	}
 	for i := uint64(0); i < modelPages; i++ {
-		prot, mapped := x.at(i * pageSize)
-		if w, ok := want[i*pageSize]; ok != mapped || w.prot != prot {
-			t.Fatalf("page %d: %v %v, want %v %v", i, prot, mapped, w.prot, ok)
+		addr := i * pageSize
+		var got page
+		e, mapped := x.at(addr)
+		if mapped {
+			e = e.clip(addr, addr+pageSize)
+			got = page{int(e.fd), e.off, e.prot}
+		}
+		if w, ok := want[addr]; ok != mapped || w != got {
+			t.Fatalf("page %d: %+v %v, want %+v %v", i, got, mapped, w, ok)
 		}
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -185,6 +188,50 @@ func TestMappings(t *testing.T) {
 			t.Errorf("Map(%#x, %#x): %v, want EINVAL", bad.addr, bad.length, err)
 		}
 	}
+}
+
+// TestMoreMappingsThanTheHostAllows has a guest use more than vm.max_map_count
+// mappings, which the platform makes up for.
+func TestMoreMappingsThanTheHostAllows(t *testing.T) {
+	limit, err := os.ReadFile("/proc/sys/vm/max_map_count")
+	if err != nil {
+		t.Skip(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(limit)))
+	if err != nil || n > 100_000 {
+		t.Skip("the limit is too high to reach: ", string(limit))
+	}
+	g := newGuest(t, newPlatform(t), code(insLoad, insSyscall)...)
+	const base = 1 << 32
+	at := func(i int) uint64 { return base + uint64(i)*pageSize }
+	for i := range 16 {
+		binary.LittleEndian.PutUint64(g.mem[i*pageSize+8:], uint64(i))
+	}
+	offset := func(i int) int64 { return int64(i*7%16) * pageSize } // no two continue each other
+	for i := range n + 100 {
+		if err := g.as.Map(at(i), pageSize, g.fd, offset(i), protRead); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(i int) {
+		g.ac.Regs.Rip, g.ac.Regs.Rbx = codeAddr, at(i)+8
+		g.wantSyscall(uint64(offset(i) / pageSize))
+	}
+	for i := range 20 {
+		check(i * (n + 99) / 19)
+	}
+	// What was changed while the host did not have it stays changed.
+	if err := g.as.Unmap(at(5), pageSize); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.as.Protect(at(6), pageSize, 0); err != nil {
+		t.Fatal(err)
+	}
+	for i, code := range map[int]int32{5: 1, 6: 2} {
+		g.ac.Regs.Rip, g.ac.Regs.Rbx = codeAddr, at(i)
+		g.want(platform.Event{Kind: platform.Fault, Signo: 11, Code: code, Addr: at(i), Access: platform.Access{Read: true}})
+	}
+	check(7)
 }
 
 func TestHostFailureIsSeen(t *testing.T) {

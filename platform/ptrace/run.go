@@ -81,6 +81,9 @@ func (c *context) classify(status syscall.WaitStatus, ac *arch.Context) (platfor
 		return vsyscallEvent(&info, &ac.Regs), nil
 	}
 	if ev, ok := c.faultEvent(&info, &ac.Regs); ok {
+		if info.code == segvMaperr && info.signo == int32(unix.SIGSEGV) {
+			return c.maybeRefill(ev)
+		}
 		return ev, nil
 	}
 	return platform.Event{Kind: platform.Signal, Signo: info.signo, Code: info.code, Addr: info.addr}, nil
@@ -159,6 +162,24 @@ func (c *context) faultEvent(info *siginfo, regs *arch.Registers) (platform.Even
 		ev.Access.Read = !ev.Access.Write
 	}
 	return ev, true
+}
+
+// maybeRefill passes a fault where nothing is mapped on, unless the host alone
+// has nothing there.
+func (c *context) maybeRefill(ev platform.Event) (platform.Event, error) {
+	saved := c.worker.regs
+	found, err := c.as.refill(c.worker, ev.Addr)
+	if err != nil {
+		return platform.Event{}, err
+	}
+	if !found {
+		return ev, nil
+	}
+	if errno := setRegs(c.worker.tid, &saved); errno != 0 {
+		return platform.Event{}, fmt.Errorf("ptrace: setting guest registers: %w", errno)
+	}
+	c.worker.known = false
+	return platform.Event{}, nil
 }
 
 // codeAt reads the bytes of the instruction at rip as far as they are mapped.

@@ -2,6 +2,7 @@ package ptrace
 
 import (
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -65,13 +66,13 @@ func (s *addressSpace) withLeader(f func(*thread) error) error {
 
 // Map implements platform.AddressSpace.
 func (s *addressSpace) Map(addr, length uint64, fd int, off int64, prot platform.Prot) error {
-	if !hasRoom(addr, length) || off%pageSize != 0 || off < 0 || fd < 0 || prot&^(protRead|protWrite|protExec) != 0 {
+	if !hasRoom(addr, length) || off%pageSize != 0 || off < 0 || fd < 0 || fd > math.MaxInt32 || prot&^(protRead|protWrite|protExec) != 0 {
 		return unix.EINVAL
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls.mapFile(addr, length, fd, off, prot)
-	s.mapped.set(addr, addr+length, prot)
+	s.mapped.set(extent{addr, addr + length, off, int32(fd), prot})
 	return s.changed()
 }
 
@@ -117,18 +118,26 @@ func (s *addressSpace) Protect(addr, length uint64, prot platform.Prot) error {
 	return s.changed()
 }
 
-// changed has the calls made now if guest code is running. mu is held.
+// maxUnmade is how many calls may wait to be made.
+const maxUnmade = 16 * tableCalls
+
+// changed has the calls made now if guest code is running or they have become
+// many. mu is held.
 func (s *addressSpace) changed() error {
 	s.unmade.Store(int32(len(s.calls)))
-	if s.running.Load() == 0 || len(s.calls) == 0 {
+	if len(s.calls) < maxUnmade && s.running.Load() == 0 || len(s.calls) == 0 {
 		return nil
 	}
 	return s.with(s.flush)
 }
 
-// flush has t make all calls. One that fails does not keep the others from
-// being made; the first error is returned. Where it failed nothing is mapped
-// then: guest code must not go on with what was there. mu is held.
+// flush has t make all calls. Where one fails nothing is mapped then, for guest
+// code must not go on with what was there; the others are made all the same,
+// and the first error is returned. mu is held.
+//
+// ENOMEM is no failure: the host has no room for as many mappings
+// (vm.max_map_count). All are given up then, and refill brings back what guest
+// code touches.
 func (s *addressSpace) flush(t *thread) error {
 	var failed error
 	for left := s.calls; len(left) > 0; {
@@ -138,27 +147,61 @@ func (s *addressSpace) flush(t *thread) error {
 			left = left[n:]
 			continue
 		}
-		if failed == nil {
-			failed = err
+		bad, ok := errors.AsType[*callError](err)
+		if !ok {
+			failed = err // the stub itself is lost
+			break
 		}
-		if _, ok := errors.AsType[*callError](err); !ok {
-			break // the stub itself is lost
-		}
-		bad := left[t.done()]
+		c := left[t.done()]
 		left = left[t.done()+1:]
-		s.mapped.clear(bad[1], bad[1]+bad[2])
-		s.tab[0] = call{unix.SYS_MUNMAP, bad[1], bad[2]}
-		if _, err := t.run(s.tab, 1); err != nil {
-			kill(s.leader.tgid, unix.SIGKILL) // each Switch reports it
+		switch {
+		case bad.Errno != unix.ENOMEM:
+			if failed == nil {
+				failed = err
+			}
+			s.mapped.clear(c[1], c[1]+c[2])
+		case c[0] == unix.SYS_MPROTECT: // maybe a hole where all was given up
+		default:
+			left = nil // will be mapped when it is wanted, as all else
+			c[1], c[2] = 0, maxAddress
+		}
+		if err := s.giveUp(t, c[1], c[2]); err != nil {
+			failed = err
 			break
 		}
 	}
 	s.calls = s.calls[:0]
-	if cap(s.calls) > 4*tableCalls {
-		s.calls = nil
-	}
 	s.unmade.Store(0)
 	return failed
+}
+
+// giveUp unmaps a range in the host, or everything if there is no room to split
+// what is mapped around it. mu is held.
+func (s *addressSpace) giveUp(t *thread, addr, length uint64) error {
+	for {
+		s.tab[0] = call{unix.SYS_MUNMAP, addr, length}
+		_, err := t.run(s.tab, 1)
+		if err == nil || length == maxAddress {
+			if err != nil {
+				kill(s.leader.tgid, unix.SIGKILL) // each Switch reports it
+			}
+			return err
+		}
+		addr, length = 0, maxAddress
+	}
+}
+
+// refill maps again what flush had to give up at addr, by a worker that the
+// caller traces. It reports whether anything should be mapped there.
+func (s *addressSpace) refill(t *thread, addr uint64) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.mapped.at(addr)
+	if !ok {
+		return false, nil
+	}
+	s.calls.mapFile(e.start, e.end-e.start, int(e.fd), e.off, e.prot)
+	return true, s.flush(t)
 }
 
 // Fork implements platform.Forker.
@@ -245,7 +288,8 @@ func (s *addressSpace) alive() bool {
 func (s *addressSpace) protAt(addr uint64) (platform.Prot, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.mapped.at(addr)
+	e, ok := s.mapped.at(addr)
+	return e.prot, ok
 }
 
 // Release implements platform.AddressSpace. The process is gone a little later:
