@@ -26,7 +26,9 @@
 // makes the calls listed in a table and then executes int3, and the table,
 // a page of a memfd that the sentry alone can write. Map, Unmap and
 // Protect list calls, and the next Switch makes all of them in one round trip;
-// if guest code is running there at that moment they are made at once.
+// if guest code is running there at that moment they are made at once. The
+// host is only a cache of what is listed: when it has no room for more mappings
+// it is emptied, and what guest code then misses is mapped again.
 //
 // # Why guest code cannot make a host call
 //

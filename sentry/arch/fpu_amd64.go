@@ -22,6 +22,8 @@ const (
 	initialMXCSR = 0x1f80
 	// legacyFeatures are x87 and SSE, which every image has.
 	legacyFeatures = 0x3
+	// amxFeatures are the tile registers and their configuration.
+	amxFeatures = 3 << 17
 	// defaultMXCSRMask is what a mask of zero means.
 	defaultMXCSRMask = 0xffbf
 )
@@ -30,7 +32,8 @@ const (
 type XState struct {
 	// Size is the size of an image in bytes.
 	Size int
-	// Features are the state components an image may hold (XCR0).
+	// Features are the state components an image may hold: those in XCR0 but
+	// for AMX, which Linux wants to be asked for (ARCH_REQ_XCOMP_PERM).
 	Features uint64
 	// mxcsrMask has the bits of MXCSR that may be set.
 	mxcsrMask uint32
@@ -48,7 +51,7 @@ var hostXState = sync.OnceValue(func() XState {
 		_, size, _, _ := cpuid(0xd, 0)
 		lo, hi := xgetbv()
 		x.Size = int(size)
-		x.Features = uint64(hi)<<32 | uint64(lo)
+		x.Features = (uint64(hi)<<32 | uint64(lo)) &^ amxFeatures
 	}
 	var legacy fxsaveArea
 	fxsave(&legacy)
