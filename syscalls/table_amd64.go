@@ -54,11 +54,11 @@ func pollOldRows(rows table) {
 
 // procOldRows are the rows of Processes and threads: proc_*.go.
 func procOldRows(rows table) {
-	rows.missing(unix.SYS_FORK, "fork", "")
-	rows.missing(unix.SYS_VFORK, "vfork", "")
-	rows.missing(unix.SYS_GETPGRP, "getpgrp", "")
+	rows.add(unix.SYS_FORK, "fork", fork)
+	rows.add(unix.SYS_VFORK, "vfork", vfork)
+	rows.add(unix.SYS_GETPGRP, "getpgrp", getpgrp)
 	rows.missing(unix.SYS_MODIFY_LDT, "modify_ldt", "")
-	rows.missing(unix.SYS_ARCH_PRCTL, "arch_prctl", "")
+	rows.add(unix.SYS_ARCH_PRCTL, "arch_prctl", archPrctl)
 	rows.missing(unix.SYS_SET_THREAD_AREA, "set_thread_area", "")
 	rows.missing(unix.SYS_GET_THREAD_AREA, "get_thread_area", "")
 }

@@ -79,3 +79,18 @@ func (c *Context) SetSP(v uint64) { c.Regs.Rsp = v }
 
 // SetTLS sets the thread pointer (fs base), as CLONE_SETTLS asks for.
 func (c *Context) SetTLS(v uint64) { c.Regs.FsBase = v }
+
+// The segment selectors and flags of 64-bit user code on Linux.
+const (
+	userCS    = 0x33
+	userSS    = 0x2b
+	flagsInit = 0x202 // interrupts on
+)
+
+// NewContext returns the state in which a new program starts, with its entry
+// point and stack pointer: everything else is zero.
+func NewContext(entry, sp uint64) Context {
+	c := Context{Regs: Registers{Rip: entry, Rsp: sp, Cs: userCS, Ss: userSS, Eflags: flagsInit, OrigRax: ^uint64(0)}}
+	c.FPU.Dirty = true
+	return c
+}

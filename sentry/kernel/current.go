@@ -3,10 +3,18 @@ package kernel
 import (
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/abi"
 	"hull/sentry/auth"
 	"hull/sentry/limits"
 	"hull/sentry/usermem"
 	"hull/sentry/wait"
+)
+
+var (
+	errRestartBlock error = abi.ERESTART_RESTARTBLOCK
+	errInterrupted  error = unix.EINTR
 )
 
 // Cred implements current.Task.
@@ -19,16 +27,113 @@ func (t *Task) Mem() usermem.IO { return t.has.mm }
 func (t *Task) Limits() *limits.Set { return t.group.limits }
 
 // Waker implements current.Task.
-func (t *Task) Waker() wait.Listener { panic("skeleton") }
+func (t *Task) Waker() wait.Listener { return (*waker)(t) }
 
-// Block implements current.Task.
-func (t *Task) Block(ch <-chan struct{}, deadline time.Time) error { panic("skeleton") }
+// waker wakes a task's Block when a queue notifies.
+type waker Task
+
+// Notify implements wait.Listener.
+func (w *waker) Notify(wait.Mask) { (*Task)(w).token() }
+
+// token leaves the one token that Block takes.
+func (t *Task) token() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wakeup makes the task look at its signals: it ends a Block and takes the task
+// out of guest code. What the task is to see is set before. It takes no lock.
+func (t *Task) wakeup() {
+	t.token()
+	if t.guest.Load() {
+		t.own.ctx.Interrupt()
+	}
+}
+
+// Block implements current.Task. Life of a wait: register the Waker, look once
+// more, Block, look again; a token that came early ends the next Block at once.
+func (t *Task) Block(ch <-chan struct{}, deadline time.Time) error {
+	if t.killed.Load() || t.interrupted() {
+		return abi.ERESTARTSYS
+	}
+	start := t.k.now()
+	t.state.Store(stateSleeping)
+	err := t.sleep(ch, deadline)
+	t.state.Store(stateRunning)
+	t.cpu.slept(t.k.now() - start)
+	if err == nil && (t.killed.Load() || t.interrupted()) {
+		return abi.ERESTARTSYS
+	}
+	return err
+}
+
+func (t *Task) sleep(ch <-chan struct{}, deadline time.Time) error {
+	if deadline.IsZero() {
+		if ch == nil {
+			<-t.wake
+			return nil
+		}
+		select {
+		case <-t.wake:
+		case <-ch:
+		}
+		return nil
+	}
+	d := time.Until(deadline)
+	if d <= 0 {
+		return unix.ETIMEDOUT
+	}
+	if t.own.timer == nil {
+		t.own.timer = time.NewTimer(d)
+	} else {
+		t.own.timer.Reset(d)
+	}
+	defer t.own.timer.Stop()
+	select {
+	case <-t.wake:
+		return nil
+	case <-ch:
+		return nil
+	case <-t.own.timer.C:
+		return unix.ETIMEDOUT
+	}
+}
+
+// blockKillable sleeps until ch is closed, or the task is to be killed: then
+// EINTR. Other signals wait.
+func (t *Task) blockKillable(ch <-chan struct{}) error {
+	start := t.k.now()
+	t.state.Store(stateDisk)
+	defer func() {
+		t.state.Store(stateRunning)
+		t.cpu.slept(t.k.now() - start)
+	}()
+	for !t.killed.Load() && !t.fatalPending() {
+		select {
+		case <-ch:
+			return nil
+		case <-t.wake:
+		}
+	}
+	return unix.EINTR
+}
 
 // IDs implements current.Task.
-func (t *Task) IDs() (tid, tgid int32) { panic("skeleton") }
+func (t *Task) IDs() (tid, tgid int32) { return t.tids[0], t.group.rootID() }
+
+// rootID is the process's number in the root namespace. The leader's numbers
+// never change: a thread that execs takes them over.
+func (tg *ThreadGroup) rootID() int32 { return tg.ids[0] }
 
 // Signal implements current.Task.
-func (t *Task) Signal(signo int) { panic("skeleton") }
+func (t *Task) Signal(signo int) {
+	_ = t.SendSignal(&SignalInfo{Signo: int32(signo), Code: siKernel})
+}
+
+// siKernel is SI_KERNEL: sent by the kernel itself.
+const siKernel = 0x80
 
 // Note implements current.Task.
 func (t *Task) Note(why string) { t.own.why = why }

@@ -1,13 +1,20 @@
 package kernel
 
 import (
+	"runtime/debug"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"hull/platform"
 	"hull/sentry/auth"
-	"hull/sentry/limits"
+	"hull/sentry/clock"
+	"hull/sentry/futex"
 	"hull/sentry/lock"
 	"hull/sentry/mem"
+	"hull/sentry/mm"
+	"hull/sentry/socket"
+	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -18,64 +25,130 @@ type Config struct {
 	Table    *Table
 	Hooks    []Hook
 	Anon     *vfs.AnonFS
+	Sockets  socket.Table
+	Clocks   *clock.Clocks
 	VDSO     VDSO
 	Hostname string
 	Domain   string
 	CPUs     int // what sched_getaffinity and /proc/cpuinfo show
+	// MemoryTotal is what sysinfo(2) and /proc/meminfo show, in bytes.
+	MemoryTotal uint64
+	MaxTasks    int // how many tasks there may be; 0 is DefaultMaxTasks
+
 	// Log takes one line about hull itself (a missing system call, once a
 	// number); never what the guest can make long.
 	Log func(line string)
+	// Crash is told of a failure of hull's own, a panic among them. It does
+	// not return.
+	Crash func(reason any, stack []byte)
 }
 
+// DefaultMaxTasks bounds the tasks of a sandbox: each holds two host threads.
+const DefaultMaxTasks = 4096
+
 // VDSO is the vDSO image that exec maps, made by package loader.
-type VDSO interface{ skeleton() }
+type VDSO interface {
+	// Map maps it and returns where its ELF header lies (AT_SYSINFO_EHDR).
+	Map(as *mm.AddressSpace) (usermem.Addr, error)
+}
 
 // Kernel is one sandbox's kernel.
 type Kernel struct {
-	cfg Config
+	cfg    Config `snapshot:"-"`
+	booted time.Time
 
+	// tasks guards the tree: tasks, thread groups, process groups, sessions,
+	// pid namespaces, and what is said to be so beside their fields.
 	tasks struct {
 		lock.Mutex[lock.TaskSet]
-		root *PIDNamespace
+		root  *PIDNamespace
+		count int
+		total uint64         // tasks ever made
+		idle  sync.WaitGroup `snapshot:"-"` // running task goroutines
 	}
 	initUser *auth.UserNamespace // immutable
 	uts      *UTSNamespace       // immutable: the initial one
-	logged   [1024]atomic.Bool   // missing system calls that were logged
+	futexes  *futex.Table        // immutable
+	logged   [maxSyscall]atomic.Bool
+	lastNS   atomic.Uint32
+	ended    atomic.Bool // Kill was called: nothing more is born
 }
 
-// UTSNamespace is hostname and domain name.
-type UTSNamespace struct {
-	mu           lock.Mutex[lock.Leaf]
-	host, domain string // guarded by mu
-	User         *auth.UserNamespace
-}
+const maxSyscall = 1024
 
 // New returns a kernel without tasks.
-func New(c Config) (*Kernel, error) { panic("skeleton") }
-
-// InitArgs is the first process of a container.
-type InitArgs struct {
-	Args, Env []string
-	Cred      *auth.Cred
-	Limits    *limits.Set
-	FS        *vfs.Context // taken over
-	Files     *vfs.FDTable // taken over
-	Namespace *vfs.Namespace
-	// Terminal, if not nil, becomes the controlling terminal.
-	Terminal Terminal
+func New(c Config) (*Kernel, error) {
+	if c.MaxTasks == 0 {
+		c.MaxTasks = DefaultMaxTasks
+	}
+	k := &Kernel{cfg: c, booted: time.Now(), initUser: auth.NewRootNamespace(), futexes: futex.NewTable()}
+	k.uts = &UTSNamespace{host: c.Hostname, domain: c.Domain, User: k.initUser}
+	k.tasks.root = k.newPIDNamespace(nil)
+	return k, nil
 }
 
-// Start makes a process (the first becomes pid 1 and reaps orphans), execs
-// Args[0] by PATH in it, and runs it. An error is of the exec: a unix.Errno with
-// context that says what failed.
-func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) { panic("skeleton") }
+// now is the time since the kernel was made, for accounting.
+func (k *Kernel) now() time.Duration { return time.Since(k.booted) }
+
+// Uptime is how long the kernel has been running.
+func (k *Kernel) Uptime() time.Duration { return k.now() }
+
+// Booted is when the kernel was made.
+func (k *Kernel) Booted() time.Time { return k.booted }
+
+// Memory returns the sandbox's physical memory.
+func (k *Kernel) Memory() *mem.File { return k.cfg.Memory }
+
+// Platform returns what runs guest code.
+func (k *Kernel) Platform() platform.Platform { return k.cfg.Platform }
+
+// Anon returns the file system of files without a name.
+func (k *Kernel) Anon() *vfs.AnonFS { return k.cfg.Anon }
+
+// Sockets returns the socket families.
+func (k *Kernel) Sockets() socket.Table { return k.cfg.Sockets }
+
+// Clocks returns the clocks.
+func (k *Kernel) Clocks() *clock.Clocks { return k.cfg.Clocks }
+
+// Futexes returns the futex table.
+func (k *Kernel) Futexes() *futex.Table { return k.futexes }
+
+// CPUs returns how many processors the guest sees.
+func (k *Kernel) CPUs() int { return k.cfg.CPUs }
+
+// UserNS returns the initial user namespace.
+func (k *Kernel) UserNS() *auth.UserNamespace { return k.initUser }
+
+// RootPIDNS returns the initial pid namespace.
+func (k *Kernel) RootPIDNS() *PIDNamespace { return k.tasks.root }
+
+// Counts returns how many tasks there are, and how many there ever were.
+func (k *Kernel) Counts() (now int, ever uint64) {
+	k.tasks.Lock()
+	defer k.tasks.Unlock()
+	return k.tasks.count, k.tasks.total
+}
 
 // Kill sends SIGKILL to everything and waits until all tasks are gone.
-func (k *Kernel) Kill() { panic("skeleton") }
+func (k *Kernel) Kill() {
+	k.ended.Store(true)
+	k.tasks.Lock()
+	for _, t := range k.tasks.root.tasks {
+		if !t.exited {
+			t.group.kill(sigKill, nil)
+		}
+	}
+	k.tasks.Unlock()
+	k.tasks.idle.Wait()
+}
 
-// Terminal is a terminal as sessions and process groups see it; devpts and
-// hosttty implement it.
-type Terminal interface {
-	// SessionGone tells that the leader of the terminal's session exited.
-	SessionGone()
+// crash ends the sandbox after a failure of hull's own.
+func (k *Kernel) crash(reason any) { k.cfg.Crash(reason, debug.Stack()) }
+
+// log writes a line on hull's log.
+func (k *Kernel) log(line string) {
+	if k.cfg.Log != nil {
+		k.cfg.Log(line)
+	}
 }

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"sync/atomic"
+	"time"
 
 	"hull/platform"
 	"hull/sentry/arch"
@@ -10,61 +11,138 @@ import (
 	"hull/sentry/limits"
 	"hull/sentry/lock"
 	"hull/sentry/mm"
+	"hull/sentry/usermem"
 	"hull/sentry/vfs"
+	"hull/sentry/wait"
 )
 
 // Task is a thread: task_struct. It is a current.Task for the packages below.
+//
+// Life: newTask → run (its goroutine) → exit → reaped. A leader that exited
+// stays as a zombie until its group is reaped; other threads are gone at once.
 type Task struct {
-	k     *Kernel      // immutable
-	group *ThreadGroup // immutable but for execve by a non-leader, under Kernel.tasks
+	k     *Kernel       // immutable
+	group *ThreadGroup  // immutable
+	ns    *PIDNamespace // immutable: the innermost it is numbered in
+
+	// tids are its numbers in ns and ns's ancestors, by level. They change in
+	// execve by a thread that is not the leader, under Kernel.tasks.
+	tids []int32
 
 	// own is touched by the task's goroutine only.
 	own struct {
-		arch    arch.Context
-		why     string           // Note's words for the call under way
-		restart Restart          // what restart_syscall(2) goes on with
-		ctx     platform.Context `snapshot:"-"`
+		arch     arch.Context
+		why      string  // Note's words for the call under way
+		restart  Restart // what restart_syscall(2) goes on with
+		clearTID usermem.Addr
+		slack    int64 // timer slack, ns; 0 is the default
+		exiting  bool  // the run loop ends at its next turn
+		status   int32
+		children struct{ utime, stime time.Duration }
+		ctx      platform.Context `snapshot:"-"`
+		timer    *time.Timer      `snapshot:"-"` // of Block, made by its first deadline
 	}
 
 	// What the task has. Each is changed by the task's goroutine alone, under
 	// has, and read by others under it.
 	has struct {
 		lock.Mutex[lock.Leaf]
-		cred  *auth.Cred
-		mm    *mm.AddressSpace
-		fs    *vfs.Context
-		files *vfs.FDTable
-		uts   *UTSNamespace
-		mnt   *vfs.Namespace
-		comm  string // at most 15 bytes
+		cred        *auth.Cred
+		mm          *mm.AddressSpace // nil once exited
+		fs          *vfs.Context
+		files       *vfs.FDTable
+		uts         *UTSNamespace
+		mnt         *vfs.Namespace
+		comm        string // at most 15 bytes
+		personality uint32
+		sched       Sched
+		pidsOfCh    *PIDNamespace // of children, after unshare(CLONE_NEWPID)
+		robust      usermem.Addr  // robust_list_head of set_robust_list(2)
+		blocked     string        // the call it sleeps in, for /proc/PID/wchan
 	}
 
-	tids   []int32 // immutable: number in each pid namespace, innermost last
-	exited atomic.Bool
+	sig taskSignals // guarded by group.sig
+
+	// The tree, guarded by Kernel.tasks.
+	exited   bool
+	reported bool  // the exit was seen by a waiter
+	pdeath   int32 // PR_SET_PDEATHSIG
+
+	cpu     cpuTime
+	state   atomic.Int32  // a letter of /proc/PID/stat
+	guest   atomic.Bool   // in Switch, or about to be
+	killed  atomic.Bool   // must end: its group exits, or another thread execs
+	started time.Duration // immutable: since the kernel's start
+
+	vfork *completion // immutable: told when the task execs or exits; nil unless CLONE_VFORK
 
 	wake chan struct{} `snapshot:"-"` // one token: see Block
+}
+
+// Sched is what the scheduling calls set and get. The host schedules.
+type Sched struct {
+	Policy   int32
+	Priority int32
+	Nice     int32
+	Reset    bool     // SCHED_RESET_ON_FORK
+	Affinity []uint64 // a bit a CPU; nil is all
+	IOPrio   int32
 }
 
 // ThreadGroup is a process: signal_struct and the pids of a tgid.
 type ThreadGroup struct {
 	k      *Kernel
-	limits *limits.Set // immutable pointer
-}
+	ns     *PIDNamespace // immutable
+	ids    []int32       // immutable: by level, as Task.tids
+	limits *limits.Set   // immutable pointer
+	sig    groupSignals  // has its own lock
 
-// PIDNamespace, ProcessGroup and Session are in ids.go.
-type (
-	// PIDNamespace is a pid namespace, pid_namespaces(7).
-	PIDNamespace struct{}
-	// ProcessGroup is a process group, credentials(7).
-	ProcessGroup struct{}
-	// Session is a session, setsid(2).
-	Session struct{}
-)
+	// childQueue is notified when a child can be waited for.
+	childQueue wait.Queue
+
+	// The tree, guarded by Kernel.tasks.
+	leader     *Task
+	tasks      []*Task // those that have not exited; leader first unless it exited
+	parent     *ThreadGroup
+	parentTask *Task // whose exit raises pdeath
+	children   groupList
+	sibling    groupLink
+	pgrp       *ProcessGroup
+	exitSignal int32
+	exiting    bool // exit_group, or a fatal signal
+	status     int32
+	execing    *Task // the thread that waits for the others to be gone
+	zombie     bool
+	reaped     bool
+	subreaper  bool
+	hasSub     bool // an ancestor is a subreaper
+	didExec    bool // execve since fork: setpgid of a child is EACCES
+	oom        int32
+	barrier    atomic.Bool // membarrier(2): PRIVATE_EXPEDITED was registered
+
+	usage usage // guarded by Kernel.tasks: of exited threads and reaped children
+
+	done chan struct{} `snapshot:"-"` // closed when the group is a zombie
+}
 
 // Restart is a restart block: data for a call that continues an earlier one.
 type Restart interface {
 	// Restart goes on with the call.
 	Restart(t *Task) (uintptr, error)
+}
+
+// completion is told once.
+type completion struct {
+	fired atomic.Bool
+	ch    chan struct{} `snapshot:"-"`
+}
+
+func newCompletion() *completion { return &completion{ch: make(chan struct{})} }
+
+func (c *completion) fire() {
+	if c != nil && c.fired.CompareAndSwap(false, true) {
+		close(c.ch)
+	}
 }
 
 // The accessors that system calls use on the calling task.
@@ -87,10 +165,125 @@ func (t *Task) FS() *vfs.Context { return t.has.fs }
 // Files returns the descriptor table; for the task's own goroutine.
 func (t *Task) Files() *vfs.FDTable { return t.has.files }
 
+// MountNS returns the mount namespace; for the task's own goroutine.
+func (t *Task) MountNS() *vfs.Namespace { return t.has.mnt }
+
+// UTS returns the uts namespace; for the task's own goroutine.
+func (t *Task) UTS() *UTSNamespace { return t.has.uts }
+
+// PIDNS returns the pid namespace that the task is in.
+func (t *Task) PIDNS() *PIDNamespace { return t.ns }
+
 // SetCred replaces the credentials; for the task's own goroutine.
-func (t *Task) SetCred(c *auth.Cred) { panic("skeleton") }
+func (t *Task) SetCred(c *auth.Cred) {
+	t.has.Lock()
+	t.has.cred = c
+	t.has.Unlock()
+}
 
 // SetRestart leaves a restart block and returns ERESTART_RESTARTBLOCK.
-func (t *Task) SetRestart(r Restart) error { panic("skeleton") }
+func (t *Task) SetRestart(r Restart) error {
+	t.own.restart = r
+	return errRestartBlock
+}
+
+// RestartCall is restart_syscall(2).
+func (t *Task) RestartCall() (uintptr, error) {
+	r := t.own.restart
+	t.own.restart = nil
+	if r == nil {
+		return 0, errInterrupted
+	}
+	return r.Restart(t)
+}
+
+// SetClearTID is set_tid_address(2).
+func (t *Task) SetClearTID(a usermem.Addr) { t.own.clearTID = a }
+
+// SetRobustList is set_robust_list(2); RobustList returns what it set.
+func (t *Task) SetRobustList(a usermem.Addr) {
+	t.has.Lock()
+	t.has.robust = a
+	t.has.Unlock()
+}
+
+// RobustList returns the head of the robust futex list, 0 for none.
+func (t *Task) RobustList() usermem.Addr {
+	t.has.Lock()
+	defer t.has.Unlock()
+	return t.has.robust
+}
+
+// Sched returns a copy of the scheduling attributes.
+func (t *Task) Sched() Sched {
+	t.has.Lock()
+	defer t.has.Unlock()
+	return t.has.sched
+}
+
+// SetSched replaces the scheduling attributes.
+func (t *Task) SetSched(s Sched) {
+	t.has.Lock()
+	t.has.sched = s
+	t.has.Unlock()
+}
+
+// Comm returns the name, at most 15 bytes.
+func (t *Task) Comm() string {
+	t.has.Lock()
+	defer t.has.Unlock()
+	return t.has.comm
+}
+
+// SetComm sets the name, cut to 15 bytes.
+func (t *Task) SetComm(name string) {
+	if len(name) > 15 {
+		name = name[:15]
+	}
+	t.has.Lock()
+	t.has.comm = name
+	t.has.Unlock()
+}
+
+// CredOf returns another task's credentials.
+func (t *Task) CredOf() *auth.Cred {
+	t.has.Lock()
+	defer t.has.Unlock()
+	return t.has.cred
+}
+
+// PeekMM returns another task's address space with a user that the caller
+// drops, or nil if the task has none any more.
+func (t *Task) PeekMM() *mm.AddressSpace {
+	t.has.Lock()
+	defer t.has.Unlock()
+	if m := t.has.mm; m != nil && m.IncUsers() {
+		return m
+	}
+	return nil
+}
+
+// PeekFiles returns another task's descriptor table with a reference, or nil.
+func (t *Task) PeekFiles() *vfs.FDTable {
+	t.has.Lock()
+	defer t.has.Unlock()
+	if f := t.has.files; f != nil {
+		f.IncRef()
+		return f
+	}
+	return nil
+}
+
+// PeekFS returns another task's root and working directory with a reference,
+// or nil; and its mount namespace.
+func (t *Task) PeekFS() (*vfs.Context, *vfs.Namespace) {
+	t.has.Lock()
+	defer t.has.Unlock()
+	if f := t.has.fs; f != nil {
+		f.IncRef()
+		return f, t.has.mnt
+	}
+	return nil, nil
+}
 
 var _ current.Task = (*Task)(nil)

@@ -2,12 +2,37 @@
 // reference counts, and the sentry's own view of it.
 //
 //   - A page is an offset in the memfd. It exists from Allocate until the last
-//     reference is dropped; then the host gets it back.
+//     reference is dropped; then the host gets it back, or it waits in a small
+//     cache to be used again.
 //   - It knows no address space and no file system: mm and tmpfs hold pages.
 //   - Pages come zeroed.
 package mem
 
-import "hull/sentry/usermem"
+import (
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/lock"
+	"hull/sentry/usermem"
+)
+
+const (
+	pageSize = usermem.PageSize
+
+	// chunkSize is by how much the memfd grows, and how much of it the sentry
+	// maps at a time, in bytes.
+	chunkSize  = 64 << 20
+	chunkPages = chunkSize / pageSize
+	maxChunks  = 4096
+
+	// cacheLimit is how much freed memory waits, dirty, for its next use.
+	cacheLimit = 16 << 20
+	// cachedPages is the longest range that is cached, in pages.
+	cachedPages = 32
+)
 
 // Range is [Start, End) of bytes of the sandbox's memory, page aligned.
 type Range struct{ Start, End uint64 }
@@ -17,37 +42,98 @@ func (r Range) Len() uint64 { return r.End - r.Start }
 
 // File is the memory of one sandbox.
 type File struct {
-	fd int `snapshot:"-"`
+	fd    int    `snapshot:"-"`
+	limit uint64 // immutable: bytes; 0 is none
+
+	views [maxChunks]atomic.Pointer[[chunkSize]byte] `snapshot:"-"` // the sentry's mapping of each chunk, nil if none
+	used  atomic.Uint64                              // bytes that have references
+
+	mu struct {
+		lock.Mutex[lock.Leaf]
+		end    uint64                    // what was ever given out ends here
+		size   uint64                    // of the memfd
+		refs   []*[chunkPages]uint32     // by chunk and page
+		free   []Range                   // clean ranges below end, in order, never touching
+		cache  [cachedPages + 1][]uint64 // dirty ranges by their length in pages: where they start
+		cached uint64                    // bytes in cache
+	}
 }
 
 // New makes the memory of a sandbox that may hold limit bytes; 0 is no limit
 // but the host's.
-func New(limit uint64) (*File, error) { panic("skeleton") }
+func New(limit uint64) (*File, error) {
+	fd, err := unix.MemfdCreate("hull-memory", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create: %w", err)
+	}
+	return &File{fd: fd, limit: limit}, nil
+}
 
 // FD returns the memfd, for the platform to map.
 func (f *File) FD() int { return f.fd }
 
-// Allocate returns n bytes (rounded up to pages) that nobody uses, zeroed, with
-// one reference on each page. It prefers one contiguous range and gives nothing
-// else. ENOMEM when the limit is reached.
-func (f *File) Allocate(n uint64) (Range, error) { panic("skeleton") }
+// Usage returns how many bytes are allocated.
+func (f *File) Usage() uint64 { return f.used.Load() }
 
-// IncRef adds a reference to each page of r.
-func (f *File) IncRef(r Range) { panic("skeleton") }
+// Limit returns how many bytes there may be, 0 for no limit.
+func (f *File) Limit() uint64 { return f.limit }
 
-// DecRef drops a reference from each page of r; pages without one are given
-// back to the host before they are allocated again.
-func (f *File) DecRef(r Range) { panic("skeleton") }
+// view returns the sentry's mapping of the chunk that off lies in.
+func (f *File) view(off uint64) (*[chunkSize]byte, error) {
+	c := off / chunkSize
+	if v := f.views[c].Load(); v != nil {
+		return v, nil
+	}
+	p, err := unix.MmapPtr(f.fd, int64(c*chunkSize), nil, chunkSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("mapping sandbox memory: %w", err)
+	}
+	if !f.views[c].CompareAndSwap(nil, (*[chunkSize]byte)(p)) {
+		_ = unix.MunmapPtr(p, chunkSize)
+	}
+	return f.views[c].Load(), nil
+}
 
 // Each calls fn with the sentry's own mapping of r, piece by piece in order,
 // until fn returns false. The slices are invalid once the reference that the
 // caller has on r is dropped.
-func (f *File) Each(r Range, fn func(b []byte) bool) { panic("skeleton") }
+func (f *File) Each(r Range, fn func(b []byte) bool) {
+	for r.Start < r.End {
+		n := min(r.Len(), chunkSize-r.Start%chunkSize)
+		if !fn(f.slice(r.Start, n)) {
+			return
+		}
+		r.Start += n
+	}
+}
 
-// Usage returns how many bytes are allocated.
-func (f *File) Usage() uint64 { panic("skeleton") }
+// Slice returns the sentry's mapping of the first bytes of r: all of it, unless
+// it crosses a chunk. It is invalid once the caller's reference is dropped.
+func (f *File) Slice(r Range) []byte {
+	return f.slice(r.Start, min(r.Len(), chunkSize-r.Start%chunkSize))
+}
+
+func (f *File) slice(off, n uint64) []byte {
+	v, err := f.view(off)
+	if err != nil {
+		// The host has no address space left for the sentry: it cannot go on.
+		panic(err)
+	}
+	off %= chunkSize
+	return v[off : off+n : off+n]
+}
+
+// Zero clears r.
+func (f *File) Zero(r Range) {
+	f.Each(r, func(b []byte) bool { clear(b); return true })
+}
 
 // Release gives everything back.
-func (f *File) Release() { panic("skeleton") }
-
-const pageSize = usermem.PageSize
+func (f *File) Release() {
+	for i := range f.views {
+		if p := f.views[i].Swap(nil); p != nil {
+			_ = unix.MunmapPtr(unsafe.Pointer(p), chunkSize)
+		}
+	}
+	_ = unix.Close(f.fd)
+}

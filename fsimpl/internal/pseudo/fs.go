@@ -66,7 +66,11 @@ type attrs struct {
 }
 
 func (fs *FS) attrs(mode uint32, owner Owner) attrs {
-	return attrs{fs: fs, ino: fs.NextIno(), typ: mode & unix.S_IFMT, perm: mode & 07777, owner: owner, changed: fs.born}
+	return fs.attrsIno(mode, owner, fs.NextIno())
+}
+
+func (fs *FS) attrsIno(mode uint32, owner Owner, ino uint64) attrs {
+	return attrs{fs: fs, ino: ino, typ: mode & unix.S_IFMT, perm: mode & 07777, owner: owner, changed: fs.born}
 }
 
 // inode wraps impl, which a embedded.

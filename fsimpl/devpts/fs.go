@@ -1,0 +1,237 @@
+package devpts
+
+import (
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"hull/fsimpl/internal/pseudo"
+	"hull/sentry/current"
+	"hull/sentry/kernel"
+	"hull/sentry/lock"
+	"hull/sentry/vfs"
+)
+
+// The device numbers (Documentation/admin-guide/devices.txt).
+const (
+	TTYMajor    = 5
+	TTYMinor    = 0 // /dev/tty
+	PTMXMinor   = 2 // /dev/ptmx
+	SlaveMajor  = 136
+	slaveMajors = 8
+)
+
+// Options are the mount options.
+type Options struct {
+	UID, GID uint32 // of new slaves, if SetUID and SetGID
+	SetUID   bool
+	SetGID   bool
+	Mode     uint32 // of new slaves
+	PTMXMode uint32
+	Max      int
+}
+
+// DefaultOptions are Linux's.
+func DefaultOptions() Options { return Options{Mode: 0600, PTMXMode: 0, Max: 4096} }
+
+// FS is one instance of devpts.
+type FS struct {
+	pseudo *pseudo.FS
+	k      *kernel.Kernel
+	opts   Options
+
+	mu struct {
+		lock.Mutex[lock.Leaf]
+		ttys map[int]*tty
+	}
+}
+
+// New returns an instance and its root inode, with a reference.
+func New(k *kernel.Kernel, dev vfs.Dev, o Options) (*FS, *vfs.Inode) {
+	fs := &FS{k: k, opts: o}
+	fs.mu.ttys = map[int]*tty{}
+	fs.pseudo = pseudo.New("devpts", unix.DEVPTS_SUPER_MAGIC, dev, true, fs.options())
+	ptmx := fs.pseudo.Device(unix.S_IFCHR|o.PTMXMode, vfs.Dev(unix.Mkdev(TTYMajor, PTMXMinor)), PTMX{fs}, nil)
+	return fs, fs.pseudo.Dynamic(0755, lister{fs}, nil, pseudo.Entry{Name: "ptmx", Inode: ptmx})
+}
+
+// VFS returns what to mount.
+func (fs *FS) VFS() *vfs.Filesystem { return fs.pseudo.VFS }
+
+func (fs *FS) options() string {
+	o := ""
+	if fs.opts.SetGID {
+		o = "gid=" + strconv.Itoa(int(fs.opts.GID)) + ","
+	}
+	return o + "mode=" + strconv.FormatUint(uint64(fs.opts.Mode), 8) + ",ptmxmode=" + leadingZeros(fs.opts.PTMXMode)
+}
+
+func leadingZeros(mode uint32) string {
+	s := strconv.FormatUint(uint64(mode), 8)
+	return "000"[:max(0, 3-len(s))] + s
+}
+
+// PTMX is the driver of /dev/ptmx: each open makes a terminal.
+type PTMX struct{ FS *FS }
+
+// Open makes a terminal and opens its master side.
+func (p PTMX) Open(t current.Task, _ *vfs.File) (vfs.FileImpl, error) {
+	tt, err := p.FS.newTTY(t)
+	if err != nil {
+		return nil, err
+	}
+	return &master{tt}, nil
+}
+
+// OpenFile implements pseudo.CustomFile.
+func (p PTMX) OpenFile(t current.Task, f *vfs.File) (vfs.FileImpl, error) { return p.Open(t, f) }
+
+func (fs *FS) newTTY(t current.Task) (*tty, error) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if len(fs.mu.ttys) >= fs.opts.Max {
+		return nil, unix.ENOSPC
+	}
+	i := 0
+	for fs.mu.ttys[i] != nil {
+		i++
+	}
+	tt := &tty{fs: fs, index: i}
+	tt.mu.ld.t = defaultTermios()
+	tt.mu.masterOpen, tt.mu.locked = true, true
+	c := t.Cred()
+	tt.mu.uid, tt.mu.gid, tt.mu.perm = c.FSUID, c.FSGID, fs.opts.Mode
+	if fs.opts.SetUID {
+		tt.mu.uid = fs.opts.UID
+	}
+	if fs.opts.SetGID {
+		tt.mu.gid = fs.opts.GID
+	}
+	fs.mu.ttys[i] = tt
+	return tt, nil
+}
+
+// forget drops a terminal whose master is gone: its name is free again.
+func (fs *FS) forget(t *tty) {
+	fs.mu.Lock()
+	delete(fs.mu.ttys, t.index)
+	fs.mu.Unlock()
+}
+
+// OpenFile implements pseudo.CustomFile: it opens the slave side.
+func (t *tty) OpenFile(ct current.Task, f *vfs.File) (vfs.FileImpl, error) {
+	return t.open(ct, f.Flags()&unix.O_NOCTTY != 0)
+}
+
+func (t *tty) open(ct current.Task, noCTTY bool) (vfs.FileImpl, error) {
+	t.mu.Lock()
+	switch {
+	case !t.mu.masterOpen, t.mu.locked:
+		t.mu.Unlock()
+		return nil, unix.EIO
+	case t.mu.exclusive && !ct.Cred().HasCap(unix.CAP_SYS_ADMIN):
+		t.mu.Unlock()
+		return nil, unix.EBUSY
+	}
+	t.mu.slaves++
+	t.mu.opened, t.mu.hungUp = true, false
+	t.mu.Unlock()
+	if kt, ok := ct.(*kernel.Task); ok && !noCTTY {
+		kt.AdoptTerminal(t)
+	}
+	return &slave{t}, nil
+}
+
+// openPeer is TIOCGPTPEER: it opens the slave by its master, whatever is
+// mounted where.
+func (fs *FS) openPeer(kt *kernel.Task, t *tty, flags uint32) (uintptr, error) {
+	t.mu.Lock()
+	t.mu.locked = false
+	t.mu.Unlock()
+	impl, err := t.open(kt, flags&unix.O_NOCTTY != 0)
+	if err != nil {
+		return 0, err
+	}
+	f := vfs.Anonymous(kt.Kernel().Anon(), impl, "tty", unix.S_IFCHR|0620, flags&^unix.O_CLOEXEC, kt.Cred(), true)
+	fd, err := kt.Files().Install(f, 0, flags&unix.O_CLOEXEC != 0, kt.Limits().Get(unix.RLIMIT_NOFILE).Cur)
+	if err != nil {
+		f.DecRef(kt)
+	}
+	return uintptr(fd), err
+}
+
+// Attributes implements pseudo.Attributes: a slave's owner and mode are set by
+// login(1) and its like.
+func (t *tty) Attributes() (uid, gid, perm uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.mu.uid, t.mu.gid, t.mu.perm
+}
+
+// SetAttributes implements pseudo.Attributes.
+func (t *tty) SetAttributes(uid, gid, perm uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.uid, t.mu.gid, t.mu.perm = uid, gid, perm
+}
+
+// lister has the slaves by number.
+type lister struct{ fs *FS }
+
+// Lookup implements pseudo.Lister.
+func (l lister) Lookup(_ current.Task, name string) (*vfs.Inode, error) {
+	n, err := strconv.Atoi(name)
+	if err != nil || strconv.Itoa(n) != name {
+		return nil, unix.ENOENT
+	}
+	l.fs.mu.Lock()
+	t := l.fs.mu.ttys[n]
+	l.fs.mu.Unlock()
+	if t == nil {
+		return nil, unix.ENOENT
+	}
+	return l.fs.pseudo.DeviceIno(unix.S_IFCHR, slaveDev(n), t, t, slaveIno(n)), nil
+}
+
+func slaveDev(n int) vfs.Dev {
+	return vfs.Dev(unix.Mkdev(uint32(SlaveMajor+n>>8%slaveMajors), uint32(n&0xff)))
+}
+
+// slaveIno is the inode number of slave n: the same each time it is looked up.
+func slaveIno(n int) uint64 { return uint64(n) + 3 }
+
+// List implements pseudo.Lister.
+func (l lister) List(_ current.Task, cookie int64) ([]vfs.Dirent, error) {
+	l.fs.mu.Lock()
+	defer l.fs.mu.Unlock()
+	var es []vfs.Dirent
+	for n := range l.fs.mu.ttys {
+		if next := int64(n) + 3; next > max(cookie, 2) {
+			es = append(es, vfs.Dirent{Name: strconv.Itoa(n), Ino: slaveIno(n), Type: unix.DT_CHR, Next: next})
+		}
+	}
+	slices.SortFunc(es, func(a, b vfs.Dirent) int { return int(a.Next - b.Next) })
+	return es, nil
+}
+
+// Opener is a terminal that can be opened anew by /dev/tty.
+type Opener interface {
+	OpenFile(t current.Task, f *vfs.File) (vfs.FileImpl, error)
+}
+
+// CTTY is the driver of /dev/tty: the controlling terminal of who opens it.
+type CTTY struct{}
+
+// Open implements the driver.
+func (CTTY) Open(t current.Task, f *vfs.File) (vfs.FileImpl, error) {
+	kt, ok := t.(*kernel.Task)
+	if !ok {
+		return nil, unix.ENXIO
+	}
+	o, ok := kt.ControllingTerminal().(Opener)
+	if !ok {
+		return nil, unix.ENXIO
+	}
+	return o.OpenFile(t, f)
+}

@@ -1,0 +1,261 @@
+package kernel
+
+import (
+	"errors"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/arch"
+	"hull/sentry/auth"
+	"hull/sentry/loader"
+	"hull/sentry/mm"
+	"hull/sentry/vfs"
+)
+
+// ExecArgs is execveat(2) with everything copied in.
+type ExecArgs struct {
+	At   vfs.At
+	Argv []string
+	Envp []string
+	// Name is what the new program sees as its own (AT_EXECFN): the path, or
+	// /dev/fd/N/path.
+	Name string
+	// Cloexec says that Name leads through a descriptor that exec closes: a
+	// script's interpreter could not open it (ENOENT).
+	Cloexec bool
+}
+
+// maxInterpreters is how many #! lines may follow each other.
+const maxInterpreters = 5
+
+// program is what exec found: the file to load, and the words to give it.
+type program struct {
+	file *vfs.File // of the program itself, with a reference
+	cred *vfs.File // whose owner and mode count for set-id: the file that was named
+	argv []string
+	name string
+}
+
+// Exec is execve(2): on return the task is another program. Until the point of
+// no return an error leaves everything as it was; after it the task dies.
+func (t *Task) Exec(a ExecArgs) error {
+	p, err := t.findProgram(a)
+	if err != nil {
+		return err
+	}
+	defer p.file.DecRef(t)
+	cred, secure, err := t.execCred(p.file)
+	if err != nil {
+		return err
+	}
+	stack := t.group.limits.Get(unix.RLIMIT_STACK).Cur
+	space, err := mm.New(t.k.cfg.Memory, t.k.cfg.Platform, t.has.personality, stack)
+	if err != nil {
+		return err
+	}
+	img, err := loader.Load(t, loader.Request{
+		MM: space, File: p.file, Open: t.openInterpreter, VDSO: t.k.cfg.VDSO,
+		Argv: p.argv, Envp: a.Envp, Name: p.name, Cred: cred, Secure: secure, StackLimit: stack,
+		Limits: t.MMLimits(),
+	})
+	if err != nil {
+		space.DecUsers()
+		var le *loader.Error
+		if errors.As(err, &le) {
+			t.Note(le.Why)
+			return le.Errno
+		}
+		return err
+	}
+	if err := t.deThread(); err != nil {
+		space.DecUsers()
+		return err
+	}
+	t.commitExec(p, a, space, cred, secure, img)
+	return nil
+}
+
+// commitExec makes the task the program that was loaded.
+func (t *Task) commitExec(p program, a ExecArgs, space *mm.AddressSpace, cred *auth.Cred, secure bool, img loader.Image) {
+	t.exitRobustList()
+	t.own.clearTID = 0
+	if old := t.has.mm; old != nil {
+		t.notePeak(old)
+		t.has.Lock()
+		t.has.mm = space
+		t.has.Unlock()
+		old.DecUsers()
+	} else {
+		t.has.mm = space
+	}
+	if t.vfork != nil {
+		t.vfork.fire()
+	}
+	t.setFiles(t.has.files.Fork()) // exec unshares the table
+	t.has.files.CloseOnExec(t)
+	t.group.execSignals()
+	t.sig.exec()
+	t.SetCred(cred)
+	t.SetComm(path.Base(a.commName()))
+	info := space.Info()
+	info.Dumpable = 1
+	if secure {
+		info.Dumpable = 0
+	}
+	space.SetInfo(info)
+	t.k.tasks.Lock()
+	t.group.didExec = true
+	if t.group.exitSignal != 0 {
+		t.group.exitSignal = int32(unix.SIGCHLD)
+	}
+	if secure {
+		t.pdeath = 0
+	}
+	t.k.tasks.Unlock()
+	t.own.restart = nil
+	t.own.arch = arch.NewContext(uint64(img.Entry), uint64(img.SP))
+}
+
+func (a *ExecArgs) commName() string {
+	if a.At.Name == "" {
+		return a.Name
+	}
+	return a.At.Name
+}
+
+// findProgram opens what a names and follows #! lines.
+func (t *Task) findProgram(a ExecArgs) (program, error) {
+	f, err := vfs.Open(t, a.At, vfs.OpenHow{Flags: unix.O_RDONLY, Exec: true})
+	if err != nil {
+		return program{}, err
+	}
+	p := program{file: f, argv: a.Argv, name: a.Name}
+	for range maxInterpreters {
+		interp, arg, ok, err := loader.Script(t, p.file)
+		if err != nil || !ok {
+			if err != nil {
+				p.file.DecRef(t)
+			}
+			return p, err
+		}
+		if a.Cloexec {
+			p.file.DecRef(t)
+			return program{}, unix.ENOENT
+		}
+		words := []string{interp}
+		if arg != "" {
+			words = append(words, arg)
+		}
+		words = append(words, p.name)
+		if len(p.argv) > 1 {
+			words = append(words, p.argv[1:]...)
+		}
+		next, err := vfs.Open(t, vfs.At{FS: t.has.fs, Name: interp, Follow: true}, vfs.OpenHow{Flags: unix.O_RDONLY, Exec: true})
+		p.file.DecRef(t)
+		if err != nil {
+			return program{}, err
+		}
+		p.file, p.argv, p.name = next, words, interp
+	}
+	p.file.DecRef(t)
+	return program{}, unix.ELOOP
+}
+
+// openInterpreter opens the dynamic linker that an ELF file names.
+func (t *Task) openInterpreter(name string) (*vfs.File, error) {
+	return vfs.Open(t, vfs.At{FS: t.has.fs, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_RDONLY, Exec: true})
+}
+
+// deThread ends all other threads of the process and makes the caller its
+// leader. It fails if the process is ending, or another thread got here first.
+func (t *Task) deThread() error {
+	tg, k := t.group, t.k
+	k.tasks.Lock()
+	if tg.exiting || tg.execing != nil {
+		k.tasks.Unlock()
+		return unix.EAGAIN
+	}
+	if len(tg.tasks) > 1 || tg.leader != t {
+		tg.execing = t
+		for _, o := range tg.tasks {
+			if o != t {
+				o.kill()
+			}
+		}
+		for len(tg.tasks) > 1 {
+			k.tasks.Unlock()
+			<-t.wake
+			k.tasks.Lock()
+			if tg.exiting {
+				tg.execing = nil
+				k.tasks.Unlock()
+				return unix.EINTR
+			}
+		}
+		tg.execing = nil
+		if tg.leader != t {
+			t.takeLeadership()
+		}
+	}
+	k.tasks.Unlock()
+	if t.group.sig.unshare() {
+		t.token() // tokens that came meanwhile may have been for signals
+	}
+	return nil
+}
+
+// takeLeadership gives t the numbers of its group's exited leader.
+func (t *Task) takeLeadership() {
+	old := t.group.leader
+	t.leave()
+	old.leave()
+	t.tids, old.tids = old.tids, t.tids
+	t.enter()
+	t.group.leader = t
+}
+
+// MMLimits are the limits that mapping calls of this task obey.
+func (t *Task) MMLimits() mm.Limits {
+	l := t.group.limits
+	return mm.Limits{
+		AS: l.Get(unix.RLIMIT_AS).Cur, Data: l.Get(unix.RLIMIT_DATA).Cur, Stack: l.Get(unix.RLIMIT_STACK).Cur,
+		MemLock: l.Get(unix.RLIMIT_MEMLOCK).Cur, Unlimited: t.has.cred.HasCap(unix.CAP_IPC_LOCK),
+	}
+}
+
+// lookPath finds name in the directories of PATH, as execvp(3) does.
+func (t *Task) lookPath(name string, env []string) (string, error) {
+	if strings.ContainsRune(name, '/') {
+		return name, nil
+	}
+	list := "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, "PATH="); ok {
+			list = v
+		}
+	}
+	var found error = unix.ENOENT
+	for _, d := range strings.Split(list, ":") {
+		full := path.Join(d, name)
+		if d == "" {
+			full = "./" + name
+		}
+		p, err := vfs.Walk(t, vfs.At{FS: t.has.fs, Name: full, Follow: true})
+		if err != nil {
+			if err == unix.EACCES {
+				found = err
+			}
+			continue
+		}
+		err = vfs.Access(t, p, vfs.MayExec, false)
+		dir := p.Inode().Type == unix.S_IFDIR
+		p.DecRef()
+		if err == nil && !dir {
+			return full, nil
+		}
+		found = unix.EACCES
+	}
+	return "", found
+}

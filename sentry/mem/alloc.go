@@ -1,0 +1,191 @@
+package mem
+
+import (
+	"sort"
+
+	"golang.org/x/sys/unix"
+)
+
+// Allocate returns n bytes (rounded up to pages) that nobody uses, zeroed, with
+// one reference on each page. It is one contiguous range. ENOMEM when the limit
+// is reached.
+//
+// A range of the cache is taken first, which costs clearing it; then a hole
+// that was given back to the host; then fresh memory behind all other.
+func (f *File) Allocate(n uint64) (Range, error) {
+	if n == 0 || n > maxChunks*chunkSize {
+		return Range{}, unix.ENOMEM
+	}
+	n = (n + pageSize - 1) &^ (pageSize - 1)
+	f.mu.Lock()
+	if f.limit != 0 && f.used.Load()+n > f.limit {
+		f.mu.Unlock()
+		return Range{}, unix.ENOMEM
+	}
+	r, dirty, err := f.pick(n)
+	if err == nil {
+		err = f.track(r)
+	}
+	if err != nil {
+		f.mu.Unlock()
+		return Range{}, err
+	}
+	f.each(r, func(ref *uint32) { *ref = 1 })
+	f.used.Add(n)
+	f.mu.Unlock()
+	if dirty {
+		f.Zero(r)
+	}
+	return r, nil
+}
+
+// pick chooses a range. f.mu is held.
+func (f *File) pick(n uint64) (r Range, dirty bool, err error) {
+	if p := n / pageSize; p <= cachedPages {
+		if c := f.mu.cache[p]; len(c) > 0 {
+			start := c[len(c)-1]
+			f.mu.cache[p] = c[:len(c)-1]
+			f.mu.cached -= n
+			return Range{start, start + n}, true, nil
+		}
+	}
+	for i := range f.mu.free {
+		if h := &f.mu.free[i]; h.Len() >= n {
+			r = Range{h.Start, h.Start + n}
+			h.Start += n
+			if h.Len() == 0 {
+				f.mu.free = append(f.mu.free[:i], f.mu.free[i+1:]...)
+			}
+			return r, false, nil
+		}
+	}
+	r = Range{f.mu.end, f.mu.end + n}
+	if r.End > maxChunks*chunkSize {
+		return Range{}, false, unix.ENOMEM
+	}
+	if r.End > f.mu.size {
+		size := (r.End + chunkSize - 1) / chunkSize * chunkSize
+		if err := unix.Ftruncate(f.fd, int64(size)); err != nil {
+			return Range{}, false, unix.ENOMEM
+		}
+		f.mu.size = size
+	}
+	f.mu.end = r.End
+	return r, false, nil
+}
+
+// track makes sure that the pages of r have counts. f.mu is held.
+func (f *File) track(r Range) error {
+	for uint64(len(f.mu.refs))*chunkSize < r.End {
+		f.mu.refs = append(f.mu.refs, new([chunkPages]uint32))
+	}
+	return nil
+}
+
+// each calls fn with the count of each page of r. f.mu is held.
+func (f *File) each(r Range, fn func(ref *uint32)) {
+	for p := r.Start / pageSize; p < r.End/pageSize; p++ {
+		fn(&f.mu.refs[p/chunkPages][p%chunkPages])
+	}
+}
+
+// IncRef adds a reference to each page of r.
+func (f *File) IncRef(r Range) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.each(r, func(ref *uint32) {
+		if *ref == 0 {
+			panic("mem: reference to a free page")
+		}
+		*ref++
+	})
+}
+
+// Shared reports whether a page of r has more than one reference.
+func (f *File) Shared(r Range) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	shared := false
+	f.each(r, func(ref *uint32) { shared = shared || *ref > 1 })
+	return shared
+}
+
+// DecRef drops a reference from each page of r; pages without one are given
+// back to the host, or kept to be cleared and used again.
+func (f *File) DecRef(r Range) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	run := r.Start // start of the run of freed pages that ends at p
+	for off := r.Start; off < r.End; off += pageSize {
+		p := off / pageSize
+		ref := &f.mu.refs[p/chunkPages][p%chunkPages]
+		if *ref == 0 {
+			panic("mem: page freed twice")
+		}
+		if *ref--; *ref > 0 {
+			f.discard(Range{run, off})
+			run = off + pageSize
+		}
+	}
+	f.discard(Range{run, r.End})
+}
+
+// discard takes back a range without references. f.mu is held.
+func (f *File) discard(r Range) {
+	n := r.Len()
+	if n == 0 {
+		return
+	}
+	f.used.Add(-n)
+	if p := n / pageSize; p <= cachedPages && f.mu.cached+n <= cacheLimit {
+		f.mu.cache[p] = append(f.mu.cache[p], r.Start)
+		f.mu.cached += n
+		return
+	}
+	if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(n)); err != nil {
+		// What cannot be punched must at least not show what it held.
+		f.Zero(r)
+	}
+	f.insert(r)
+}
+
+// insert adds a clean range to the free list, joined with its neighbours. f.mu
+// is held.
+func (f *File) insert(r Range) {
+	l := f.mu.free
+	i := sort.Search(len(l), func(i int) bool { return l[i].Start > r.Start })
+	if i > 0 && l[i-1].End == r.Start {
+		i--
+		l[i].End = r.End
+	} else {
+		l = append(l, Range{})
+		copy(l[i+1:], l[i:])
+		l[i] = r
+	}
+	if i+1 < len(l) && l[i].End == l[i+1].Start {
+		l[i].End = l[i+1].End
+		l = append(l[:i+1], l[i+2:]...)
+	}
+	if n := len(l); n > 0 && l[n-1].End == f.mu.end {
+		f.mu.end = l[n-1].Start
+		l = l[:n-1]
+	}
+	f.mu.free = l
+}
+
+// Trim gives what is cached back to the host.
+func (f *File) Trim() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p, starts := range f.mu.cache {
+		n := uint64(p) * pageSize
+		for _, s := range starts {
+			if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(s), int64(n)); err != nil {
+				f.Zero(Range{s, s + n})
+			}
+			f.insert(Range{s, s + n})
+		}
+		f.mu.cache[p] = nil
+	}
+	f.mu.cached = 0
+}

@@ -1,0 +1,286 @@
+package syscalls
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/abi"
+	"hull/sentry/arch"
+	"hull/sentry/kernel"
+	"hull/sentry/socket"
+	"hull/sentry/usermem"
+	"hull/sentry/vfs"
+)
+
+const errRestart = abi.ERESTARTSYS
+
+// msghdr is struct user_msghdr.
+type msghdr struct {
+	Name       uint64
+	Namelen    int32
+	_          int32
+	Iov        uint64
+	Iovlen     uint64
+	Control    uint64
+	Controllen uint64
+	Flags      int32
+	_          int32
+}
+
+// mmsghdr is struct mmsghdr.
+type mmsghdr struct {
+	Hdr msghdr
+	Len uint32
+	_   uint32
+}
+
+const sizeofMmsghdr = 64
+
+// send sends src and raises SIGPIPE where Linux does. A stream goes on until
+// all is sent.
+func send(t *kernel.Task, f *vfs.File, s socket.Socket, src usermem.Buffer, m *socket.Message) (int64, error) {
+	flags := m.Flags
+	var done int64
+	err := retrySocket(t, f, s, flags, true, func() error {
+		n, err := s.Send(t, src, m)
+		done += n
+		src.Skip(uint64(n))
+		if err == nil && src.Len() > 0 && n > 0 && s.Type() == unix.SOCK_STREAM {
+			return unix.EAGAIN
+		}
+		return err
+	})
+	m.Drop(t)
+	if done > 0 {
+		return done, nil
+	}
+	if err == unix.EPIPE && flags&unix.MSG_NOSIGNAL == 0 && s.Type() != unix.SOCK_DGRAM {
+		t.Signal(int(unix.SIGPIPE))
+	}
+	return 0, err
+}
+
+// sendto is sendto(2), and send(2) with it.
+func sendto(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	m := socket.Message{Flags: a[3].Int()}
+	if a[4] != 0 {
+		if m.Addr, err = inSockaddr(t, usermem.Addr(a[4]), a[5].Int()); err != nil {
+			return 0, err
+		}
+	}
+	n, err := send(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), &m)
+	return uintptr(n), err
+}
+
+// sendmsg is sendmsg(2).
+func sendmsg(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	h, err := usermem.In[msghdr](t.Mem(), usermem.Addr(a[1]))
+	if err != nil {
+		return 0, err
+	}
+	n, err := sendHeader(t, f, s, &h, a[2].Int())
+	return uintptr(n), err
+}
+
+func sendHeader(t *kernel.Task, f *vfs.File, s socket.Socket, h *msghdr, flags int32) (int64, error) {
+	src, err := headerBuffer(t, h)
+	if err != nil {
+		return 0, err
+	}
+	m := socket.Message{Flags: flags}
+	if h.Name != 0 && h.Namelen != 0 {
+		if m.Addr, err = inSockaddr(t, usermem.Addr(h.Name), h.Namelen); err != nil {
+			return 0, err
+		}
+	}
+	if err := inControl(t, h, &m); err != nil {
+		m.Drop(t)
+		return 0, err
+	}
+	return send(t, f, s, src, &m)
+}
+
+func headerBuffer(t *kernel.Task, h *msghdr) (usermem.Buffer, error) {
+	if h.Iovlen > usermem.MaxIovecs {
+		return usermem.Buffer{}, unix.EMSGSIZE
+	}
+	rs, err := usermem.Iovecs(t.Mem(), usermem.Addr(h.Iov), int(h.Iovlen))
+	return usermem.Vec(t.Mem(), rs), err
+}
+
+// maxBatch is how many messages sendmmsg and recvmmsg take (UIO_MAXIOV).
+const maxBatch = 1024
+
+// sendmmsg is sendmmsg(2).
+func sendmmsg(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	addr, n := usermem.Addr(a[1]), min(a[2].Uint(), maxBatch)
+	for i := range n {
+		at := addr + usermem.Addr(i)*sizeofMmsghdr
+		h, err := usermem.In[mmsghdr](t.Mem(), at)
+		var sent int64
+		if err == nil {
+			sent, err = sendHeader(t, f, s, &h.Hdr, a[3].Int())
+		}
+		if err == nil {
+			got := uint32(sent)
+			err = usermem.Out(t.Mem(), at+56, &got)
+		}
+		if err != nil {
+			if i > 0 {
+				return uintptr(i), nil
+			}
+			return 0, err
+		}
+	}
+	return uintptr(n), nil
+}
+
+// recv receives into dst. A stream with MSG_WAITALL goes on until dst is full.
+func recv(t *kernel.Task, f *vfs.File, s socket.Socket, dst usermem.Buffer, m *socket.Message, flags int32) (int64, error) {
+	var done int64
+	all := flags&unix.MSG_WAITALL != 0 && flags&(unix.MSG_PEEK|unix.MSG_DONTWAIT) == 0 && s.Type() == unix.SOCK_STREAM
+	err := retrySocket(t, f, s, flags, false, func() error {
+		m.Flags = flags
+		n, err := s.Recv(t, dst, m)
+		if err != nil {
+			return err
+		}
+		done += n
+		if n > 0 && all && uint64(n) < dst.Len() && len(m.Files) == 0 {
+			dst.Skip(uint64(n))
+			return unix.EAGAIN
+		}
+		return nil
+	})
+	if done > 0 {
+		return done, nil
+	}
+	return 0, err
+}
+
+// recvfrom is recvfrom(2), and recv(2) with it.
+func recvfrom(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	var m socket.Message
+	n, err := recv(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), &m, a[3].Int())
+	m.Drop(t)
+	if err != nil {
+		return 0, err
+	}
+	if a[4] != 0 {
+		if err := outSockaddr(t, usermem.Addr(a[4]), usermem.Addr(a[5]), m.Addr); err != nil {
+			return 0, err
+		}
+	}
+	return uintptr(n), nil
+}
+
+// recvmsg is recvmsg(2).
+func recvmsg(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	n, err := recvHeader(t, f, s, usermem.Addr(a[1]), a[2].Int())
+	return uintptr(n), err
+}
+
+// recvHeader receives into the struct msghdr at addr.
+func recvHeader(t *kernel.Task, f *vfs.File, s socket.Socket, addr usermem.Addr, flags int32) (int64, error) {
+	h, err := usermem.In[msghdr](t.Mem(), addr)
+	if err != nil {
+		return 0, err
+	}
+	dst, err := headerBuffer(t, &h)
+	if err != nil {
+		return 0, err
+	}
+	if h.Namelen < 0 {
+		return 0, unix.EINVAL
+	}
+	var m socket.Message
+	n, err := recv(t, f, s, dst, &m, flags)
+	if err != nil {
+		return 0, err
+	}
+	defer m.Drop(t)
+	if h.Name != 0 {
+		if _, err := t.Mem().CopyOut(usermem.Addr(h.Name), m.Addr[:min(len(m.Addr), int(h.Namelen))]); err != nil {
+			return 0, err
+		}
+		h.Namelen = int32(len(m.Addr))
+	}
+	h.Controllen, err = outControl(t, &h, &m, flags)
+	if err != nil {
+		return 0, err
+	}
+	h.Flags = m.Flags & (unix.MSG_OOB | unix.MSG_EOR | unix.MSG_TRUNC | unix.MSG_CTRUNC | unix.MSG_ERRQUEUE)
+	if flags&unix.MSG_CMSG_CLOEXEC != 0 {
+		h.Flags |= unix.MSG_CMSG_CLOEXEC
+	}
+	return n, usermem.Out(t.Mem(), addr, &h)
+}
+
+// recvmmsg is recvmmsg(2).
+func recvmmsg(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	addr, n, flags := usermem.Addr(a[1]), min(a[2].Uint(), maxBatch), a[3].Int()
+	var end time.Time
+	if a[4] != 0 {
+		ts, err := usermem.In[unix.Timespec](t.Mem(), usermem.Addr(a[4]))
+		if err != nil {
+			return 0, err
+		}
+		if ts.Sec < 0 || ts.Nsec < 0 || ts.Nsec >= 1e9 {
+			return 0, unix.EINVAL
+		}
+		end = time.Now().Add(time.Duration(min(ts.Sec, 1<<32))*time.Second + time.Duration(ts.Nsec))
+	}
+	for i := range n {
+		at := addr + usermem.Addr(i)*sizeofMmsghdr
+		got, err := recvHeader(t, f, s, at, flags&^unix.MSG_WAITFORONE)
+		if err == nil {
+			l := uint32(got)
+			err = usermem.Out(t.Mem(), at+56, &l)
+		}
+		if err != nil {
+			if i > 0 {
+				return uintptr(i), nil
+			}
+			return 0, err
+		}
+		if flags&unix.MSG_WAITFORONE != 0 {
+			flags |= unix.MSG_DONTWAIT
+		}
+		// The deadline is looked at after each message, as on Linux.
+		if !end.IsZero() && !time.Now().Before(end) {
+			return uintptr(i + 1), nil
+		}
+	}
+	return uintptr(n), nil
+}

@@ -1,0 +1,316 @@
+package syscalls
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/arch"
+	"hull/sentry/current"
+	"hull/sentry/kernel"
+	"hull/sentry/socket"
+	"hull/sentry/usermem"
+	"hull/sentry/vfs"
+	"hull/sentry/wait"
+)
+
+// sockTypeMask is the part of socket(2)'s type that is the type.
+const sockTypeMask = 0xf
+
+// socketArgs splits the type argument of socket(2) and its like.
+func socketArgs(a arch.Arg) (typ int32, flags uint32, err error) {
+	flags = a.Uint() &^ sockTypeMask
+	if flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
+		return 0, 0, unix.EINVAL
+	}
+	typ = a.Int() & sockTypeMask
+	if typ < unix.SOCK_STREAM || typ > unix.SOCK_PACKET {
+		return 0, 0, unix.EINVAL
+	}
+	return typ, flags, nil
+}
+
+// socketFile makes a description of s. It takes s over.
+func socketFile(t *kernel.Task, s socket.Socket, flags uint32) *vfs.File {
+	return vfs.Anonymous(t.Kernel().Anon(), s, "socket", unix.S_IFSOCK|0777,
+		unix.O_RDWR|flags&unix.SOCK_NONBLOCK, t.Cred(), true)
+}
+
+// installSocket gives s a descriptor.
+func installSocket(t *kernel.Task, s socket.Socket, flags uint32) (int32, error) {
+	f := socketFile(t, s, flags)
+	fd, err := t.Files().Install(f, 0, flags&unix.SOCK_CLOEXEC != 0, t.Limits().Get(unix.RLIMIT_NOFILE).Cur)
+	if err != nil {
+		f.DecRef(t)
+	}
+	return fd, err
+}
+
+// socketAt returns the socket at a descriptor, with a reference on its file.
+func socketAt(t *kernel.Task, a arch.Arg) (*vfs.File, socket.Socket, error) {
+	f, err := t.Files().Get(a.Int())
+	if err != nil {
+		return nil, nil, err
+	}
+	s, ok := f.Impl().(socket.Socket)
+	if !ok {
+		f.DecRef(t)
+		return nil, nil, unix.ENOTSOCK
+	}
+	return f, s, nil
+}
+
+// newSocket is socket(2).
+func newSocket(t *kernel.Task, a arch.Args) (uintptr, error) {
+	typ, flags, err := socketArgs(a[1])
+	if err != nil {
+		return 0, err
+	}
+	s, err := t.Kernel().Sockets().New(t, a[0].Int(), typ, a[2].Int())
+	if err != nil {
+		return 0, err
+	}
+	fd, err := installSocket(t, s, flags)
+	return uintptr(fd), err
+}
+
+// socketpair is socketpair(2).
+func socketpair(t *kernel.Task, a arch.Args) (uintptr, error) {
+	typ, flags, err := socketArgs(a[1])
+	if err != nil {
+		return 0, err
+	}
+	x, y, err := t.Kernel().Sockets().NewPair(t, a[0].Int(), typ, a[2].Int())
+	if err != nil {
+		return 0, err
+	}
+	var fds [2]int32
+	if fds[0], err = installSocket(t, x, flags); err != nil {
+		socketFile(t, y, 0).DecRef(t)
+		return 0, err
+	}
+	if fds[1], err = installSocket(t, y, flags); err == nil {
+		if err = usermem.Out(t.Mem(), usermem.Addr(a[3]), &fds); err == nil {
+			return 0, nil
+		}
+		_ = t.Files().Close(t, fds[1])
+	}
+	_ = t.Files().Close(t, fds[0])
+	return 0, err
+}
+
+// maxSockaddr is the size of struct sockaddr_storage.
+const maxSockaddr = 128
+
+// inSockaddr copies an address in.
+func inSockaddr(t *kernel.Task, addr usermem.Addr, n int32) ([]byte, error) {
+	if n < 0 || n > maxSockaddr {
+		return nil, unix.EINVAL
+	}
+	b := make([]byte, n)
+	_, err := t.Mem().CopyIn(addr, b)
+	return b, err
+}
+
+// outSockaddr copies an address out, cut to the length at lenAddr, and stores
+// its real length there.
+func outSockaddr(t *kernel.Task, addr, lenAddr usermem.Addr, b []byte) error {
+	room, err := usermem.In[int32](t.Mem(), lenAddr)
+	if err != nil {
+		return err
+	}
+	if room < 0 {
+		return unix.EINVAL
+	}
+	if _, err := t.Mem().CopyOut(addr, b[:min(len(b), int(room))]); err != nil {
+		return err
+	}
+	n := int32(len(b))
+	return usermem.Out(t.Mem(), lenAddr, &n)
+}
+
+// bind is bind(2).
+func bind(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int())
+	if err != nil {
+		return 0, err
+	}
+	return 0, s.Bind(t, addr)
+}
+
+// waiter is what optional deadlines a socket has (SO_RCVTIMEO, SO_SNDTIMEO).
+type waiter interface {
+	Deadline(send bool) time.Time
+}
+
+// retrySocket waits for s unless f or flags say not to. What times out is
+// EAGAIN, and is not restarted after a signal.
+func retrySocket(t *kernel.Task, f *vfs.File, s socket.Socket, flags int32, send bool, try func() error) error {
+	if f.Flags()&unix.O_NONBLOCK != 0 || flags&unix.MSG_DONTWAIT != 0 {
+		return try()
+	}
+	var deadline time.Time
+	if w, ok := s.(waiter); ok {
+		deadline = w.Deadline(send)
+	}
+	mask := wait.Readable | wait.RdHup
+	if send {
+		mask = wait.Writable
+	}
+	err := current.Retry(t, f, mask, deadline, try)
+	switch {
+	case err == unix.ETIMEDOUT:
+		return unix.EAGAIN
+	case err == errRestart && !deadline.IsZero():
+		return unix.EINTR
+	}
+	return err
+}
+
+// connect is connect(2).
+func connect(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int())
+	if err != nil {
+		return 0, err
+	}
+	return 0, retrySocket(t, f, s, 0, true, func() error { return s.Connect(t, addr) })
+}
+
+// listen is listen(2).
+func listen(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	return 0, s.Listen(t, int(a[1].Int()))
+}
+
+func accept(t *kernel.Task, a arch.Args) (uintptr, error) {
+	a[3] = 0
+	return accept4(t, a)
+}
+
+// accept4 is accept4(2).
+func accept4(t *kernel.Task, a arch.Args) (uintptr, error) {
+	flags := a[3].Uint()
+	if flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
+		return 0, unix.EINVAL
+	}
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	var c socket.Socket
+	err = retrySocket(t, f, s, 0, false, func() (err error) {
+		c, err = s.Accept(t)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	fd, err := installSocket(t, c, flags)
+	if err != nil {
+		return 0, err
+	}
+	if addr := usermem.Addr(a[1]); addr != 0 {
+		name, err := c.Name(true)
+		if err == nil {
+			err = outSockaddr(t, addr, usermem.Addr(a[2]), name)
+		}
+		if err != nil {
+			_ = t.Files().Close(t, fd)
+			return 0, err
+		}
+	}
+	return uintptr(fd), nil
+}
+
+// shutdown is shutdown(2).
+func shutdown(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	how := a[1].Int()
+	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
+		return 0, unix.EINVAL
+	}
+	return 0, s.Shutdown(t, int(how))
+}
+
+func getsockname(t *kernel.Task, a arch.Args) (uintptr, error) { return socketName(t, a, false) }
+func getpeername(t *kernel.Task, a arch.Args) (uintptr, error) { return socketName(t, a, true) }
+
+func socketName(t *kernel.Task, a arch.Args, peer bool) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	name, err := s.Name(peer)
+	if err != nil {
+		return 0, err
+	}
+	return 0, outSockaddr(t, usermem.Addr(a[1]), usermem.Addr(a[2]), name)
+}
+
+// maxOption bounds what setsockopt(2) copies in.
+const maxOption = usermem.PageSize
+
+// setsockopt is setsockopt(2).
+func setsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	n := a[4].Int()
+	if n < 0 || n > maxOption {
+		return 0, unix.EINVAL
+	}
+	b := make([]byte, n)
+	if _, err := t.Mem().CopyIn(usermem.Addr(a[3]), b); err != nil {
+		return 0, err
+	}
+	return 0, s.SetOption(t, a[1].Int(), a[2].Int(), b)
+}
+
+// getsockopt is getsockopt(2).
+func getsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
+	f, s, err := socketAt(t, a[0])
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	lenAddr := usermem.Addr(a[4])
+	n, err := usermem.In[int32](t.Mem(), lenAddr)
+	if err != nil {
+		return 0, err
+	}
+	if n < 0 {
+		return 0, unix.EINVAL
+	}
+	b, err := s.Option(t, a[1].Int(), a[2].Int(), int(n))
+	if err != nil {
+		return 0, err
+	}
+	b = b[:min(len(b), int(n))]
+	if _, err := t.Mem().CopyOut(usermem.Addr(a[3]), b); err != nil {
+		return 0, err
+	}
+	n = int32(len(b))
+	return 0, usermem.Out(t.Mem(), lenAddr, &n)
+}
