@@ -1,0 +1,175 @@
+package ptrace
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/arch"
+)
+
+// thread is one host thread of a stub process. The methods are for the OS
+// thread that traces it, while it is stopped.
+type thread struct {
+	tgid, tid int32
+	// regs are the registers it has, if known is set; otherwise regs is scratch.
+	regs  arch.Registers
+	known bool
+}
+
+// Selectors of Linux's user segments.
+const (
+	userCS   = 0x33
+	userCS32 = 0x23
+	userSS   = 0x2b
+)
+
+// eflagsIF is the interrupt flag, which is always set in user mode.
+const eflagsIF = 0x202
+
+// attach makes the caller the tracer of a parked thread and stops it.
+func (t *thread) attach() error {
+	if errno := request(unix.PTRACE_SEIZE, t.tid, 0, traceOptions); errno != 0 {
+		return fmt.Errorf("ptrace: attaching to stub %d: %w", t.tid, errno)
+	}
+	if errno := request(unix.PTRACE_INTERRUPT, t.tid, 0, 0); errno != 0 {
+		return fmt.Errorf("ptrace: stopping stub %d: %w", t.tid, errno)
+	}
+	return t.awaitStop()
+}
+
+// awaitStop waits for any stop. What else is on its way stops the thread again
+// later, and is then passed over.
+func (t *thread) awaitStop() error {
+	t.known = false
+	status, errno := wait(t.tid)
+	if errno != 0 {
+		return fmt.Errorf("ptrace: waiting for stub %d: %w", t.tid, errno)
+	}
+	if !status.Stopped() {
+		return fmt.Errorf("ptrace: stub %d died: status %#x", t.tid, uint32(status))
+	}
+	return nil
+}
+
+// enter sets the registers that code of the stub's text starts with.
+func (t *thread) enter(off uint64, calls int) unix.Errno {
+	t.known = false
+	t.regs = arch.Registers{
+		Rip: textAddr + off, Rbx: tableAddr, Rbp: tableAddr + uint64(calls)*callSize,
+		OrigRax: ^uint64(0), Cs: userCS, Ss: userSS, Eflags: eflagsIF,
+	}
+	return setRegs(t.tid, &t.regs)
+}
+
+// park lets go of the thread; it waits in the stub's text from then on.
+func (t *thread) park() error {
+	errno := t.enter(parkOff, 0)
+	if errno == 0 {
+		errno = request(unix.PTRACE_DETACH, t.tid, 0, 0)
+	}
+	if errno != 0 {
+		return fmt.Errorf("ptrace: parking stub %d: %w", t.tid, errno)
+	}
+	return nil
+}
+
+// callError says which of the calls of a table failed.
+type callError struct {
+	Nr    uint64
+	Errno unix.Errno
+}
+
+func (e *callError) Error() string {
+	return fmt.Sprintf("ptrace: host call %d in a stub: %v", e.Nr, e.Errno)
+}
+
+func (e *callError) Unwrap() error { return e.Errno }
+
+// run makes the first n calls of tab, which must be the table the thread sees,
+// and returns the result of the last.
+func (t *thread) run(tab *table, n int) (uint64, error) {
+	if errno := t.enter(loopOff, n); errno != 0 {
+		return 0, fmt.Errorf("ptrace: setting registers of stub %d: %w", t.tid, errno)
+	}
+	for {
+		if errno := request(unix.PTRACE_CONT, t.tid, 0, 0); errno != 0 {
+			return 0, fmt.Errorf("ptrace: resuming stub %d: %w", t.tid, errno)
+		}
+		if err := t.awaitStop(); err != nil {
+			return 0, err
+		}
+		if errno := getRegs(t.tid, &t.regs); errno != 0 {
+			return 0, fmt.Errorf("ptrace: reading registers of stub %d: %w", t.tid, errno)
+		}
+		if t.regs.Rip == textAddr+trapOff {
+			break
+		}
+	}
+	if done := t.done(); done < n {
+		return 0, &callError{tab[done][0], unix.Errno(-int64(t.regs.Rax))}
+	}
+	return t.regs.Rax, nil
+}
+
+// done returns how many calls of the last run succeeded.
+func (t *thread) done() int { return int(t.regs.Rbx-tableAddr) / callSize }
+
+// clone has the thread execute a clone with flags and returns the new thread,
+// which the caller traces too and which is stopped.
+func (t *thread) clone(tab *table, flags uint64) (*thread, error) {
+	tab[0] = call{unix.SYS_CLONE, flags}
+	tid, err := t.run(tab, 1)
+	if err != nil {
+		return nil, err
+	}
+	n := &thread{tgid: t.tgid, tid: int32(tid)}
+	if flags&unix.CLONE_THREAD == 0 {
+		n.tgid = n.tid
+	}
+	if err := n.awaitStop(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// exit ends a worker.
+func (t *thread) exit(tab *table) error {
+	tab[0] = call{unix.SYS_EXIT}
+	if errno := t.enter(loopOff, 1); errno != 0 {
+		return fmt.Errorf("ptrace: ending stub thread %d: %w", t.tid, errno)
+	}
+	for {
+		if errno := request(unix.PTRACE_CONT, t.tid, 0, 0); errno != 0 {
+			return fmt.Errorf("ptrace: ending stub thread %d: %w", t.tid, errno)
+		}
+		status, errno := wait(t.tid)
+		if errno != 0 {
+			return fmt.Errorf("ptrace: ending stub thread %d: %w", t.tid, errno)
+		}
+		if !status.Stopped() {
+			return nil
+		}
+	}
+}
+
+// rseq is what PTRACE_GET_RSEQ_CONFIGURATION returns.
+type rseq struct {
+	addr           uint64
+	size           uint32
+	signature      uint32
+	flags, padding uint32
+}
+
+// rseqCall returns the call that undoes the thread's rseq registration, if it
+// has one: the kernel would go on writing where it points.
+func (t *thread) rseqCall() (call, bool) {
+	var r rseq
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GET_RSEQ_CONFIGURATION, uintptr(t.tid), unsafe.Sizeof(r), uintptr(unsafe.Pointer(&r)), 0, 0)
+	if errno != 0 || r.addr == 0 {
+		return call{}, false // also a kernel without rseq
+	}
+	const unregister = 1 // RSEQ_FLAG_UNREGISTER
+	return call{unix.SYS_RSEQ, r.addr, uint64(r.size), unregister, uint64(r.signature)}, true
+}
