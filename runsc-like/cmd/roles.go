@@ -1,0 +1,57 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/container"
+	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
+)
+
+// roles are what the binary does as a process of a sandbox. A role is executed
+// twice: "sentry" is in its namespaces and locks itself in, "sentry-inside" is
+// what that executes.
+func roles() map[string]func() int {
+	return map[string]func() int{
+		"sentry":        func() int { return confine("sentry-inside") },
+		"sentry-inside": func() int { return inside(sentry) },
+		"gofer":         func() int { return confine("gofer-inside") },
+		"gofer-inside":  func() int { return inside(gofer) },
+	}
+}
+
+// fatal writes the line that the launcher shows.
+func fatal(err error) int {
+	fmt.Fprintf(os.Stderr, "%s%v\n", container.FatalPrefix, err)
+	return container.StatusFailed
+}
+
+func confine(next string) int {
+	cfg, err := control.ReadConfig(os.NewFile(control.FDConfig, "config"))
+	if err != nil {
+		return fatal(err)
+	}
+	return fatal(jail.Confine(cfg.Jail, []string{"hull", next}))
+}
+
+func inside(role func(*control.Config) error) int {
+	f := os.NewFile(control.FDConfig, "config")
+	cfg, err := control.ReadConfig(f)
+	if err != nil {
+		return fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		return fatal(err)
+	}
+	// Set again: an execution may have cleared it.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fatal(fmt.Errorf("PR_SET_PDEATHSIG: %w", err))
+	}
+	if err := role(cfg); err != nil {
+		return fatal(err)
+	}
+	return 0
+}
