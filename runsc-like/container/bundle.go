@@ -45,7 +45,11 @@ func LoadBundle(dir string) (*specs.Spec, error) {
 
 // CheckID refuses what cannot be a container's name.
 func CheckID(id string) error {
-	if !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,1023}$`).MatchString(id) {
+	const longest = 1024
+	if len(id) > longest {
+		return fieldf("ID", "is longer than %d bytes", longest)
+	}
+	if !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]*$`).MatchString(id) {
 		return fieldf("ID", "%q: only letters, digits, _ + . - are allowed, the first a letter, digit or _", id)
 	}
 	return nil
