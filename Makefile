@@ -23,7 +23,7 @@ TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap
 
 # $(call need,NEEDS) installs the packages of those that are missing.
 need = @missing=; for n in $(1); do what=$${n%=*}; \
-	command -v $$what >/dev/null || [ -e $$what ] || missing="$$missing $${n#*=}"; done; \
+	command -v $$what >/dev/null || [ -e $$what ] || missing="$$missing $${n\#*=}"; done; \
 	[ -z "$$missing" ] && exit 0; echo "installing missing packages:$$missing"; \
 	[ `id -u` = 0 ] || S=sudo; $$S apt-get update -q && \
 	$$S env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
