@@ -56,10 +56,13 @@ func platformRules(name string) []Rule {
 	var rules []Rule
 	for _, part := range [][]Rule{
 		each("ptrace platform: its own stubs", "ptrace", 0,
-			unix.PTRACE_PEEKDATA, unix.PTRACE_GETREGS, unix.PTRACE_SETREGS, unix.PTRACE_SYSEMU, unix.PTRACE_CONT,
-			unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET, unix.PTRACE_GETSIGINFO, unix.PTRACE_GETEVENTMSG,
-			unix.PTRACE_GET_SYSCALL_INFO, unix.PTRACE_SETOPTIONS, unix.PTRACE_SEIZE, unix.PTRACE_INTERRUPT,
-			unix.PTRACE_ATTACH, unix.PTRACE_DETACH),
+			unix.PTRACE_GETREGS, unix.PTRACE_SETREGS, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET,
+			unix.PTRACE_SYSEMU, unix.PTRACE_CONT, unix.PTRACE_INTERRUPT, unix.PTRACE_DETACH,
+			unix.PTRACE_GETSIGINFO, unix.PTRACE_GET_SYSCALL_INFO, unix.PTRACE_GET_RSEQ_CONFIGURATION),
+		{{
+			Call: "ptrace", Args: []Arg{is(0, unix.PTRACE_SEIZE), {3, allBits, unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL}},
+			Reason: "ptrace platform: a stub dies with its tracer",
+		}},
 		allow("ptrace platform: wait for a stub to stop", "wait4"),
 		allow("ptrace platform: end a stub", "kill"),
 		allow("ptrace platform: stub and its thread on one processor", "sched_setaffinity", "getcpu"),
