@@ -36,7 +36,7 @@ func lattice() []rule {
 
 		// What runs guest code: it knows nothing of what the guest is.
 		{"platform", "sentry/arch sentry/abi"},
-		{"platform/*", "platform sentry/arch sentry/abi"},
+		{"platform/*", "platform sentry/arch sentry/abi sentry/lock"},
 
 		// The sentry, bottom to top.
 		{"sentry/mem", floor},
