@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/runsc-like/control"
 )
 
 // LoadBundle reads config.json of an OCI bundle, checks it, and makes its paths
@@ -104,7 +106,7 @@ func checkProcess(s *specs.Spec, _ string) error {
 			}
 		}
 	}
-	names := limitNames()
+	names := control.Limits()
 	seen := map[string]bool{}
 	for i, l := range p.Rlimits {
 		field := fmt.Sprintf("process.rlimits[%d]", i)
@@ -125,7 +127,7 @@ func checkCaps(c *specs.LinuxCapabilities) error {
 	if c == nil {
 		return nil
 	}
-	all := AllCapabilities()
+	all := control.Capabilities()
 	for _, set := range []struct {
 		name string
 		caps []string
@@ -235,18 +237,4 @@ func checkLinux(s *specs.Spec, _ string) error {
 		}
 	}
 	return nil
-}
-
-// AllCapabilities are the names of the capabilities, in the order of their
-// numbers.
-func AllCapabilities() []string {
-	return []string{
-		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-		"CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
-		"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO",
-		"CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE",
-		"CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
-		"CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-		"CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
-	}
 }

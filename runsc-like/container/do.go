@@ -10,6 +10,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/control"
 )
 
 // Do is a command to run over the host's root, or another directory.
@@ -236,29 +238,17 @@ func number(s string) uint32 {
 
 // hostCaps are those that the command would have on the host: all for root.
 func hostCaps(u specs.User) *specs.LinuxCapabilities {
-	all := AllCapabilities()
+	all := control.Capabilities()
 	if u.UID != 0 {
 		return &specs.LinuxCapabilities{Bounding: all}
 	}
 	return &specs.LinuxCapabilities{Bounding: all, Permitted: all, Effective: all}
 }
 
-// limitNames are the resource limits by their OCI names.
-func limitNames() map[string]int {
-	return map[string]int{
-		"RLIMIT_AS": unix.RLIMIT_AS, "RLIMIT_CORE": unix.RLIMIT_CORE, "RLIMIT_CPU": unix.RLIMIT_CPU,
-		"RLIMIT_DATA": unix.RLIMIT_DATA, "RLIMIT_FSIZE": unix.RLIMIT_FSIZE, "RLIMIT_LOCKS": unix.RLIMIT_LOCKS,
-		"RLIMIT_MEMLOCK": unix.RLIMIT_MEMLOCK, "RLIMIT_MSGQUEUE": unix.RLIMIT_MSGQUEUE, "RLIMIT_NICE": unix.RLIMIT_NICE,
-		"RLIMIT_NOFILE": unix.RLIMIT_NOFILE, "RLIMIT_NPROC": unix.RLIMIT_NPROC, "RLIMIT_RSS": unix.RLIMIT_RSS,
-		"RLIMIT_RTPRIO": unix.RLIMIT_RTPRIO, "RLIMIT_RTTIME": unix.RLIMIT_RTTIME,
-		"RLIMIT_SIGPENDING": unix.RLIMIT_SIGPENDING, "RLIMIT_STACK": unix.RLIMIT_STACK,
-	}
-}
-
 // hostLimits are the caller's.
 func hostLimits() []specs.POSIXRlimit {
 	var ls []specs.POSIXRlimit
-	for name, r := range limitNames() {
+	for name, r := range control.Limits() {
 		var l unix.Rlimit
 		err := unix.Prlimit(0, r, nil, &l)
 		if r == unix.RLIMIT_NOFILE {

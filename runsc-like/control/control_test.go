@@ -79,6 +79,12 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+func TestCapabilityNames(t *testing.T) {
+	if n := len(Capabilities()); n != unix.CAP_LAST_CAP+1 {
+		t.Errorf("%d names", n)
+	}
+}
+
 // FuzzDecode: what a sandbox that was taken over sends must not hurt its parent.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"kind":"exited","code":3}`))

@@ -5,13 +5,15 @@
 package posture
 
 import (
-	"fmt"
+	"errors"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -51,41 +53,55 @@ func allOwn() map[string]bool { return own("user", "mnt", "pid", "net", "ipc", "
 
 const emptyRoot = "/ tmpfs ro"
 
-func TestPosture(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("looking into the processes needs root")
+// expectation is the table for one kind of caller.
+type expectation struct {
+	sentry, gofer posture
+}
+
+// common is what sentry and gofer have in common.
+func common(id, role string) posture {
+	return posture{
+		uid: id, gid: id, caps: noCaps, noNewPrivs: "1", seccomp: "2", filters: "1",
+		namespaces: allOwn(), cmdline: "hull " + role + "-inside",
 	}
-	s := startSandbox(t)
-	t.Run("sentry", func(t *testing.T) {
-		check(t, s.sentry, posture{
-			uid: nobody, gid: nobody, groups: "", caps: noCaps, noNewPrivs: "1", seccomp: "2", filters: "1",
-			namespaces: allOwn(),
-			mounts:     []string{emptyRoot},
-			fds: []string{
-				"log", "log", "log", // 0, 1, 2
-				"socket", "socket", // control, gofer
-				"stdin", "stdout", "stderr",
-			},
-			cmdline: "hull sentry-inside",
-		})
-	})
-	t.Run("gofer", func(t *testing.T) {
-		check(t, s.gofer, posture{
-			uid: root, gid: root, groups: "", caps: fileCaps, noNewPrivs: "1", seccomp: "2", filters: "1",
-			namespaces: allOwn(),
-			mounts:     []string{emptyRoot, "/0"},
-			fds:        []string{"log", "log", "log", "null", "socket", "root"},
-			cmdline:    "hull gofer-inside",
-		})
-	})
+}
+
+func expect(gofer, groups, caps string) expectation {
+	e := expectation{common(nobody, "sentry"), common(gofer, "gofer")}
+	e.sentry.mounts = []string{emptyRoot}
+	e.sentry.fds = []string{
+		"log", "log", "log", // 0, 1, 2
+		"socket", "socket", // control, gofer
+		"stdin", "stdout", "stderr",
+	}
+	e.gofer.mounts = []string{emptyRoot, "/0"}
+	e.gofer.fds = []string{"log", "log", "log", "null", "socket", "root"}
+	e.gofer.caps = caps
+	e.sentry.groups, e.gofer.groups = groups, groups
+	return e
+}
+
+func TestPostureOfRoot(t *testing.T) {
+	testPosture(t, startSandbox(t, nil), expect(root, "", fileCaps))
+}
+
+// Started by a user: no privilege anywhere.
+func TestPostureOfUser(t *testing.T) {
+	user := &syscall.Credential{Uid: 65534, Gid: 65534, Groups: []uint32{65534}}
+	testPosture(t, startSandbox(t, user), expect(nobody, "65534", noCaps))
+}
+
+func testPosture(t *testing.T, s *sandbox, want expectation) {
+	t.Run("sentry", func(t *testing.T) { s.check(t, s.sentry, want.sentry) })
+	t.Run("gofer", func(t *testing.T) { s.check(t, s.gofer, want.gofer) })
 	for _, pid := range s.stubs {
-		t.Run(fmt.Sprintf("stub %d", pid), func(t *testing.T) {
-			p := read(t, pid)
-			want := posture{uid: nobody, gid: nobody, caps: noCaps, noNewPrivs: "1", seccomp: "2"}
-			if p.uid != want.uid || p.gid != want.gid || p.caps != want.caps || p.noNewPrivs != "1" || p.seccomp != "2" {
+		t.Run("stub", func(t *testing.T) {
+			p := s.read(t, pid)
+			w := want.sentry
+			if p.uid != w.uid || p.gid != w.gid || p.caps != noCaps || p.noNewPrivs != "1" || p.seccomp != "2" || p.environ != "" {
 				t.Errorf("stub is %+v", p)
 			}
-			if !maps.Equal(p.namespaces, allOwn()) {
+			if !maps.Equal(p.namespaces, w.namespaces) {
 				t.Errorf("namespaces %v", p.namespaces)
 			}
 		})
@@ -93,12 +109,33 @@ func TestPosture(t *testing.T) {
 	if len(s.stubs) == 0 {
 		t.Error("no stub process: the test looks at nothing")
 	}
-	s.stop(t)
+	// Killed, the command line leaves nothing behind.
+	s.kill(t, s.cmd.Process.Pid)
+	_ = s.cmd.Wait() // killed
+	s.gone(t)
+}
+
+// The sentry dying is one line, status 125, and nothing left.
+func TestSentryDies(t *testing.T) {
+	s := startSandbox(t, nil)
+	s.kill(t, s.sentry)
+	var ee *exec.ExitError
+	if err := s.cmd.Wait(); !errors.As(err, &ee) || ee.ExitCode() != 125 {
+		t.Errorf("the command line ended with %v, want status 125", err)
+	}
+	b, err := os.ReadFile(s.stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`^hull: the sandbox died: .*\n$`).Match(b) {
+		t.Errorf("standard error is %q, want one line", b)
+	}
+	s.gone(t)
 }
 
 // check compares a live process with the table.
-func check(t *testing.T, pid int, want posture) {
-	got := read(t, pid)
+func (s *sandbox) check(t *testing.T, pid int, want posture) {
+	got := s.read(t, pid)
 	for _, f := range []struct{ name, got, want string }{
 		{"uid", got.uid, want.uid}, {"gid", got.gid, want.gid}, {"groups", got.groups, want.groups},
 		{"capabilities", got.caps, want.caps}, {"no_new_privs", got.noNewPrivs, want.noNewPrivs},

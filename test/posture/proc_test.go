@@ -23,16 +23,25 @@ type sandbox struct {
 	sentry, gofer int
 	stubs         []int
 	streams       map[string]string // what a stream of the caller is, and its name
+	stderr        string            // the file behind standard error
 }
 
-// startSandbox starts one that stays until its standard input ends.
-func startSandbox(t *testing.T) *sandbox {
+// startSandbox starts one that stays until its standard input ends, as root or
+// as another user.
+func startSandbox(t *testing.T, user *syscall.Credential) *sandbox {
 	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("looking into the processes needs root")
+	}
 	bin := os.Getenv("HULL_BIN")
 	if bin == "" {
 		bin = "../../bin/hull"
 	}
-	if _, err := os.Stat(bin); err != nil {
+	bin, err := filepath.Abs(bin)
+	if err == nil {
+		_, err = os.Stat(bin)
+	}
+	if err != nil {
 		t.Fatalf("%v: make build makes it", err)
 	}
 	dir := t.TempDir()
@@ -45,6 +54,9 @@ func startSandbox(t *testing.T) *sandbox {
 		t.Fatal(err)
 	}
 	s := &sandbox{cmd: exec.Command(bin, "do", "--", "cat"), streams: map[string]string{}}
+	s.stderr = stderr.Name()
+	s.cmd.Dir = "/"
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	in, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -92,16 +104,19 @@ func startSandbox(t *testing.T) *sandbox {
 		t.Errorf("the gofer has children %v", c)
 	}
 	s.stubs = children(t, s.sentry)
-	live = s
 	return s
 }
 
-// stop kills the command line's process, and sees that nothing stays behind.
-func (s *sandbox) stop(t *testing.T) {
-	if err := s.cmd.Process.Kill(); err != nil {
+func (s *sandbox) kill(t *testing.T, pid int) {
+	t.Helper()
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	_ = s.cmd.Wait() // killed
+}
+
+// gone waits until nothing of the sandbox is left.
+func (s *sandbox) gone(t *testing.T) {
+	t.Helper()
 	for _, pid := range append([]int{s.sentry, s.gofer}, s.stubs...) {
 		wait(t, fmt.Sprintf("process %d to be gone", pid), func() bool {
 			return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
@@ -160,7 +175,7 @@ func cmdline(t *testing.T, pid int) string {
 }
 
 // read looks at a process, and sees that its threads are alike.
-func read(t *testing.T, pid int) posture {
+func (s *sandbox) read(t *testing.T, pid int) posture {
 	t.Helper()
 	var p posture
 	for i, dir := range tasks(t, pid) {
@@ -180,7 +195,7 @@ func read(t *testing.T, pid int) posture {
 	}
 	p.environ = string(env)
 	p.mounts = mounts(t, pid)
-	p.fds = descriptors(t, pid)
+	p.fds = s.descriptors(t, pid)
 	return p
 }
 
@@ -240,7 +255,7 @@ func mounts(t *testing.T, pid int) []string {
 }
 
 // descriptors lists what the open descriptors are.
-func descriptors(t *testing.T, pid int) []string {
+func (s *sandbox) descriptors(t *testing.T, pid int) []string {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)
@@ -258,16 +273,13 @@ func descriptors(t *testing.T, pid int) []string {
 		if err := syscall.Stat(name, &st); err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, kind(target, st.Mode&syscall.S_IFMT))
+		list = append(list, s.kind(target, st.Mode&syscall.S_IFMT))
 	}
 	return list
 }
 
-// live is the sandbox whose streams kind knows.
-var live *sandbox
-
-func kind(target string, typ uint32) string {
-	if name, ok := live.streams[target]; ok {
+func (s *sandbox) kind(target string, typ uint32) string {
+	if name, ok := s.streams[target]; ok {
 		return name
 	}
 	switch {
