@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -49,8 +48,6 @@ type sandbox struct {
 // Run runs the sandbox of cfg to its end. An error is a failure of hull's own;
 // that the first process cannot be started is told on conn.
 func Run(cfg *control.Config, conn *control.Conn) error {
-	// Else Go looks for changes of the number of processors by itself.
-	runtime.GOMAXPROCS(max(cfg.CPUs, 2))
 	s := &sandbox{cfg: cfg, conn: conn, types: vfs.FilesystemTypes{}}
 	var err error
 	if s.platform, err = newPlatform(cfg.Platform); err != nil {

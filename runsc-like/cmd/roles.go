@@ -3,6 +3,8 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"os/signal"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -50,8 +52,21 @@ func inside(role func(*control.Config) error) int {
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return fatal(fmt.Errorf("PR_SET_PDEATHSIG: %w", err))
 	}
+	deafen()
+	// Else Go looks for changes of the number of processors by itself.
+	runtime.GOMAXPROCS(cfg.CPUs)
 	if err := role(cfg); err != nil {
 		return fatal(err)
 	}
 	return 0
+}
+
+// deafen makes the process ignore the signals that the caller's terminal sends
+// to its process group (the guest hears of them through the control socket),
+// and those that have no meaning inside. SIGTTIN and SIGTTOU ignored mean
+// that the terminal answers EIO to a sandbox in the background.
+func deafen() {
+	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
+		unix.SIGWINCH, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGVTALRM, unix.SIGPIPE, unix.SIGIO, unix.SIGPWR,
+		unix.SIGXCPU, unix.SIGXFSZ)
 }

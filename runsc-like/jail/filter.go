@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	seccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
@@ -167,6 +168,12 @@ func Seal(rules []Rule, denied Denied) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("not dumpable: %w", err)
 	}
+	if err := quietLibc(); err != nil {
+		return err
+	}
+	// Go makes its poller, which timers need too, at the first sleep. Now it
+	// still can.
+	time.Sleep(time.Nanosecond)
 	f, err := compile(rules, denied)
 	if err != nil {
 		return err

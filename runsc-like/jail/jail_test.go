@@ -51,8 +51,8 @@ func TestBounds(t *testing.T) {
 	if n := Calls(SentryRules("ptrace")); n > 55 {
 		t.Errorf("the sentry may make %d host calls, more than 55", n)
 	}
-	if n := Calls(GoferRules()); n > 55 {
-		t.Errorf("the gofer may make %d host calls, more than 55", n)
+	if n := Calls(GoferRules()); n > 49 {
+		t.Errorf("the gofer may make %d host calls, more than 49", n)
 	}
 }
 

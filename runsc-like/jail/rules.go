@@ -6,18 +6,17 @@ import "golang.org/x/sys/unix"
 const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
 	unix.CLONE_SYSVSEM | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
 
-// runtimeRules are what a sealed Go program needs to live.
+// runtimeRules are what a sealed Go program needs to live. It has set GOMAXPROCS
+// and its signals' dispositions before.
 func runtimeRules() []Rule {
 	var rules []Rule
 	for _, part := range [][]Rule{
 		allow("Go: sleep and wake threads", "futex", "nanosleep", "sched_yield"),
+		allow("Go: a sleep that a stop signal interrupted", "restart_syscall"),
 		allow("Go: clocks when the vDSO falls back", "clock_gettime"),
-		allow("Go: poll descriptors", "epoll_pwait", "epoll_ctl"),
-		each("Go: wake the poller", "eventfd2", 1, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK),
-		each("Go: the poller", "epoll_create1", 0, unix.EPOLL_CLOEXEC),
-		allow("Go: signal handling, thread start", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack"),
+		allow("Go: signal masks and stacks of threads", "rt_sigprocmask", "rt_sigreturn", "sigaltstack"),
 		allow("Go: preempt its own threads; platform: interrupt a stub", "tgkill"),
-		allow("Go: who am I", "getpid", "gettid"),
+		allow("Go: who am I, to preempt", "getpid", "gettid"),
 		allow("Go: give memory back", "munmap", "madvise"),
 		{{
 			Call: "mmap", Args: []Arg{without(2, unix.PROT_EXEC)},
@@ -34,10 +33,9 @@ func runtimeRules() []Rule {
 		}},
 		allow("glibc: start of a thread", "set_robust_list", "rseq"),
 		allow("Go: end of a thread, of the process", "exit", "exit_group"),
-		allow("Go: a sleep that a stop signal interrupted", "restart_syscall"),
-		allow("Go: number of processors", "sched_getaffinity"),
-		allow("read and write descriptors that are open", "read", "write", "close"),
-		each("descriptors' flags", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC),
+		allow("Go: wait for timers and descriptors", "epoll_pwait"),
+		allow("Go: wake the poller; the log, streams, the control socket", "read", "write"),
+		allow("let go of descriptors", "close"),
 	} {
 		rules = append(rules, part...)
 	}
@@ -81,6 +79,8 @@ func SentryRules(platform string) []Rule {
 	}
 	rules := append(runtimeRules(), own...)
 	for _, part := range [][]Rule{
+		allow("Go: put descriptors into the poller", "epoll_ctl"),
+		each("descriptors' flags", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC),
 		allow("guest memory: reserve and give back", "fallocate", "ftruncate"),
 		allow("files that the gofer donated: data at an offset", "pread64", "pwrite64", "preadv", "pwritev"),
 		allow("files that the gofer donated, standard streams: attributes, offset", "fstat", "lseek"),
