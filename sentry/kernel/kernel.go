@@ -23,6 +23,7 @@ type Config struct {
 	Platform platform.Platform
 	Memory   *mem.File
 	Table    *Table
+	Types    vfs.FilesystemTypes
 	Hooks    []Hook
 	Anon     *vfs.AnonFS
 	Sockets  socket.Table

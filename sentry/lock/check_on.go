@@ -8,6 +8,9 @@ import (
 	"sync"
 )
 
+// Checking reports whether the order is checked, which costs allocations.
+const Checking = true
+
 // held maps a goroutine to the ranks that it holds, innermost last. It is the
 // one package variable of the sentry, and exists in checking builds only: the
 // check is about goroutines, which no kernel owns.

@@ -1,0 +1,293 @@
+package tmpfs
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/current"
+	"hull/sentry/usermem"
+	"hull/sentry/vfs"
+)
+
+// dir is a directory. Its names are guarded by inode.mu; vfs lets no two
+// changes run at once.
+type dir struct {
+	inode
+	names map[string]*dirent
+	next  int64 // the next entry's cookie
+}
+
+// dirent is a name. Its cookie grows with time, so that a reader who comes back
+// finds what was added since, and nothing twice.
+type dirent struct {
+	name   string
+	node   *vfs.Inode // with a reference
+	cookie int64
+}
+
+// The first cookies are "." and "..".
+const firstCookie = 3
+
+func (fs *FS) newDir(n vfs.NewInode, parent *dir) *dir {
+	d := &dir{names: map[string]*dirent{}, next: firstCookie}
+	fs.inodes.Add(1)
+	d.init(fs, d, n)
+	d.mu.nlink = 2
+	if parent != nil {
+		parent.link(+1)
+	}
+	return d
+}
+
+var (
+	_ vfs.DirImpl      = (*dir)(nil)
+	_ vfs.TmpfileMaker = (*dir)(nil)
+)
+
+// Stat implements vfs.InodeImpl.
+func (d *dir) Stat(current.Task) (vfs.Stat, error) {
+	s := d.stat()
+	d.mu.Lock()
+	s.Size = int64(len(d.names)+2) * 20 // BOGO_DIRENT_SIZE
+	d.mu.Unlock()
+	return s, nil
+}
+
+// Release implements vfs.InodeImpl.
+func (d *dir) Release() {
+	for _, e := range d.names {
+		e.node.DecRef()
+	}
+	d.inode.Release()
+}
+
+// Lookup implements vfs.DirImpl.
+func (d *dir) Lookup(_ current.Task, name string) (*vfs.Inode, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.names[name]
+	if e == nil {
+		return nil, unix.ENOENT
+	}
+	e.node.IncRef()
+	return e.node, nil
+}
+
+// add puts a name in and returns the inode with a reference for the caller;
+// the one it has goes to the name.
+func (d *dir) add(name string, n *vfs.Inode) *vfs.Inode {
+	n.IncRef()
+	d.mu.Lock()
+	d.names[name] = &dirent{name, n, d.next}
+	d.next++
+	d.mu.Unlock()
+	d.modified()
+	return n
+}
+
+// remove takes a name out and drops its reference.
+func (d *dir) remove(name string) {
+	d.mu.Lock()
+	e := d.names[name]
+	delete(d.names, name)
+	d.mu.Unlock()
+	d.modified()
+	if e != nil {
+		e.node.DecRef()
+	}
+}
+
+func (d *dir) has(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.names[name] != nil
+}
+
+// Create implements vfs.DirImpl.
+func (d *dir) Create(_ current.Task, name string, n vfs.NewInode) (*vfs.Inode, error) {
+	if d.has(name) {
+		return nil, unix.EEXIST
+	}
+	if err := d.fs.chargeInode(); err != nil {
+		return nil, err
+	}
+	if n.Mode&unix.S_IFMT == unix.S_IFREG {
+		return d.add(name, d.fs.newRegular(n).node), nil
+	}
+	s := &special{}
+	s.init(d.fs, s, n)
+	return d.add(name, s.node), nil
+}
+
+// Tmpfile implements vfs.TmpfileMaker.
+func (d *dir) Tmpfile(_ current.Task, n vfs.NewInode) (*vfs.Inode, error) {
+	if err := d.fs.chargeInode(); err != nil {
+		return nil, err
+	}
+	r := d.fs.newRegular(n)
+	r.mu.nlink = 0
+	return r.node, nil
+}
+
+// Mkdir implements vfs.DirImpl.
+func (d *dir) Mkdir(_ current.Task, name string, n vfs.NewInode) (*vfs.Inode, error) {
+	if d.has(name) {
+		return nil, unix.EEXIST
+	}
+	if err := d.fs.chargeInode(); err != nil {
+		return nil, err
+	}
+	d.fs.inodes.Add(-1) // newDir counts it
+	return d.add(name, d.fs.newDir(n, d).node), nil
+}
+
+// Symlink implements vfs.DirImpl.
+func (d *dir) Symlink(_ current.Task, name, target string, n vfs.NewInode) (*vfs.Inode, error) {
+	if d.has(name) {
+		return nil, unix.EEXIST
+	}
+	if err := d.fs.chargeInode(); err != nil {
+		return nil, err
+	}
+	s := &symlink{target: target}
+	s.init(d.fs, s, n)
+	return d.add(name, s.node), nil
+}
+
+// Link implements vfs.DirImpl.
+func (d *dir) Link(_ current.Task, name string, target *vfs.Inode) error {
+	if d.has(name) {
+		return unix.EEXIST
+	}
+	target.Impl.(hasBase).base().link(+1)
+	target.IncRef()
+	d.add(name, target).DecRef()
+	return nil
+}
+
+// Unlink implements vfs.DirImpl.
+func (d *dir) Unlink(_ current.Task, name string, child *vfs.Inode) error {
+	child.Impl.(hasBase).base().link(-1)
+	d.remove(name)
+	return nil
+}
+
+// Rmdir implements vfs.DirImpl.
+func (d *dir) Rmdir(_ current.Task, name string, child *vfs.Inode) error {
+	c := child.Impl.(*dir)
+	c.mu.Nested() // parent before child
+	n := len(c.names)
+	c.mu.Unlock()
+	if n > 0 {
+		return unix.ENOTEMPTY
+	}
+	c.link(-2)
+	d.link(-1)
+	d.remove(name)
+	return nil
+}
+
+// Rename implements vfs.DirImpl.
+func (d *dir) Rename(t current.Task, name string, child *vfs.Inode, newDir *vfs.Inode, newName string, target *vfs.Inode, flags uint32) error {
+	to := newDir.Impl.(*dir)
+	if flags&unix.RENAME_WHITEOUT != 0 {
+		return unix.EINVAL
+	}
+	if flags&unix.RENAME_EXCHANGE != 0 {
+		d.swap(name, to, newName)
+		return nil
+	}
+	isDir := child.Type == unix.S_IFDIR
+	if target != nil {
+		var err error
+		if isDir {
+			err = to.Rmdir(t, newName, target)
+		} else {
+			err = to.Unlink(t, newName, target)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	child.IncRef()
+	d.remove(name)
+	to.add(newName, child).DecRef()
+	child.Impl.(hasBase).base().link(0) // ctime
+	if isDir && d != to {
+		d.link(-1)
+		to.link(+1)
+	}
+	return nil
+}
+
+// swap exchanges what two names stand for.
+func (d *dir) swap(name string, to *dir, newName string) {
+	a, b := d.names[name], to.names[newName]
+	a.node, b.node = b.node, a.node
+	if an, bn := b.node.Type == unix.S_IFDIR, a.node.Type == unix.S_IFDIR; an != bn && d != to {
+		// One directory's link count goes to the other.
+		if an {
+			d.link(-1)
+			to.link(+1)
+		} else {
+			d.link(+1)
+			to.link(-1)
+		}
+	}
+	d.modified()
+	to.modified()
+}
+
+// Open implements vfs.InodeImpl.
+func (d *dir) Open(current.Task, *vfs.File) (vfs.FileImpl, error) { return &dirFile{d: d}, nil }
+
+// dirFile is an open directory.
+type dirFile struct {
+	vfs.AlwaysReady
+	vfs.NoIoctl
+	d *dir
+}
+
+// Read implements vfs.FileImpl.
+func (*dirFile) Read(current.Task, *vfs.File, usermem.Buffer, int64) (int64, error) {
+	return 0, unix.EISDIR
+}
+
+// Write implements vfs.FileImpl.
+func (*dirFile) Write(current.Task, *vfs.File, usermem.Buffer, int64) (int64, int64, error) {
+	return 0, 0, unix.EISDIR
+}
+
+// Release implements vfs.FileImpl.
+func (*dirFile) Release(current.Task, *vfs.File) {}
+
+// ReadDir implements vfs.DirReader.
+func (df *dirFile) ReadDir(_ current.Task, f *vfs.File, cookie int64, emit func(vfs.Dirent) bool) error {
+	d := df.d
+	parent := d.ino
+	if p, ok := vfs.ParentIno(f.Path); ok {
+		parent = p
+	}
+	if cookie == 0 && !emit(vfs.Dirent{Name: ".", Ino: d.ino, Type: unix.DT_DIR, Next: 1}) {
+		return nil
+	}
+	if cookie <= 1 && !emit(vfs.Dirent{Name: "..", Ino: parent, Type: unix.DT_DIR, Next: 2}) {
+		return nil
+	}
+	d.mu.Lock()
+	var es []vfs.Dirent
+	for _, e := range d.names {
+		if e.cookie+1 > max(cookie, 2) {
+			es = append(es, vfs.Dirent{Name: e.name, Ino: e.node.Ino, Type: uint8(e.node.Type >> 12), Next: e.cookie + 1})
+		}
+	}
+	d.mu.Unlock()
+	slices.SortFunc(es, func(a, b vfs.Dirent) int { return int(a.Next - b.Next) })
+	for _, e := range es {
+		if !emit(e) {
+			return nil
+		}
+	}
+	return nil
+}
