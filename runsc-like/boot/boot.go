@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hull/fsimpl/pipe"
 	"hull/platform"
 	"hull/platform/ptrace"
 	"hull/runsc-like/control"
@@ -39,7 +38,7 @@ type sandbox struct {
 	memory   *mem.File
 	kernel   *kernel.Kernel
 	types    vfs.FilesystemTypes
-	devs     devNumbers
+	env      *vfs.Environment
 	boot     *caller
 	terminal kernel.Terminal // the host's, or nil
 	init     *kernel.ThreadGroup
@@ -99,12 +98,12 @@ func (s *sandbox) newKernel() error {
 	if err != nil {
 		return fmt.Errorf("vDSO: %w", err)
 	}
-	s.boot = newCaller()
+	s.boot, s.env = newCaller(), newEnvironment()
 	cfg := kernel.Config{
 		Platform:    s.platform,
 		Memory:      s.memory,
 		Table:       syscalls.Table(),
-		Anon:        vfs.NewAnonFS(s.devs.next()),
+		Anon:        vfs.NewAnonFS(s.env),
 		Types:       s.types,
 		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
 		Clocks:      clocks,
@@ -162,6 +161,7 @@ func (s *sandbox) start() error {
 	}
 	s.init, err = s.kernel.Start(kernel.InitArgs{
 		Args: p.Args, Env: p.Env, Cred: cred, Limits: limits, FS: ctx, Files: files, Namespace: ns, Terminal: s.terminal,
+		Stopped: s.stopped,
 	})
 	return err
 }
@@ -180,6 +180,3 @@ func (s *sandbox) tellFailure(err error) error {
 	}
 	return s.conn.Send(m)
 }
-
-// fifos opens named pipes for the vfs.
-func fifos() vfs.FIFOOpener { return pipe.FIFOs{} }

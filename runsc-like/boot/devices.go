@@ -7,28 +7,19 @@ import (
 
 	"hull/fsimpl/dev"
 	"hull/fsimpl/devpts"
+	"hull/fsimpl/pipe"
 	"hull/sentry/vfs"
 )
 
-// devices are the drivers of the character devices, by number. There are no
-// block devices.
-func devices() vfs.Devices {
-	d := vfs.Devices{}
+// newEnvironment returns what opens special files: the drivers of the character
+// devices, by number, and named pipes. There are no block devices.
+func newEnvironment() *vfs.Environment {
+	d := map[vfs.Dev]vfs.Driver{}
 	for _, n := range dev.Nodes() {
 		d[vfs.Dev(unix.Mkdev(n.Major, n.Minor))] = n.Driver
 	}
 	d[vfs.Dev(unix.Mkdev(devpts.TTYMajor, devpts.TTYMinor))] = devpts.CTTY{}
-	return d
-}
-
-// newNamespace makes the mount namespace over its root.
-func (s *sandbox) newNamespace(fs *vfs.Filesystem, root *vfs.Inode) (*vfs.Namespace, error) {
-	ns, err := vfs.NewNamespace(fs, root, 0)
-	if err != nil {
-		return nil, err
-	}
-	ns.SetOpeners(devices(), fifos())
-	return ns, nil
+	return &vfs.Environment{Char: d, FIFO: pipe.FIFOs{}}
 }
 
 // populateDev makes what every /dev has.

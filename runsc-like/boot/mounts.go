@@ -22,10 +22,7 @@ func (s *sandbox) mountAll() (*vfs.Namespace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("root.path: %w", err)
 	}
-	ns, err := s.newNamespace(fs, root)
-	if err != nil {
-		return nil, fmt.Errorf("root.path: %w", err)
-	}
+	ns := vfs.NewNamespace(s.env, fs, root, "hull", 0)
 	ctx := vfs.NewContext(ns)
 	defer ctx.DecRef()
 	ctx.SetUmask(0)

@@ -26,7 +26,7 @@ func (s *sandbox) connectGofer() (*client.Client, error) {
 // attach makes a file system of what the gofer serves as root i.
 func (s *sandbox) attach(c *client.Client, i int) (*vfs.Filesystem, *vfs.Inode, error) {
 	return gofs.New(s.boot, c, gofs.Options{
-		Root: i, ReadOnly: s.cfg.Roots[i].ReadOnly, Dev: s.devs.next(),
+		Root: i, ReadOnly: s.cfg.Roots[i].ReadOnly, Dev: s.env.AnonDev(),
 		// What the gofer may not change nobody is told of, and the host's owner
 		// may change anything: then names and attributes are asked for again.
 		Exclusive: s.cfg.Roots[i].ReadOnly,
@@ -41,9 +41,9 @@ func (s *sandbox) rootFS(c *client.Client) (*vfs.Filesystem, *vfs.Inode, error) 
 	if err != nil || !s.cfg.Overlay && !s.cfg.Spec.Root.Readonly {
 		return fs, root, err
 	}
-	upper, top := tmpfs.New(s.memory, s.devs.next(), tmpfs.Options{Mode: 0o755})
+	upper, top := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o755})
 	return overlay.New(s.boot, overlay.Options{
-		Dev:   s.devs.next(),
+		Dev:   s.env.AnonDev(),
 		Upper: overlay.Layer{FS: upper, Root: top},
 		Lower: overlay.Layer{FS: fs, Root: root},
 	})

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
+	"hull/sentry/kernel"
 )
 
 // serve takes signals from the control socket until it ends. Without a parent
@@ -34,12 +35,14 @@ func (s *sandbox) signal(m control.Message) {
 		s.kernel.SignalForeground(s.terminal, sig)
 		return
 	}
-	s.kernel.SignalInit(s.init, sig)
+	if err := s.init.SendSignal(&kernel.SignalInfo{Signo: int32(sig)}); err != nil {
+		fmt.Fprintf(os.Stderr, "signal %d: %v\n", m.Signo, err)
+	}
 }
 
 // stopped tells the caller that the first process was stopped.
-func (s *sandbox) stopped(sig unix.Signal) {
-	if err := s.conn.Send(control.Message{Kind: control.Stopped, Signo: int(sig)}); err != nil {
+func (s *sandbox) stopped(signo int32) {
+	if err := s.conn.Send(control.Message{Kind: control.Stopped, Signo: int(signo)}); err != nil {
 		fmt.Fprintf(os.Stderr, "control socket: %v\n", err)
 	}
 }

@@ -3,7 +3,6 @@ package boot
 import (
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -17,23 +16,18 @@ import (
 	"hull/sentry/vfs"
 )
 
-// devNumbers gives out device numbers for file systems without a device.
-type devNumbers struct{ last atomic.Uint32 }
-
-func (d *devNumbers) next() vfs.Dev { return vfs.Dev(unix.Mkdev(0, d.last.Add(1))) }
-
 // addTypes fills in what mount(2) can mount.
 func (s *sandbox) addTypes() {
-	s.types["proc"] = procType{s.kernel, &s.devs}
-	s.types["sysfs"] = sysType{s.cfg.CPUs, &s.devs}
-	s.types["tmpfs"] = tmpfsType{s.memory, &s.devs}
-	s.types["devpts"] = devptsType{s.kernel, &s.devs}
+	s.types["proc"] = procType{s.kernel, s.env}
+	s.types["sysfs"] = sysType{s.cfg.CPUs, s.env}
+	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
+	s.types["devpts"] = devptsType{s.kernel, s.env}
 }
 
 // procType makes instances of proc, each showing the mounter's pid namespace.
 type procType struct {
-	k    *kernel.Kernel
-	devs *devNumbers
+	k   *kernel.Kernel
+	env *vfs.Environment
 }
 
 // NoDev implements vfs.FilesystemType.
@@ -46,16 +40,16 @@ func (p procType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Ino
 	}
 	ns := p.k.RootPIDNS()
 	if kt, ok := t.(*kernel.Task); ok {
-		ns = kt.PIDNamespace()
+		ns = kt.PIDNS()
 	}
-	fs, root := proc.New(p.k, ns, p.devs.next())
+	fs, root := proc.New(p.k, ns, p.env.AnonDev())
 	return fs.VFS(), root, nil
 }
 
 // sysType makes instances of sysfs.
 type sysType struct {
 	cpus int
-	devs *devNumbers
+	env  *vfs.Environment
 }
 
 // NoDev implements vfs.FilesystemType.
@@ -66,14 +60,14 @@ func (s sysType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.Inod
 	if data != "" {
 		return nil, nil, unix.EINVAL
 	}
-	fs, root := sys.New(s.devs.next(), s.cpus)
+	fs, root := sys.New(s.env.AnonDev(), s.cpus)
 	return fs.VFS(), root, nil
 }
 
 // tmpfsType makes instances of tmpfs.
 type tmpfsType struct {
 	memory *mem.File
-	devs   *devNumbers
+	env    *vfs.Environment
 }
 
 // NoDev implements vfs.FilesystemType.
@@ -85,14 +79,14 @@ func (f tmpfsType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.In
 	if err != nil {
 		return nil, nil, err
 	}
-	fs, root := tmpfs.New(f.memory, f.devs.next(), o)
+	fs, root := tmpfs.New(f.memory, f.env.AnonDev(), o)
 	return fs, root, nil
 }
 
 // devptsType makes instances of devpts.
 type devptsType struct {
-	k    *kernel.Kernel
-	devs *devNumbers
+	k   *kernel.Kernel
+	env *vfs.Environment
 }
 
 // NoDev implements vfs.FilesystemType.
@@ -104,7 +98,7 @@ func (p devptsType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.I
 	if err != nil {
 		return nil, nil, err
 	}
-	fs, root := devpts.New(p.k, p.devs.next(), o)
+	fs, root := devpts.New(p.k, p.env.AnonDev(), o)
 	return fs.VFS(), root, nil
 }
 
