@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
@@ -9,13 +11,17 @@ import (
 
 // gofer is the file server, inside its jail.
 func gofer(cfg *control.Config) error {
-	denied := jail.Kill
-	if cfg.TrapDenied {
-		denied = jail.Trap
+	for i, r := range cfg.Roots {
+		_, err := unix.Open(jail.RootPath(i), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open root %s: %w", r.Path, err)
+		}
 	}
-	if err := jail.Seal(jail.GoferRules(), denied); err != nil {
+	if err := jail.Seal(jail.GoferRules(), denied(cfg)); err != nil {
 		return err
 	}
+	// The server comes with package gofer/server; until then the gofer lives
+	// as long as the other end of its socket.
 	b := make([]byte, 1)
 	for {
 		n, _, _, _, err := unix.Recvmsg(control.FDGofer, b, nil, 0)

@@ -70,3 +70,11 @@ func deafen() {
 		unix.SIGWINCH, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGVTALRM, unix.SIGPIPE, unix.SIGIO, unix.SIGPWR,
 		unix.SIGXCPU, unix.SIGXFSZ)
 }
+
+// denied says what becomes of a denied host call.
+func denied(cfg *control.Config) jail.Denied {
+	if cfg.TrapDenied {
+		return jail.Trap
+	}
+	return jail.Kill
+}

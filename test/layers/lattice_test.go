@@ -75,7 +75,7 @@ func lattice() []rule {
 		{"runsc-like/control", "runsc-like/jail"},
 		{"runsc-like/container", "runsc-like/control runsc-like/jail"},
 		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/*"},
-		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot gofer/server"},
+		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
 
 		// A network stack that knows nothing of the sentry.
