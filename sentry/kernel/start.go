@@ -20,6 +20,9 @@ type InitArgs struct {
 	Namespace *vfs.Namespace
 	// Terminal, if not nil, becomes the controlling terminal.
 	Terminal Terminal
+	// Stopped, if not nil, is called when the process is stopped by a signal
+	// (all of it), without locks. It must not block.
+	Stopped func(signo int32)
 }
 
 // StartError says why the first process could not be made.
@@ -45,7 +48,7 @@ func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
 	t := &Task{k: k, ns: k.tasks.root, started: k.now(), wake: make(chan struct{}, 1)}
 	t.state.Store(stateRunning)
 	t.group = k.newGroup(nil, t.ns, nil)
-	t.group.limits = a.Limits
+	t.group.limits, t.group.onStop = a.Limits, a.Stopped
 	t.sig.init(nil, false)
 	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, k.uts, a.Namespace
 	a.Namespace.IncRef()

@@ -122,7 +122,8 @@ type ThreadGroup struct {
 
 	usage usage // guarded by Kernel.tasks: of exited threads and reaped children
 
-	done chan struct{} `snapshot:"-"` // closed when the group is a zombie
+	done   chan struct{}     `snapshot:"-"` // closed when the group is a zombie
+	onStop func(signo int32) `snapshot:"-"` // immutable: see InitArgs.Stopped
 }
 
 // Restart is a restart block: data for a call that continues an earlier one.

@@ -1,0 +1,85 @@
+# hull: build, try, test. `make help` lists the targets.
+#
+# Packages of Debian that a target needs and that are missing are installed by
+# apt-get (through sudo, if you are not root), which the target says first.
+
+GO         ?= go
+BIN        ?= bin/hull
+PREFIX     ?= /usr/local
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME   ?= 20s
+
+# One static binary: libseccomp is linked in, and nothing asks the C library for
+# names of users or hosts.
+export CGO_ENABLED = 1
+TAGS    = osusergo,netgo
+LDFLAGS = -linkmode external -extldflags -static
+BUILD   = $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
+
+# What a target needs: the file or program, and the package that has it.
+BUILD_NEEDS = gcc=gcc /usr/include/seccomp.h=libseccomp-dev
+RUN_NEEDS   = bash=bash python3=python3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git ps=procps
+TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap
+
+# $(call need,NEEDS) installs the packages of those that are missing.
+need = @missing=; for n in $(1); do what=$${n%=*}; \
+	command -v $$what >/dev/null || [ -e $$what ] || missing="$$missing $${n\#*=}"; done; \
+	[ -z "$$missing" ] && exit 0; echo "installing missing packages:$$missing"; \
+	[ `id -u` = 0 ] || S=sudo; $$S apt-get update -q && \
+	$$S env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
+
+# What runs without a sandbox: everything but the tests that start the binary.
+UNIT = $$($(GO) list ./... | grep -Ev '/test/(parity|e2e|posture|escape|bench)')
+
+.PHONY: build run test lint unit lockcheck blackbox bench install fuzz help clean
+
+build: ## build bin/hull, one static binary
+	$(call need,$(BUILD_NEEDS))
+	$(BUILD) -o $(BIN) ./runsc-like
+
+run: build ## show bash, python3, gcc and git at work inside the sandbox
+	$(call need,$(RUN_NEEDS))
+	@HULL=$(BIN) sh test/demo.sh
+
+test: build lint unit lockcheck blackbox ## everything CI checks
+	@echo "make test: passed"
+
+lint: ## gofmt, go vet, staticcheck, the layers
+	$(call need,$(BUILD_NEEDS))
+	@out=`gofmt -l .`; [ -z "$$out" ] || { echo "gofmt -w is needed for:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	@if command -v staticcheck >/dev/null && staticcheck -version | grep -q '(0.8.2)'; then \
+		staticcheck ./...; else $(GO) run $(STATICCHECK) ./...; fi
+	$(GO) test ./test/layers
+
+unit: ## unit tests under the race detector
+	$(call need,$(BUILD_NEEDS))
+	$(GO) test -race $(UNIT)
+
+lockcheck: ## unit tests that panic when locks are taken out of order
+	$(call need,$(BUILD_NEEDS))
+	$(GO) test -tags lockcheck $(UNIT)
+
+blackbox: build ## parity, end to end, posture and escape tests of the binary
+	$(call need,$(TEST_NEEDS))
+	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape
+
+bench: build ## the same programs natively, in hull, runc and runsc
+	$(call need,$(TEST_NEEDS))
+	HULL_BIN=$(abspath $(BIN)) $(GO) run ./test/bench
+
+install: build ## copy the binary and its shell completion under PREFIX (/usr/local)
+	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/hull
+	$(BIN) completion bash | install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hull
+
+fuzz: ## each fuzz test for FUZZTIME (20s)
+	$(call need,$(BUILD_NEEDS))
+	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r f; do \
+		for t in `sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f`; do \
+			echo "== $$t in $${f%/*}"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) $${f%/*}; done; done
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+clean: ## remove what was built
+	rm -rf bin .cache

@@ -1,0 +1,55 @@
+package cmd
+
+import (
+	"github.com/spf13/cobra"
+
+	"hull/runsc-like/container"
+)
+
+func newDo() *cobra.Command {
+	var d container.Do
+	var f sandboxFlags
+	c := &cobra.Command{
+		Use:   "do [flags] [--] CMD [ARG...]",
+		Short: "Run a command over the host's files, without letting it change them",
+		Long: `do runs CMD in a sandbox whose root is the host's. It sees the host's files, but
+what it writes is kept in memory and gone at the end; only what --rw and --volume
+name is changed. It sees no process and no network of the host.
+
+Standard streams, terminal and exit status are as if CMD ran directly. When hull
+itself fails the status is 125; 126 is a command that cannot be executed, 127 one
+that is not there.`,
+		Example: `  hull do -- bash
+  hull do -- python3 -c 'print("hello")'
+  hull do --rw . -- make
+  hull do --root /srv/debian --volume ~/src:/src:ro --cwd /src -- ls -l
+  hull do --user nobody --env LANG=C -- id`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &container.FieldError{Field: "CMD", Why: "is missing: hull do -- CMD [ARG...]"}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			d.Args = args
+			s, err := d.Spec()
+			if err != nil {
+				return err
+			}
+			return f.run(s, true)
+		},
+	}
+	fl := c.Flags()
+	fl.SetInterspersed(false)
+	fl.StringVar(&d.Root, "root", "", "use `DIR` as the root instead of /")
+	fl.StringArrayVar(&d.Writable, "rw", nil, "let the command change host directory `DIR` (repeatable)")
+	fl.StringArrayVar(&d.Volumes, "volume", nil, "show a host file or directory at another path: `SRC:DST[:ro]` (repeatable)")
+	fl.StringVar(&d.Cwd, "cwd", "", "start in `DIR` of the guest instead of the current directory")
+	fl.StringArrayVar(&d.Env, "env", nil, "set `NAME=value`, or take NAME over (repeatable)")
+	fl.StringVar(&d.User, "user", "", "run as `USER[:GROUP]`, names or numbers")
+	fl.StringVar(&d.Hostname, "hostname", "", "the guest's host `NAME`")
+	f.add(c)
+	_ = c.MarkFlagDirname("root")
+	_ = c.MarkFlagDirname("rw")
+	return c
+}

@@ -1,0 +1,80 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/container"
+	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
+)
+
+// roles are what the binary does as a process of a sandbox. A role is executed
+// twice: "sentry" is in its namespaces and locks itself in, "sentry-inside" is
+// what that executes.
+func roles() map[string]func() int {
+	return map[string]func() int{
+		"sentry":        func() int { return confine("sentry-inside") },
+		"sentry-inside": func() int { return inside(sentry) },
+		"gofer":         func() int { return confine("gofer-inside") },
+		"gofer-inside":  func() int { return inside(gofer) },
+	}
+}
+
+// fatal writes the line that the launcher shows.
+func fatal(err error) int {
+	fmt.Fprintf(os.Stderr, "%s%v\n", container.FatalPrefix, err)
+	return container.StatusFailed
+}
+
+func confine(next string) int {
+	cfg, err := control.ReadConfig(os.NewFile(control.FDConfig, "config"))
+	if err != nil {
+		return fatal(err)
+	}
+	return fatal(jail.Confine(cfg.Jail, []string{"hull", next}))
+}
+
+func inside(role func(*control.Config) error) int {
+	f := os.NewFile(control.FDConfig, "config")
+	cfg, err := control.ReadConfig(f)
+	if err != nil {
+		return fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		return fatal(err)
+	}
+	// Set again: an execution may have cleared it.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fatal(fmt.Errorf("PR_SET_PDEATHSIG: %w", err))
+	}
+	deafen()
+	// Else Go looks for changes of the number of processors by itself.
+	runtime.GOMAXPROCS(cfg.CPUs)
+	if err := role(cfg); err != nil {
+		return fatal(err)
+	}
+	return 0
+}
+
+// deafen makes the process ignore the signals that the caller's terminal sends
+// to its process group (the guest hears of them through the control socket),
+// and those that have no meaning inside. SIGTTIN and SIGTTOU ignored mean
+// that the terminal answers EIO to a sandbox in the background.
+func deafen() {
+	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
+		unix.SIGWINCH, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGVTALRM, unix.SIGPIPE, unix.SIGIO, unix.SIGPWR,
+		unix.SIGXCPU, unix.SIGXFSZ)
+}
+
+// denied says what becomes of a denied host call.
+func denied(cfg *control.Config) jail.Denied {
+	if cfg.TrapDenied {
+		return jail.Trap
+	}
+	return jail.Kill
+}

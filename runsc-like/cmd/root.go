@@ -1,0 +1,83 @@
+// Package cmd is the command line: one command a file, each adding flags to one
+// call of a library. It knows cobra; nothing below it does.
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"hull/runsc-like/container"
+)
+
+// exit is how a command ends with a status other than 0 and 1; the error, if
+// any, is printed.
+type exit struct {
+	status int
+	err    error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+// Unwrap returns the error.
+func (e *exit) Unwrap() error { return e.err }
+
+// Main runs the command line args and returns the exit status.
+func Main(args []string) int {
+	// The roles of a sandbox's processes: exactly one word, in an environment
+	// without anything, as the launcher and jail.Confine execute them.
+	if len(args) == 1 && len(os.Environ()) == 0 {
+		if role, ok := roles()[args[0]]; ok {
+			return role()
+		}
+	}
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	var e *exit
+	status := container.StatusFailed
+	if errors.As(err, &e) {
+		if status = e.status; e.err == nil {
+			return status
+		}
+	}
+	fmt.Fprintf(os.Stderr, "hull: %v\n", err)
+	return status
+}
+
+func newRoot() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "hull",
+		Short: "Run untrusted programs over a kernel of their own",
+		Long: `hull runs Linux programs without letting them talk to the host's kernel: an
+application kernel, written in Go and locked into a jail, serves their system
+calls. No virtual machine and no privilege is needed.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.AddCommand(newDo(), newRun(), newDebug(), newVersion())
+	return c
+}
+
+// exactly is cobra.ExactArgs with an error that names what is missing.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return fmt.Errorf("%s: %s is missing", c.CommandPath(), names[len(args)])
+		}
+		if len(args) > len(names) {
+			return fmt.Errorf("%s: too many arguments: %q", c.CommandPath(), args[len(names):])
+		}
+		return nil
+	}
+}

@@ -1,0 +1,276 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
+)
+
+// Options is what Run runs.
+type Options struct {
+	Spec *specs.Spec
+	// Overlay keeps writes to the root in memory, and drops them at the end.
+	Overlay    bool
+	Platform   string
+	Strace     bool // the guest's system calls go to Log
+	TrapDenied bool // see jail.Trap
+	Umask      uint32
+
+	Stdin, Stdout, Stderr *os.File
+	// Log receives hull's own lines; nil drops them. Those of a sandbox that
+	// dies are part of Run's error in any case.
+	Log io.Writer
+}
+
+// Run runs a sandbox from start to end and returns the exit status of its first
+// process. An error is a *StatusError.
+func Run(o Options) (int, error) {
+	s, err := newSandbox(o)
+	if err == nil {
+		var status int
+		if status, err = s.run(); err == nil {
+			return status, nil
+		}
+	}
+	var se *StatusError
+	if errors.As(err, &se) {
+		return se.Status, se
+	}
+	return StatusFailed, &StatusError{StatusFailed, err}
+}
+
+// sandbox is one that runs, as its parent sees it.
+type sandbox struct {
+	cfg     *control.Config
+	conn    *control.Conn
+	log     *logReader
+	sentry  *exec.Cmd
+	gofer   *exec.Cmd
+	stopped bool // the first process of the guest is stopped
+}
+
+// newSandbox starts the processes.
+func newSandbox(o Options) (s *sandbox, err error) {
+	cfg, err := configure(o)
+	if err != nil {
+		return nil, err
+	}
+	s = &sandbox{cfg: cfg}
+	defer func() {
+		if err != nil {
+			s.kill()
+			err = s.explain(err)
+		}
+	}()
+	var open []*os.File
+	defer func() {
+		for _, f := range open {
+			f.Close()
+		}
+	}()
+	near, far, err := socketPair("control")
+	if err != nil {
+		return s, err
+	}
+	open = append(open, far)
+	goferEnd, sentryEnd, err := socketPair("gofer")
+	if err != nil {
+		near.Close()
+		return s, err
+	}
+	open = append(open, goferEnd, sentryEnd)
+	file, err := control.WriteConfig(cfg)
+	if err != nil {
+		near.Close()
+		return s, err
+	}
+	open = append(open, file)
+	logEnd, err := s.openLog(o)
+	if err != nil {
+		near.Close()
+		return s, err
+	}
+	open = append(open, logEnd)
+
+	fd, err := unix.FcntlInt(near.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	near.Close()
+	if err != nil {
+		return s, fmt.Errorf("control socket: %w", err)
+	}
+	if s.conn, err = control.NewConn(fd); err != nil {
+		return s, err
+	}
+	// The two are independent, and each takes a while in the host's kernel.
+	gofer := make(chan error, 1)
+	go func() {
+		var err error
+		s.gofer, err = startGofer(cfg, goferEnd, logEnd)
+		gofer <- err
+	}()
+	c, err := sentryCommand([]*os.File{logEnd, logEnd, logEnd, far, sentryEnd, file, o.Stdin, o.Stdout, o.Stderr})
+	if err == nil {
+		if err = start(c, "sentry"); err == nil {
+			s.sentry = c
+		}
+	}
+	return s, errors.Join(err, <-gofer)
+}
+
+// configure makes the configuration of o.
+func configure(o Options) (*control.Config, error) {
+	roots, err := rootsOf(o.Spec, o.Overlay)
+	if err != nil {
+		return nil, err
+	}
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return nil, fmt.Errorf("sysinfo: %w", err)
+	}
+	return &control.Config{
+		Jail:        jail.Confinement{FDs: control.SentryFDs},
+		TrapDenied:  o.TrapDenied,
+		CPUs:        runtime.NumCPU(),
+		Spec:        o.Spec,
+		Overlay:     o.Overlay,
+		Platform:    o.Platform,
+		Strace:      o.Strace,
+		Terminal:    isTerminal(o.Stdin),
+		MemoryTotal: info.Totalram * uint64(info.Unit),
+		Roots:       roots,
+		Umask:       o.Umask,
+	}, nil
+}
+
+// rootsOf lists what the gofer is to serve: the root, then the bind mounts.
+func rootsOf(s *specs.Spec, overlay bool) ([]jail.Root, error) {
+	roots := []jail.Root{{Path: s.Root.Path, ReadOnly: overlay || s.Root.Readonly}}
+	for i, m := range s.Mounts {
+		if m.Type != "bind" {
+			continue
+		}
+		if _, err := os.Stat(m.Source); err != nil {
+			return nil, fieldf(fmt.Sprintf("mounts[%d].source", i), "%v", err)
+		}
+		roots = append(roots, jail.Root{Path: m.Source, ReadOnly: hasOption(m, "ro")})
+	}
+	return roots, nil
+}
+
+func hasOption(m specs.Mount, name string) bool {
+	for _, o := range m.Options {
+		if o == name {
+			return true
+		}
+	}
+	return false
+}
+
+// run stays with the sandbox until it ends.
+func (s *sandbox) run() (int, error) {
+	forward := s.forwardSignals()
+	defer forward.stop()
+	status, err := s.converse(forward)
+	if err != nil {
+		s.kill()
+		return 0, s.explain(err)
+	}
+	s.reap()
+	return status, nil
+}
+
+// errDied is that the control socket ended without a word.
+var errDied = errors.New("the sandbox died")
+
+// converse handles messages until the guest's first process has ended.
+func (s *sandbox) converse(forward *forwarder) (int, error) {
+	for {
+		m, err := s.conn.Receive()
+		if errors.Is(err, io.EOF) {
+			return 0, errDied
+		}
+		if err != nil {
+			return 0, fmt.Errorf("control socket: %w", err)
+		}
+		switch m.Kind {
+		case control.Started:
+			forward.ready()
+		case control.Failed:
+			return 0, &StatusError{m.Code, errors.New(m.Text)}
+		case control.Stopped:
+			forward.suspend()
+		case control.Exited:
+			return m.Code, nil
+		default:
+			return 0, fmt.Errorf("the sandbox sent an unexpected message %q", m.Kind)
+		}
+	}
+}
+
+// patience is how long processes that have nothing left to do may take.
+const patience = 2 * time.Second
+
+// reap waits for the processes, which end by themselves; the gofer when the
+// sentry's end of its socket closes.
+func (s *sandbox) reap() {
+	s.conn.Close()
+	for _, c := range []*exec.Cmd{s.sentry, s.gofer} {
+		if c == nil || c.Process == nil || c.ProcessState != nil {
+			continue
+		}
+		t := time.AfterFunc(patience, func() { _ = c.Process.Kill() })
+		_ = c.Wait() // its status is nobody's business any more
+		t.Stop()
+	}
+	s.log.wait()
+}
+
+// kill ends the processes. Each is the first of its pid namespace: nothing
+// outlives it.
+func (s *sandbox) kill() {
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	for _, c := range []*exec.Cmd{s.sentry, s.gofer} {
+		if c == nil || c.Process == nil || c.ProcessState != nil {
+			continue
+		}
+		// One that is dying is left the time to say why.
+		t := time.AfterFunc(patience/10, func() { _ = c.Process.Kill() })
+		_ = c.Wait()
+		t.Stop()
+	}
+	s.log.wait()
+}
+
+// explain adds what is known to a failure of the sandbox. What the guest's own
+// failure to start says is left as it is.
+func (s *sandbox) explain(err error) error {
+	var se *StatusError
+	if errors.As(err, &se) {
+		return err
+	}
+	if line := s.log.reason(); line != "" {
+		return fmt.Errorf("%w: %s", err, line)
+	}
+	if errors.Is(err, errDied) && s.sentry != nil && s.sentry.ProcessState != nil {
+		return fmt.Errorf("%w: sentry %s", err, cause(s.sentry.ProcessState))
+	}
+	return err
+}
+
+func isErrno(err error, errno unix.Errno) bool { return errors.Is(err, errno) }
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

@@ -1,0 +1,117 @@
+package container
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/control"
+)
+
+// forwarder passes the caller's signals on to the guest.
+//
+// The host's terminal sends ^C, ^\, ^Z and a new size to the process group of
+// the caller, so they arrive here, and go to the guest's foreground process
+// group. Other signals are meant for the program that was started: they go to
+// the guest's first process. When that one stops, hull stops too, so that the
+// shell that started hull notices.
+type forwarder struct {
+	s    *sandbox
+	ch   chan os.Signal
+	wake chan wake
+	done chan struct{}
+}
+
+// wake is what the conversation tells the forwarder.
+type wake int
+
+const (
+	wakeReady   wake = iota // the guest can take signals
+	wakeSuspend             // its first process is stopped
+)
+
+// forwarded are the signals that are passed on. SIGKILL and SIGSTOP cannot be;
+// SIGCHLD, SIGURG and SIGPIPE are hull's own, faults are hull's bugs.
+func forwarded() []os.Signal {
+	sigs := []os.Signal{
+		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
+		unix.SIGCONT, unix.SIGTSTP, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR,
+	}
+	const firstRealTime, last = 34, 64 // below it are those of the C library
+	for n := firstRealTime; n <= last; n++ {
+		sigs = append(sigs, syscall.Signal(n))
+	}
+	return sigs
+}
+
+func (s *sandbox) forwardSignals() *forwarder {
+	f := &forwarder{s: s, ch: make(chan os.Signal, 64), wake: make(chan wake, 16), done: make(chan struct{})}
+	signal.Notify(f.ch, forwarded()...)
+	go f.run()
+	return f
+}
+
+// ready and suspend are called by the conversation.
+func (f *forwarder) ready() { f.wake <- wakeReady }
+
+func (f *forwarder) suspend() { f.wake <- wakeSuspend }
+
+// stop ends the forwarding.
+func (f *forwarder) stop() {
+	signal.Stop(f.ch)
+	close(f.wake)
+	<-f.done
+}
+
+func (f *forwarder) run() {
+	defer close(f.done)
+	var pending []os.Signal // until the guest can take them
+	ready := false
+	for {
+		select {
+		case w, ok := <-f.wake:
+			switch {
+			case !ok:
+				return
+			case w == wakeReady:
+				ready = true
+				for _, sig := range pending {
+					f.send(sig)
+				}
+				pending = nil
+			case w == wakeSuspend:
+				f.s.stopped = true
+				// The whole sandbox's guest is at rest; what wakes this process
+				// is a SIGCONT, which is passed on below.
+				_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
+			}
+		case sig := <-f.ch:
+			if ready {
+				f.send(sig)
+			} else if sig == unix.SIGINT || sig == unix.SIGTERM || sig == unix.SIGHUP || sig == unix.SIGQUIT {
+				pending = append(pending, sig)
+			}
+		}
+	}
+}
+
+// send passes one signal on. That the sandbox is gone is seen elsewhere.
+func (f *forwarder) send(sig os.Signal) {
+	m := control.Message{Kind: control.Signal, Signo: int(sig.(syscall.Signal))}
+	switch sig {
+	case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH:
+		m.Foreground = f.s.cfg.Terminal
+	case unix.SIGCONT:
+		if f.s.stopped {
+			f.s.stopped = false
+			_ = f.s.conn.Send(m)
+		}
+		if !f.s.cfg.Terminal {
+			return
+		}
+		m.Foreground = true
+	}
+	_ = f.s.conn.Send(m)
+}

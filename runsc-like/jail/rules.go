@@ -1,0 +1,118 @@
+package jail
+
+import "golang.org/x/sys/unix"
+
+// threadFlags is how pthread_create makes a thread, and the only clone allowed.
+const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
+	unix.CLONE_SYSVSEM | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
+
+// runtimeRules are what a sealed Go program needs to live. It has set GOMAXPROCS
+// and its signals' dispositions before.
+func runtimeRules() []Rule {
+	var rules []Rule
+	for _, part := range [][]Rule{
+		allow("Go: sleep and wake threads", "futex", "nanosleep", "sched_yield"),
+		allow("Go: a sleep that a stop signal interrupted", "restart_syscall"),
+		allow("Go: clocks when the vDSO falls back", "clock_gettime"),
+		allow("Go: signal masks and stacks of threads", "rt_sigprocmask", "rt_sigreturn", "sigaltstack"),
+		allow("Go: preempt its own threads; platform: interrupt a stub", "tgkill"),
+		allow("Go: who am I, to preempt", "getpid", "gettid"),
+		allow("Go: give memory back", "munmap", "madvise"),
+		{{
+			Call: "mmap", Args: []Arg{without(2, unix.PROT_EXEC)},
+			Reason: "Go heap, thread stacks, guest memory; never executable",
+		}, {
+			Call: "mprotect", Args: []Arg{without(2, unix.PROT_EXEC)},
+			Reason: "thread stacks' guard pages; never executable",
+		}, {
+			Call: "clone", Args: []Arg{{0, allBits, threadFlags}},
+			Reason: "a thread, with exactly pthread's flags",
+		}, {
+			Call: "clone3", Errno: unix.ENOSYS,
+			Reason: "flags are in memory, out of a filter's sight: glibc falls back to clone",
+		}},
+		allow("glibc: start of a thread", "set_robust_list", "rseq"),
+		allow("Go: end of a thread, of the process", "exit", "exit_group"),
+		allow("Go: wait for timers and descriptors", "epoll_pwait"),
+		allow("Go: wake the poller; the log, streams, the control socket", "read", "write"),
+		allow("let go of descriptors", "close"),
+	} {
+		rules = append(rules, part...)
+	}
+	return rules
+}
+
+// Platforms are the names of what can run guest code, the best first.
+func Platforms() []string { return []string{"ptrace"} }
+
+// platformRules returns the rules for what runs guest code, nil if name is
+// unknown.
+func platformRules(name string) []Rule {
+	if name != "ptrace" {
+		return nil
+	}
+	var rules []Rule
+	for _, part := range [][]Rule{
+		each("ptrace platform: its own stubs", "ptrace", 0,
+			unix.PTRACE_GETREGS, unix.PTRACE_SETREGS, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET,
+			unix.PTRACE_SYSEMU, unix.PTRACE_CONT, unix.PTRACE_INTERRUPT, unix.PTRACE_DETACH,
+			unix.PTRACE_GETSIGINFO, unix.PTRACE_GET_SYSCALL_INFO, unix.PTRACE_GET_RSEQ_CONFIGURATION),
+		{{
+			Call: "ptrace", Args: []Arg{is(0, unix.PTRACE_SEIZE), {3, allBits, unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL}},
+			Reason: "ptrace platform: a stub dies with its tracer",
+		}},
+		allow("ptrace platform: wait for a stub to stop", "wait4"),
+		allow("ptrace platform: end a stub", "kill"),
+		allow("ptrace platform: stub and its thread on one processor", "sched_setaffinity", "getcpu"),
+	} {
+		rules = append(rules, part...)
+	}
+	return rules
+}
+
+// SentryRules returns what a sentry on the given platform may ask of the host.
+// It is nil if there is no such platform.
+func SentryRules(platform string) []Rule {
+	own := platformRules(platform)
+	if own == nil {
+		return nil
+	}
+	rules := append(runtimeRules(), own...)
+	for _, part := range [][]Rule{
+		allow("Go: put descriptors into the poller", "epoll_ctl"),
+		each("descriptors' flags", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC),
+		allow("guest memory: reserve and give back", "fallocate", "ftruncate"),
+		allow("files that the gofer donated: data at an offset", "pread64", "pwrite64", "preadv", "pwritev"),
+		allow("files that the gofer donated, standard streams: attributes, offset", "fstat", "lseek"),
+		allow("standard streams: data", "readv", "writev"),
+		allow("standard streams: readiness", "ppoll"),
+		allow("files that the gofer donated: to stable storage", "fsync", "fdatasync"),
+		allow("gofer and control sockets", "sendmsg", "recvmsg"),
+		allow("entropy for getrandom(2) of the guest", "getrandom"),
+		each("the caller's terminal: modes, size", "ioctl", 1,
+			unix.TCGETS, unix.TCSETS, unix.TCSETSW, unix.TCSETSF, unix.TIOCGWINSZ, unix.TIOCSWINSZ,
+			unix.TIOCINQ, unix.TIOCOUTQ, unix.TCFLSH, unix.TCSBRK, unix.TCXONC),
+	} {
+		rules = append(rules, part...)
+	}
+	return rules
+}
+
+// GoferRules returns what a gofer may ask of the host: all names beneath the
+// directory descriptors that it holds, in a mount namespace of its own.
+func GoferRules() []Rule {
+	rules := runtimeRules()
+	for _, part := range [][]Rule{
+		allow("one component at a time, beneath a directory", "openat2"),
+		allow("attributes", "statx", "fstat", "fstatfs"),
+		allow("directories and links: read", "getdents64", "lseek", "readlinkat"),
+		allow("directories: change", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "renameat2"),
+		allow("attributes: change", "fchmod", "fchown", "fchownat", "utimensat", "ftruncate"),
+		allow("extended attributes", "fgetxattr", "fsetxattr", "flistxattr", "fremovexattr"),
+		allow("to stable storage", "fsync"),
+		allow("the connection to the sentry", "sendmsg", "recvmsg"),
+	} {
+		rules = append(rules, part...)
+	}
+	return rules
+}

@@ -1,0 +1,76 @@
+package jail
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sealed is the environment variable that makes this test's binary the process
+// to be sealed; its value says what that does afterwards.
+const sealed = "HULL_TEST_SEALED"
+
+func TestMain(m *testing.M) {
+	what := os.Getenv(sealed)
+	if what == "" {
+		os.Exit(m.Run())
+	}
+	rules := SentryRules("ptrace")
+	if what == "gofer" {
+		rules = GoferRules()
+	}
+	runtime.GOMAXPROCS(4)
+	if err := Seal(rules, Kill); err != nil {
+		println(err.Error())
+		os.Exit(1)
+	}
+	if what == "open" {
+		_, _ = os.Open("/dev/null")
+	}
+	live()
+	os.Exit(0)
+}
+
+// live does what a Go program does by itself, and then some: threads that come
+// and go, timers, garbage collection.
+func live() {
+	var keep [][]byte
+	for i := range 200 {
+		done := make(chan bool)
+		go func() {
+			runtime.LockOSThread() // the thread ends with the goroutine
+			time.Sleep(100 * time.Microsecond)
+			done <- true
+		}()
+		keep = append(keep, make([]byte, 1<<18))
+		if i%50 == 0 {
+			keep = nil
+			debug.FreeOSMemory()
+		}
+		<-done
+	}
+	runtime.KeepAlive(keep)
+}
+
+func TestSeal(t *testing.T) {
+	for what, want := range map[string]syscall.Signal{"sentry": 0, "gofer": 0, "open": unix.SIGSYS} {
+		c := exec.Command("/proc/self/exe")
+		c.Env = []string{sealed + "=" + what}
+		out, err := c.CombinedOutput()
+		var ee *exec.ExitError
+		if err != nil && !errors.As(err, &ee) {
+			t.Fatal(err)
+		}
+		ws, ok := c.ProcessState.Sys().(syscall.WaitStatus)
+		if !ok || want == 0 && err != nil || want != 0 && ws.Signal() != want {
+			t.Errorf("%s: ended with %v, want signal %d: %s", what, err, want, out)
+		}
+	}
+}

@@ -1,0 +1,15 @@
+// Command hull runs untrusted programs over a Linux kernel interface of its own.
+package main
+
+import (
+	"os"
+	"runtime"
+
+	"hull/runsc-like/cmd"
+)
+
+func main() {
+	// The processes of a sandbox die with the thread that started them.
+	runtime.LockOSThread()
+	os.Exit(cmd.Main(os.Args[1:]))
+}

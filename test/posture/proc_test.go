@@ -1,0 +1,300 @@
+package posture
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sandbox is a live one.
+type sandbox struct {
+	cmd           *exec.Cmd
+	sentry, gofer int
+	stubs         []int
+	streams       map[string]string // what a stream of the caller is, and its name
+	stderr        string            // the file behind standard error
+}
+
+// startSandbox starts one that stays until its standard input ends, as root or
+// as another user.
+func startSandbox(t *testing.T, user *syscall.Credential) *sandbox {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("looking into the processes needs root")
+	}
+	bin := os.Getenv("HULL_BIN")
+	if bin == "" {
+		bin = "../../bin/hull"
+	}
+	bin, err := filepath.Abs(bin)
+	if err == nil {
+		_, err = os.Stat(bin)
+	}
+	if err != nil {
+		t.Fatalf("%v: make build makes it", err)
+	}
+	dir := t.TempDir()
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := os.Create(filepath.Join(dir, "err"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sandbox{cmd: exec.Command(bin, "do", "--", "cat"), streams: map[string]string{}}
+	s.stderr = stderr.Name()
+	s.cmd.Dir = "/"
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
+	in, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = in, out, stderr
+	s.cmd.Env = append(os.Environ(), "SECRET=of the host")
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]*os.File{"stdin": in, "stdout": out, "stderr": stderr} {
+		target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.streams[target] = name
+		f.Close()
+	}
+	t.Cleanup(func() {
+		w.Close()
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	})
+	// The guest runs when what goes in comes out.
+	if _, err := w.WriteString("hello\n"); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the guest's answer", func() bool {
+		b, err := os.ReadFile(filepath.Join(dir, "out"))
+		return err == nil && string(b) == "hello\n"
+	})
+	for _, pid := range children(t, s.cmd.Process.Pid) {
+		switch cmdline(t, pid) {
+		case "hull sentry-inside":
+			s.sentry = pid
+		case "hull gofer-inside":
+			s.gofer = pid
+		default:
+			t.Errorf("unexpected child %d: %q", pid, cmdline(t, pid))
+		}
+	}
+	if s.sentry == 0 || s.gofer == 0 {
+		t.Fatal("no sentry or no gofer among the children")
+	}
+	if c := children(t, s.gofer); len(c) != 0 {
+		t.Errorf("the gofer has children %v", c)
+	}
+	s.stubs = children(t, s.sentry)
+	return s
+}
+
+func (s *sandbox) kill(t *testing.T, pid int) {
+	t.Helper()
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// gone waits until nothing of the sandbox is left.
+func (s *sandbox) gone(t *testing.T) {
+	t.Helper()
+	for _, pid := range append([]int{s.sentry, s.gofer}, s.stubs...) {
+		wait(t, fmt.Sprintf("process %d to be gone", pid), func() bool {
+			return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+		})
+	}
+}
+
+func wait(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
+// children lists the children of all threads of a process.
+func children(t *testing.T, pid int) []int {
+	t.Helper()
+	var pids []int
+	for _, dir := range tasks(t, pid) {
+		b, err := os.ReadFile(filepath.Join(dir, "children"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range strings.Fields(string(b)) {
+			n, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+func tasks(t *testing.T, pid int) []string {
+	t.Helper()
+	dirs, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no threads of %d (%v)", pid, err)
+	}
+	return dirs
+}
+
+func cmdline(t *testing.T, pid int) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " "))
+}
+
+// read looks at a process, and sees that its threads are alike.
+func (s *sandbox) read(t *testing.T, pid int) posture {
+	t.Helper()
+	var p posture
+	for i, dir := range tasks(t, pid) {
+		th := readThread(t, dir)
+		if i == 0 {
+			p = th
+			continue
+		}
+		if fmt.Sprint(th) != fmt.Sprint(p) {
+			t.Errorf("thread %s is %+v, another one %+v", dir, th, p)
+		}
+	}
+	p.cmdline = cmdline(t, pid)
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.environ = string(env)
+	p.mounts = mounts(t, pid)
+	p.fds = s.descriptors(t, pid)
+	return p
+}
+
+func readThread(t *testing.T, dir string) posture {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dir, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	status := map[string]string{}
+	for s := bufio.NewScanner(f); s.Scan(); {
+		name, value, _ := strings.Cut(s.Text(), ":")
+		status[name] = strings.Join(strings.Fields(value), " ")
+	}
+	var caps []string
+	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
+		n, err := strconv.ParseUint(status[set], 16, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		caps = append(caps, strconv.FormatUint(n, 16))
+	}
+	p := posture{
+		uid: status["Uid"], gid: status["Gid"], groups: status["Groups"], caps: strings.Join(caps, " "),
+		noNewPrivs: status["NoNewPrivs"], seccomp: status["Seccomp"], filters: status["Seccomp_filters"],
+		namespaces: map[string]bool{},
+	}
+	for _, ns := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"} {
+		mine, err1 := os.Readlink("/proc/self/ns/" + ns)
+		theirs, err2 := os.Readlink(filepath.Join(dir, "ns", ns))
+		if err1 != nil || err2 != nil {
+			t.Fatal(err1, err2)
+		}
+		if mine != theirs {
+			p.namespaces[ns] = true
+		}
+	}
+	return p
+}
+
+// mounts lists mount point, type and ro or rw.
+func mounts(t *testing.T, pid int) []string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for line := range strings.Lines(string(b)) {
+		head, tail, _ := strings.Cut(line, " - ")
+		h, f := strings.Fields(head), strings.Fields(tail)
+		mode, _, _ := strings.Cut(h[5], ",")
+		list = append(list, h[4]+" "+f[0]+" "+mode)
+	}
+	return list
+}
+
+// descriptors lists what the open descriptors are.
+func (s *sandbox) descriptors(t *testing.T, pid int) []string {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name())
+		target, err := os.Readlink(name)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		var st syscall.Stat_t
+		if err := syscall.Stat(name, &st); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, s.kind(target, st.Mode&syscall.S_IFMT))
+	}
+	return list
+}
+
+func (s *sandbox) kind(target string, typ uint32) string {
+	if name, ok := s.streams[target]; ok {
+		return name
+	}
+	switch {
+	case strings.HasPrefix(target, "/memfd:"):
+		return "memfd"
+	case target == "/dev/null":
+		return "null"
+	case typ == syscall.S_IFIFO:
+		return "log"
+	case typ == syscall.S_IFSOCK:
+		return "socket"
+	case typ == syscall.S_IFDIR && target == "/0":
+		return "root"
+	case typ == syscall.S_IFREG, typ == syscall.S_IFDIR:
+		return "file"
+	}
+	return target
+}
