@@ -317,23 +317,23 @@ func sockRows(rows table) {
 
 // timeRows are the rows of Clocks and timers: time_*.go.
 func timeRows(rows table) {
-	rows.missing(unix.SYS_NANOSLEEP, "nanosleep", "")
+	rows.add(unix.SYS_NANOSLEEP, "nanosleep", nanosleep)
 	rows.missing(unix.SYS_GETITIMER, "getitimer", "")
 	rows.missing(unix.SYS_SETITIMER, "setitimer", "")
-	rows.missing(unix.SYS_GETTIMEOFDAY, "gettimeofday", "")
-	rows.missing(unix.SYS_TIMES, "times", "")
-	rows.missing(unix.SYS_ADJTIMEX, "adjtimex", "")
-	rows.missing(unix.SYS_SETTIMEOFDAY, "settimeofday", "")
+	rows.add(unix.SYS_GETTIMEOFDAY, "gettimeofday", gettimeofday)
+	rows.add(unix.SYS_TIMES, "times", times)
+	rows.add(unix.SYS_ADJTIMEX, "adjtimex", adjtimex)
+	rows.add(unix.SYS_SETTIMEOFDAY, "settimeofday", settimeofday)
 	rows.missing(unix.SYS_TIMER_CREATE, "timer_create", "")
 	rows.missing(unix.SYS_TIMER_SETTIME, "timer_settime", "")
 	rows.missing(unix.SYS_TIMER_GETTIME, "timer_gettime", "")
 	rows.missing(unix.SYS_TIMER_GETOVERRUN, "timer_getoverrun", "")
 	rows.missing(unix.SYS_TIMER_DELETE, "timer_delete", "")
-	rows.missing(unix.SYS_CLOCK_SETTIME, "clock_settime", "")
-	rows.missing(unix.SYS_CLOCK_GETTIME, "clock_gettime", "")
-	rows.missing(unix.SYS_CLOCK_GETRES, "clock_getres", "")
-	rows.missing(unix.SYS_CLOCK_NANOSLEEP, "clock_nanosleep", "")
-	rows.missing(unix.SYS_CLOCK_ADJTIME, "clock_adjtime", "")
+	rows.add(unix.SYS_CLOCK_SETTIME, "clock_settime", clockSettime)
+	rows.add(unix.SYS_CLOCK_GETTIME, "clock_gettime", clockGettime)
+	rows.add(unix.SYS_CLOCK_GETRES, "clock_getres", clockGetres)
+	rows.add(unix.SYS_CLOCK_NANOSLEEP, "clock_nanosleep", clockNanosleep)
+	rows.add(unix.SYS_CLOCK_ADJTIME, "clock_adjtime", clockAdjtime)
 }
 
 // ipcRows are the rows of Futexes and System V and POSIX IPC: ipc_*.go.

@@ -72,7 +72,7 @@ func sigOldRows(rows table) {
 // timeOldRows are the rows of Clocks and timers: time_*.go.
 func timeOldRows(rows table) {
 	rows.missing(unix.SYS_ALARM, "alarm", "")
-	rows.missing(unix.SYS_TIME, "time", "")
+	rows.add(unix.SYS_TIME, "time", timeOfDay)
 }
 
 // sysOldRows are the rows of The system: sys_*.go.
