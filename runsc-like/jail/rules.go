@@ -112,6 +112,8 @@ func GoferRules() []Rule {
 		allow("directories and links: read", "getdents64", "lseek", "readlinkat"),
 		allow("directories: change", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "renameat2"),
 		allow("attributes: change", "fchmod", "fchown", "fchownat", "utimensat", "ftruncate"),
+		each("a descriptor of its own for each root", "fcntl", 1, unix.F_DUPFD_CLOEXEC),
+		allow("end of the connection", "shutdown"),
 		allow("extended attributes", "fgetxattr", "fsetxattr", "flistxattr", "fremovexattr"),
 		allow("to stable storage", "fsync"),
 		allow("the connection to the sentry", "sendmsg", "recvmsg"),

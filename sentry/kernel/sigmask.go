@@ -7,6 +7,7 @@ import (
 
 	"hull/sentry/abi"
 	"hull/sentry/arch"
+	"hull/sentry/wait"
 )
 
 // SignalMask returns the signals that the calling task blocks.
@@ -222,3 +223,7 @@ func (t *Task) fatalPending() bool {
 	// A fatal signal kills when it is sent, if the task does not block it.
 	return t.killed.Load()
 }
+
+// SignalQueue is notified when a signal becomes pending for the process or one
+// of its threads.
+func (tg *ThreadGroup) SignalQueue() *wait.Queue { return &tg.sig.queue }
