@@ -45,7 +45,7 @@ func (e *StartError) Unwrap() error { return e.Errno }
 // Start makes a process (the first becomes pid 1 and reaps orphans), execs
 // Args[0] by PATH in it, and runs it. An error of the exec is a *StartError.
 func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
-	t := &Task{k: k, ns: k.tasks.root, started: k.now(), wake: make(chan struct{}, 1)}
+	t := &Task{k: k, ns: k.tasks.root, started: k.now()}
 	t.state.Store(stateRunning)
 	t.group = k.newGroup(nil, t.ns, &CloneArgs{})
 	t.group.limits, t.group.onStop = a.Limits, a.Stopped
