@@ -247,6 +247,9 @@ func (tg *ThreadGroup) orphanGroups() {
 // group of the session.
 func (pg *ProcessGroup) orphaned(gone *ThreadGroup) bool {
 	for m := range pg.members {
+		if m.direct && m != gone && !m.zombie {
+			return false // its parent is outside
+		}
 		if m == gone || m.zombie || m.parent == nil {
 			continue
 		}

@@ -122,6 +122,7 @@ type ThreadGroup struct {
 	usage usage // guarded by Kernel.tasks: of exited threads and reaped children
 
 	done   chan struct{}     `snapshot:"-"` // closed when the group is a zombie
+	direct bool              // immutable: see InitArgs.Direct
 	onStop func(signo int32) `snapshot:"-"` // immutable: see InitArgs.Stopped
 }
 
