@@ -253,7 +253,7 @@ func (pg *ProcessGroup) orphaned(gone *ThreadGroup) bool {
 		if m == gone || m.zombie || m.parent == nil {
 			continue
 		}
-		if p := m.parent; p != gone && p.ns.init != p && p.pgrp != pg && p.pgrp.session == pg.session {
+		if p := m.parent; p != gone && p.pgrp != pg && p.pgrp.session == pg.session {
 			return false
 		}
 	}
