@@ -131,8 +131,11 @@ func (f *File) Zero(r Range) {
 	f.Each(r, func(b []byte) bool { clear(b); return true })
 }
 
-// Release gives everything back.
+// Release gives everything back. A trim that is due then finds nothing to do.
 func (f *File) Release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.cache, f.mu.cached = nil, 0
 	for i := range f.views {
 		if p := f.views[i].Swap(nil); p != nil {
 			_ = unix.MunmapPtr(unsafe.Pointer(p), chunkSize)

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -151,6 +152,9 @@ func (f *File) read(t current.Task, dst usermem.Buffer) (int64, error) {
 	}
 	f.pos.Lock()
 	defer f.pos.Unlock()
+	if err := checkSpan(f.pos.off, dst.Len()); err != nil {
+		return 0, err
+	}
 	n, err := f.impl.Read(t, f, dst, f.pos.off)
 	f.pos.off += n
 	return n, err
@@ -164,6 +168,14 @@ func (f *File) readWait(t current.Task, dst usermem.Buffer) (n int64, err error)
 	return n, err
 }
 
+// checkSpan refuses offsets that a transfer of n bytes would make overflow.
+func checkSpan(off int64, n uint64) error {
+	if off < 0 || n > math.MaxInt64-uint64(off) {
+		return unix.EINVAL
+	}
+	return nil
+}
+
 // ReadAt is pread(2).
 func (f *File) ReadAt(t current.Task, dst usermem.Buffer, off int64) (int64, error) {
 	switch {
@@ -173,6 +185,9 @@ func (f *File) ReadAt(t current.Task, dst usermem.Buffer, off int64) (int64, err
 		return 0, unix.ESPIPE
 	case !f.readable():
 		return 0, unix.EBADF
+	}
+	if err := checkSpan(off, dst.Len()); err != nil {
+		return 0, err
 	}
 	n, err := f.impl.Read(t, f, dst, off)
 	if err == unix.EAGAIN && !f.nonblock() {
@@ -220,6 +235,9 @@ func (f *File) write(t current.Task, src usermem.Buffer) (int64, error) {
 	f.pos.Lock()
 	defer f.pos.Unlock()
 	off := f.pos.off
+	if err := checkSpan(off, src.Len()); err != nil {
+		return 0, err
+	}
 	if f.flags.Load()&unix.O_APPEND != 0 {
 		off = Append
 	}
@@ -282,6 +300,9 @@ func (f *File) WriteAt(t current.Task, src usermem.Buffer, off int64) (int64, er
 		return 0, unix.ESPIPE
 	case !f.writable():
 		return 0, unix.EBADF
+	}
+	if err := checkSpan(off, src.Len()); err != nil {
+		return 0, err
 	}
 	if f.flags.Load()&unix.O_APPEND != 0 {
 		off = Append
