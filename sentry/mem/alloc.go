@@ -23,13 +23,11 @@ func (f *File) Allocate(n uint64) (Range, error) {
 		return Range{}, unix.ENOMEM
 	}
 	r, dirty, err := f.pick(n)
-	if err == nil {
-		err = f.track(r)
-	}
 	if err != nil {
 		f.mu.Unlock()
 		return Range{}, err
 	}
+	f.track(r)
 	f.each(r, func(ref *uint32) { *ref = 1 })
 	f.used.Add(n)
 	f.mu.Unlock()
@@ -75,11 +73,10 @@ func (f *File) pick(n uint64) (r Range, dirty bool, err error) {
 }
 
 // track makes sure that the pages of r have counts. f.mu is held.
-func (f *File) track(r Range) error {
+func (f *File) track(r Range) {
 	for uint64(len(f.mu.refs))*chunkSize < r.End {
 		f.mu.refs = append(f.mu.refs, new([chunkPages]uint32))
 	}
-	return nil
 }
 
 // each calls fn with the count of each page of r. f.mu is held.
@@ -113,9 +110,10 @@ func (f *File) Shared(r Range) bool {
 // DecRef drops a reference from each page of r; pages without one are given
 // back to the host, or kept to be cleared and used again.
 func (f *File) DecRef(r Range) {
+	var few [4]Range
+	gone := few[:0] // to be given back: neither used nor free meanwhile
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	run := r.Start // start of the run of freed pages that ends at p
+	run := r.Start // start of the run of freed pages that ends at off
 	for off := r.Start; off < r.End; off += pageSize {
 		p := off / pageSize
 		ref := &f.mu.refs[p/chunkPages][p%chunkPages]
@@ -123,30 +121,48 @@ func (f *File) DecRef(r Range) {
 			panic("mem: page freed twice")
 		}
 		if *ref--; *ref > 0 {
-			f.discard(Range{run, off})
+			gone = f.discard(Range{run, off}, gone)
 			run = off + pageSize
 		}
 	}
-	f.discard(Range{run, r.End})
+	gone = f.discard(Range{run, r.End}, gone)
+	f.mu.Unlock()
+	f.giveBack(gone)
 }
 
-// discard takes back a range without references. f.mu is held.
-func (f *File) discard(r Range) {
+// discard takes back a range without references: into the cache, or else by
+// appending it to gone. f.mu is held.
+func (f *File) discard(r Range, gone []Range) []Range {
 	n := r.Len()
 	if n == 0 {
-		return
+		return gone
 	}
 	f.used.Add(-n)
 	if p := n / pageSize; p <= cachedPages && f.mu.cached+n <= cacheLimit {
 		f.mu.cache[p] = append(f.mu.cache[p], r.Start)
 		f.mu.cached += n
+		return gone
+	}
+	return append(gone, r)
+}
+
+// giveBack returns ranges to the host, which may take long, and then to the
+// free list. f.mu is not held.
+func (f *File) giveBack(gone []Range) {
+	if len(gone) == 0 {
 		return
 	}
-	if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(n)); err != nil {
-		// What cannot be punched must at least not show what it held.
-		f.Zero(r)
+	for _, r := range gone {
+		if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len())); err != nil {
+			// What cannot be punched must at least not show what it held.
+			f.Zero(r)
+		}
 	}
-	f.insert(r)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range gone {
+		f.insert(r)
+	}
 }
 
 // insert adds a clean range to the free list, joined with its neighbours. f.mu
@@ -175,17 +191,15 @@ func (f *File) insert(r Range) {
 
 // Trim gives what is cached back to the host.
 func (f *File) Trim() {
+	var gone []Range
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	for p, starts := range f.mu.cache {
-		n := uint64(p) * pageSize
 		for _, s := range starts {
-			if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(s), int64(n)); err != nil {
-				f.Zero(Range{s, s + n})
-			}
-			f.insert(Range{s, s + n})
+			gone = append(gone, Range{s, s + uint64(p)*pageSize})
 		}
 		f.mu.cache[p] = nil
 	}
 	f.mu.cached = 0
+	f.mu.Unlock()
+	f.giveBack(gone)
 }
