@@ -274,7 +274,7 @@ func (as *AddressSpace) setLock(addr usermem.Addr, length uint64, mode lockMode,
 	as.markLocked(uint64(addr), uint64(end), mode)
 	as.mapping.Unlock()
 	if mode == locked {
-		as.populate(addr, uint64(end-addr), true)
+		as.populate(addr, uint64(end-addr))
 	}
 	if hole {
 		return unix.ENOMEM

@@ -52,23 +52,55 @@ func (as *AddressSpace) HandleFault(addr usermem.Addr, a platform.Access) error 
 	}
 	as.pages.Lock()
 	defer as.pages.Unlock()
-	write := a.Write
-	if p := as.pages.pmas.Find(uint64(addr)); p != nil && p.Val.host != noHost && !write {
-		switch {
-		case a.Exec && p.Val.host&unix.PROT_EXEC != 0, a.Exec && p.Val.host&unix.PROT_READ == 0:
-		case p.Val.host&unix.PROT_READ == 0:
-		case s.Val.prot&unix.PROT_WRITE == 0 || p.Val.host&unix.PROT_WRITE != 0:
-			// Another thread was faster. If it was a write after all, the
-			// platform will say so of the next one.
-			return nil
-		default:
-			write = true
+	page, write := uint64(addr.RoundDown()), a.Write
+	if p := as.pages.pmas.Find(page); p != nil && p.Val.host != noHost && p.Val.host&wants(a) == wants(a) {
+		if a.Write || a.Exec || s.Val.prot&unix.PROT_WRITE == 0 || p.Val.host&unix.PROT_WRITE != 0 {
+			return as.stale(p, page)
 		}
+		write = true
 	}
-	if err := as.ensure(s, uint64(addr.RoundDown()), write); err != nil {
+	return as.serve(s, page, write)
+}
+
+// wants is what the platform must allow for an access.
+func wants(a platform.Access) platform.Prot {
+	switch {
+	case a.Write:
+		return unix.PROT_WRITE
+	case a.Exec:
+		return unix.PROT_EXEC
+	}
+	return unix.PROT_READ
+}
+
+// stale serves a fault at a page that the platform was told of already: another
+// thread was faster, or the host's file has become shorter.
+func (as *AddressSpace) stale(p *pmaSeg, page uint64) error {
+	if !p.Val.pastEnd(page - p.Start) {
+		return nil
+	}
+	as.removePages(page, page+pageSize)
+	return &FaultError{unix.SIGBUS, busAdrErr}
+}
+
+// pastEnd reports whether the page off bytes into p is behind the end of the
+// host's file that it is of.
+func (p *pma) pastEnd(off uint64) bool {
+	if p.mem {
+		return false
+	}
+	var st unix.Stat_t
+	return unix.Fstat(p.fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && int64(p.pos+off) >= st.Size
+}
+
+// serve makes the page at addr accessible and tells the platform. Locks as for
+// ensure.
+func (as *AddressSpace) serve(s *vmaSeg, addr uint64, write bool) error {
+	told, err := as.ensure(s, addr, write)
+	if err != nil || told {
 		return err
 	}
-	return as.install(s, uint64(addr.RoundDown()))
+	return as.install(s, addr)
 }
 
 // errGrow says that a stack may have to grow first.
@@ -131,30 +163,36 @@ func (i *Info) stackLimit() uint64 {
 }
 
 // ensure makes sure that the page at addr is there, and that it may be written
-// if write. mapping is locked for reading, pages for writing.
-func (as *AddressSpace) ensure(s *vmaSeg, addr uint64, write bool) error {
+// if write. told says that the platform knows of it already. mapping is locked
+// for reading, pages for writing.
+func (as *AddressSpace) ensure(s *vmaSeg, addr uint64, write bool) (told bool, err error) {
 	p := as.pages.pmas.Find(addr)
 	if p == nil {
 		if s.Val.file == nil {
-			return as.newAnon(s, addr)
+			return false, as.newAnon(s, addr)
 		}
 		if err := as.newFile(s, addr, write); err != nil {
-			return err
+			return false, err
 		}
 		p = as.pages.pmas.Find(addr)
 	}
 	switch {
 	case !write:
-		return nil
+		return false, nil
 	case s.Val.shared:
 		if p.Val.max&unix.PROT_WRITE == 0 {
 			// The file wants to know before its pages are written.
 			as.removePages(addr, addr+pageSize)
-			return as.newFile(s, addr, true)
+			if err := as.newFile(s, addr, true); err != nil {
+				return false, err
+			}
+			if as.pages.pmas.Find(addr).Val.max&unix.PROT_WRITE == 0 {
+				return false, &FaultError{unix.SIGBUS, busAdrErr}
+			}
 		}
-		return nil
+		return false, nil
 	case p.Val.anon && !p.Val.cow:
-		return nil
+		return false, nil
 	}
 	return as.breakCOW(s, p, addr)
 }
@@ -206,7 +244,7 @@ func (as *AddressSpace) newFile(s *vmaSeg, addr uint64, write bool) error {
 	if err == unix.ENOMEM {
 		return unix.ENOMEM
 	}
-	if err != nil {
+	if err != nil || seg.Len == 0 {
 		return &FaultError{unix.SIGBUS, busAdrErr}
 	}
 	if n := end - start; seg.Len > n {
@@ -258,8 +296,9 @@ func (as *AddressSpace) mergePMAs(i int) {
 	}
 }
 
-// breakCOW gives s its own copy of the pages around addr, which p has.
-func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) error {
+// breakCOW gives s its own copy of the pages around addr, which p has. told is
+// as ensure's.
+func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) (told bool, err error) {
 	from := addr &^ (cowWindow - 1)
 	start, end := max(from, p.Start, s.Start), min(from+cowWindow, p.End, s.End)
 	if p.Val.anon {
@@ -268,34 +307,36 @@ func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) error {
 			// The others are gone: the pages are ours as they are.
 			as.isolate(start, end)
 			as.pages.pmas.Find(addr).Val.cow = false
-			return nil
+			return false, nil
 		}
+	} else if p.Val.pastEnd(addr - p.Start) {
+		return false, &FaultError{unix.SIGBUS, busAdrErr}
 	}
 	r, err := as.mem.Allocate(end - start)
 	if err != nil {
 		start, end = addr, addr+pageSize
 		if r, err = as.mem.Allocate(pageSize); err != nil {
-			return unix.ENOMEM
+			return false, unix.ENOMEM
 		}
 	}
 	if err := as.copyPages(p, start, r); err != nil {
 		as.mem.DecRef(r)
-		return err
+		return false, err
 	}
 	as.isolate(start, end)
 	i := as.pages.pmas.Search(addr)
 	old := *as.pages.pmas.At(i)
-	was := old.Val.host
 	as.pages.pmas.RemoveAt(i, i+1)
 	as.addPages(pmaSeg{Start: start, End: end, Val: pma{pos: r.Start, mem: true, anon: true, host: noHost}})
-	if was != noHost {
-		// Map replaces the platform's mapping in one step.
-		if err := as.installRange(s, start, end); err != nil {
-			return err
+	if told = old.Val.host != noHost; told {
+		// Map replaces the platform's mapping in one step; only then may
+		// somebody else get the old pages.
+		if err = as.installRange(s, start, end); err != nil {
+			_ = as.host.Unmap(start, end-start) // a failure is Switch's to report
 		}
 	}
 	as.dropPages(&old)
-	return nil
+	return told, err
 }
 
 // isolate makes [start, end) one pma of its own, which it is a part of now.
@@ -378,22 +419,34 @@ func (as *AddressSpace) installRange(s *vmaSeg, start, end uint64) error {
 	return nil
 }
 
-// populate makes pages of [addr, addr+n) before they are asked for (MAP_POPULATE).
-// What cannot be had is left out.
-func (as *AddressSpace) populate(addr usermem.Addr, n uint64, write bool) {
+// populate makes pages of [addr, addr+n) before they are asked for
+// (MAP_POPULATE, mlock). What cannot be had is left out.
+func (as *AddressSpace) populate(addr usermem.Addr, n uint64) {
 	as.mapping.RLock()
 	defer as.mapping.RUnlock()
-	as.pages.Lock()
-	defer as.pages.Unlock()
+	m := &as.mapping.vmas
 	end := uint64(addr) + n
 	for at := uint64(addr); at < end; {
-		s := as.mapping.vmas.Find(at)
-		if s == nil || s.Val.prot == 0 {
+		i := m.Search(at)
+		if i == m.Len() || m.At(i).Start >= end {
 			return
 		}
-		if as.ensure(s, at, write) != nil || as.install(s, at) != nil {
+		s := m.At(i)
+		at = max(at, s.Start)
+		if s.Val.prot == 0 {
+			at = s.End
+			continue
+		}
+		as.pages.Lock()
+		// Private pages would be copied sooner or later: now, if they may be
+		// written at all.
+		err := as.serve(s, at, !s.Val.shared && s.Val.prot&unix.PROT_WRITE != 0)
+		if err == nil {
+			at = min(as.pages.pmas.Find(at).End, s.End)
+		}
+		as.pages.Unlock()
+		if err != nil {
 			return
 		}
-		at = as.pages.pmas.Find(at).End
 	}
 }

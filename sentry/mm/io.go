@@ -224,10 +224,10 @@ func (a access) forced(addr usermem.Addr, b []byte, write bool) (int, error) {
 	for done < len(b) {
 		at := addr + usermem.Addr(done)
 		s := as.mapping.vmas.Find(uint64(at))
-		if s == nil || write && s.Val.shared && s.Val.max&unix.PROT_WRITE == 0 {
+		if s == nil || write && s.Val.shared && s.Val.prot&unix.PROT_WRITE == 0 {
 			return done, unix.EFAULT
 		}
-		if err := as.ensure(s, uint64(at.RoundDown()), write); err != nil {
+		if _, err := as.ensure(s, uint64(at.RoundDown()), write); err != nil {
 			return done, unix.EFAULT
 		}
 		q := as.pages.pmas.Find(uint64(at))

@@ -43,7 +43,7 @@ func (as *AddressSpace) Map(o MapOpts, lim Limits) (usermem.Addr, error) {
 		return 0, err
 	}
 	if o.Populate || o.Locked {
-		as.populate(addr, n, o.Prot&unix.PROT_WRITE != 0 && !o.Shared)
+		as.populate(addr, n)
 	}
 	return addr, nil
 }
