@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/platform"
+	"hull/sentry/lock"
 	"hull/sentry/mem"
 	"hull/sentry/usermem"
 )
@@ -310,7 +311,7 @@ func TestCopyInDoesNotAllocate(t *testing.T) {
 	a, _ := as.Map(MapOpts{Length: pageSize, Prot: 3}, unlimited)
 	b := make([]byte, 64)
 	_, _ = as.CopyOut(a, b)
-	if n := testing.AllocsPerRun(100, func() { _, _ = as.CopyIn(a, b) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = as.CopyIn(a, b) }); n > 0 && !lock.Checking {
 		t.Errorf("%v allocations", n)
 	}
 }
