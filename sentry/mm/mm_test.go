@@ -158,7 +158,7 @@ func (g *guest) step(t *testing.T, r *rand.Rand) {
 		}
 	case 3:
 		prot := []platform.Prot{0, unix.PROT_READ, rw}[r.IntN(3)]
-		err := g.as.Protect(addr, length, prot, false)
+		err := g.as.Protect(addr, length, prot, false, unlimited)
 		for k := i; k < i+n; k++ {
 			if g.model[k] < 0 {
 				if err != unix.ENOMEM {
