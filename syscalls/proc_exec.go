@@ -50,14 +50,14 @@ func doExec(t *kernel.Task, dir vfs.Path, name, argv, envp arch.Arg, flags int32
 		return 0, err
 	}
 	room := maxArgStrings
-	args, err := strings(t, usermem.Addr(argv), &room)
+	args, err := stringArray(t, usermem.Addr(argv), &room)
 	if err != nil {
 		return 0, err
 	}
 	if len(args) == 0 {
 		args = []string{""} // as Linux since 5.18
 	}
-	env, err := strings(t, usermem.Addr(envp), &room)
+	env, err := stringArray(t, usermem.Addr(envp), &room)
 	if err != nil {
 		return 0, err
 	}
@@ -75,9 +75,9 @@ func doExec(t *kernel.Task, dir vfs.Path, name, argv, envp arch.Arg, flags int32
 	})
 }
 
-// strings copies in a NULL-terminated array of strings; nil is an empty one. The
+// stringArray copies in a NULL-terminated array of strings; nil is an empty one. The
 // bytes are taken out of *room: E2BIG when it is used up.
-func strings(t *kernel.Task, addr usermem.Addr, room *int) ([]string, error) {
+func stringArray(t *kernel.Task, addr usermem.Addr, room *int) ([]string, error) {
 	if addr == 0 {
 		return nil, nil
 	}

@@ -20,7 +20,7 @@ func exitGroup(t *kernel.Task, a arch.Args) (uintptr, error) {
 	return 0, nil
 }
 
-const waitKinds = unix.WNOTHREAD | unix.WCLONE | unix.WALL
+const waitKinds = unix.WNOTHREAD | unix.WALL | -1<<31 // the last is __WCLONE
 
 // wait4 is wait4(2).
 func wait4(t *kernel.Task, a arch.Args) (uintptr, error) {

@@ -313,31 +313,39 @@ func hostCPU() (int, error) {
 	return int(cpu), nil
 }
 
+// The commands of membarrier(2), which x/sys lacks (linux/membarrier.h).
+const (
+	barrierQuery             = 0
+	barrierGlobal            = 1 << 0
+	barrierGlobalExpedited   = 1 << 1
+	registerGlobalExpedited  = 1 << 2
+	barrierPrivateExpedited  = 1 << 3
+	registerPrivateExpedited = 1 << 4
+)
+
 // membarrier is membarrier(2). Every barrier is the host's global one: it
 // orders all processors, so also those that run this process.
 func membarrier(t *kernel.Task, a arch.Args) (uintptr, error) {
-	const all = unix.MEMBARRIER_CMD_GLOBAL | unix.MEMBARRIER_CMD_GLOBAL_EXPEDITED |
-		unix.MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | unix.MEMBARRIER_CMD_PRIVATE_EXPEDITED |
-		unix.MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
+	const all = barrierGlobal | barrierGlobalExpedited | registerGlobalExpedited | barrierPrivateExpedited | registerPrivateExpedited
 	cmd, flags := a[0].Int(), a[1].Uint()
 	if flags != 0 {
 		return 0, unix.EINVAL
 	}
 	switch cmd {
-	case unix.MEMBARRIER_CMD_QUERY:
+	case barrierQuery:
 		return all, nil
-	case unix.MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
+	case registerGlobalExpedited:
 		return 0, nil
-	case unix.MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
+	case registerPrivateExpedited:
 		t.ThreadGroup().RegisterBarrier()
 		return 0, nil
-	case unix.MEMBARRIER_CMD_PRIVATE_EXPEDITED:
+	case barrierPrivateExpedited:
 		if !t.ThreadGroup().BarrierRegistered() {
 			return 0, unix.EPERM
 		}
 		fallthrough
-	case unix.MEMBARRIER_CMD_GLOBAL, unix.MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-		if _, _, e := unix.Syscall(unix.SYS_MEMBARRIER, unix.MEMBARRIER_CMD_GLOBAL, 0, 0); e != 0 {
+	case barrierGlobal, barrierGlobalExpedited:
+		if _, _, e := unix.Syscall(unix.SYS_MEMBARRIER, barrierGlobal, 0, 0); e != 0 {
 			return 0, unix.ENOSYS
 		}
 		return 0, nil

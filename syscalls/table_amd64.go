@@ -65,14 +65,14 @@ func procOldRows(rows table) {
 
 // sigOldRows are the rows of Signals: sig_*.go.
 func sigOldRows(rows table) {
-	rows.missing(unix.SYS_PAUSE, "pause", "")
-	rows.missing(unix.SYS_SIGNALFD, "signalfd", "")
+	rows.add(unix.SYS_PAUSE, "pause", pause)
+	rows.add(unix.SYS_SIGNALFD, "signalfd", signalfdOld)
 }
 
 // timeOldRows are the rows of Clocks and timers: time_*.go.
 func timeOldRows(rows table) {
-	rows.missing(unix.SYS_ALARM, "alarm", "")
-	rows.missing(unix.SYS_TIME, "time", "")
+	rows.add(unix.SYS_ALARM, "alarm", alarm)
+	rows.add(unix.SYS_TIME, "time", timeOfDay)
 }
 
 // sysOldRows are the rows of The system: sys_*.go.

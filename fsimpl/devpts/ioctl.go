@@ -83,7 +83,7 @@ func (t *tty) common(ct current.Task, cmd uint32, arg uintptr, isMaster bool) (u
 		return 0, nil // a pty has no line to break, and nothing to drain
 	case unix.TCXONC:
 		return 0, t.flow(arg)
-	case unix.TIOCOUTQ, unix.FIONREAD:
+	case unix.TIOCOUTQ, unix.TIOCINQ:
 		t.mu.Lock()
 		n, _ := t.mu.ld.readable()
 		if (cmd == unix.TIOCOUTQ) != isMaster {

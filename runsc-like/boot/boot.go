@@ -94,15 +94,16 @@ func newPlatform(name string) (platform.Platform, error) {
 // newKernel makes a kernel without tasks.
 func (s *sandbox) newKernel() error {
 	clocks := clock.New()
-	vdso, err := loader.NewVDSO(s.memory, clocks)
+	vdso, err := loader.NewVDSO(s.memory, clocks, s.cfg.CPUs)
 	if err != nil {
 		return fmt.Errorf("vDSO: %w", err)
 	}
 	s.boot, s.env = newCaller(), newEnvironment()
+	table := syscalls.Table()
 	cfg := kernel.Config{
 		Platform:    s.platform,
 		Memory:      s.memory,
-		Table:       syscalls.Table(),
+		Table:       table,
 		Anon:        vfs.NewAnonFS(s.env),
 		Types:       s.types,
 		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
@@ -116,7 +117,7 @@ func (s *sandbox) newKernel() error {
 		Crash:       crash,
 	}
 	if s.cfg.Strace {
-		cfg.Hooks = []kernel.Hook{strace.New(os.Stderr)}
+		cfg.Hooks = []kernel.Hook{strace.New(os.Stderr, table)}
 	}
 	if s.kernel, err = kernel.New(cfg); err != nil {
 		return err

@@ -2,31 +2,32 @@ package cmd
 
 import (
 	"fmt"
+	"path"
 
 	"golang.org/x/sys/unix"
 
+	"hull/gofer/server"
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
 )
 
 // gofer is the file server, inside its jail.
 func gofer(cfg *control.Config) error {
+	dir, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the gofer's own root: %w", err)
+	}
+	var roots []server.Root
 	for i, r := range cfg.Roots {
-		_, err := unix.Open(jail.RootPath(i), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(jail.RootPath(i), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return fmt.Errorf("open root %s: %w", r.Path, err)
 		}
+		roots = append(roots, server.Root{FD: fd, ReadOnly: r.ReadOnly, Dir: dir, Name: path.Base(jail.RootPath(i))})
 	}
+	unix.Umask(0) // modes come from the sentry, its umask applied
 	if err := jail.Seal(jail.GoferRules(), denied(cfg)); err != nil {
 		return err
 	}
-	// The server comes with package gofer/server; until then the gofer lives
-	// as long as the other end of its socket.
-	b := make([]byte, 1)
-	for {
-		n, _, _, _, err := unix.Recvmsg(control.FDGofer, b, nil, 0)
-		if err != unix.EINTR && n <= 0 {
-			return nil
-		}
-	}
+	return server.Serve(control.FDGofer, roots)
 }

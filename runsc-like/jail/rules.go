@@ -56,7 +56,7 @@ func platformRules(name string) []Rule {
 		each("ptrace platform: its own stubs", "ptrace", 0,
 			unix.PTRACE_GETREGS, unix.PTRACE_SETREGS, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET,
 			unix.PTRACE_SYSEMU, unix.PTRACE_CONT, unix.PTRACE_INTERRUPT, unix.PTRACE_DETACH,
-			unix.PTRACE_GETSIGINFO, unix.PTRACE_GET_SYSCALL_INFO, unix.PTRACE_GET_RSEQ_CONFIGURATION),
+			unix.PTRACE_GETSIGINFO, unix.PTRACE_GET_SYSCALL_INFO, unix.PTRACE_PEEKDATA),
 		{{
 			Call: "ptrace", Args: []Arg{is(0, unix.PTRACE_SEIZE), {3, allBits, unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL}},
 			Reason: "ptrace platform: a stub dies with its tracer",
@@ -89,6 +89,10 @@ func SentryRules(platform string) []Rule {
 		allow("files that the gofer donated: to stable storage", "fsync", "fdatasync"),
 		allow("gofer and control sockets", "sendmsg", "recvmsg"),
 		allow("entropy for getrandom(2) of the guest", "getrandom"),
+		{{
+			Call: "membarrier", Args: []Arg{is(0, 1)}, // MEMBARRIER_CMD_GLOBAL
+			Reason: "membarrier(2) of the guest: a barrier on all processors",
+		}},
 		each("the caller's terminal: modes, size", "ioctl", 1,
 			unix.TCGETS, unix.TCSETS, unix.TCSETSW, unix.TCSETSF, unix.TIOCGWINSZ, unix.TIOCSWINSZ,
 			unix.TIOCINQ, unix.TIOCOUTQ, unix.TCFLSH, unix.TCSBRK, unix.TCXONC),
@@ -104,10 +108,12 @@ func GoferRules() []Rule {
 	rules := runtimeRules()
 	for _, part := range [][]Rule{
 		allow("one component at a time, beneath a directory", "openat2"),
-		allow("attributes", "statx", "fstat", "fstatfs"),
+		allow("attributes", "statx", "fstatfs"),
 		allow("directories and links: read", "getdents64", "lseek", "readlinkat"),
 		allow("directories: change", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "renameat2"),
-		allow("attributes: change", "fchmod", "fchown", "fchownat", "utimensat", "ftruncate"),
+		allow("attributes: change", "fchmod", "fchownat", "utimensat", "ftruncate"),
+		each("a descriptor of its own for each root", "fcntl", 1, unix.F_DUPFD_CLOEXEC),
+		allow("end of the connection", "shutdown"),
 		allow("extended attributes", "fgetxattr", "fsetxattr", "flistxattr", "fremovexattr"),
 		allow("to stable storage", "fsync"),
 		allow("the connection to the sentry", "sendmsg", "recvmsg"),

@@ -3,6 +3,7 @@ package kernel
 import (
 	"golang.org/x/sys/unix"
 
+	"hull/sentry/abi"
 	"hull/sentry/usermem"
 )
 
@@ -204,7 +205,7 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	}
 	thread := t != nil && n.group == t.group
 	if t != nil && t.group.exiting || thread && t.group.execing != nil {
-		return errNoIntr // the signal under way ends the caller
+		return abi.ERESTARTNOINTR // the signal under way ends the caller
 	}
 	ids, err := n.ns.allocate(a.SetTID)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"hull/sentry/auth"
 	"hull/sentry/loader"
 	"hull/sentry/mm"
+	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -55,30 +56,25 @@ func (t *Task) Exec(a ExecArgs) error {
 	if err != nil {
 		return err
 	}
-	img, err := loader.Load(t, loader.Request{
-		MM: space, File: p.file, Open: t.openInterpreter, VDSO: t.k.cfg.VDSO,
+	res, err := loader.Load(loader.Request{
+		MM: space, File: execImage{t, p.file}, Open: t.openInterpreter, VDSO: t.k.cfg.VDSO,
 		Argv: p.argv, Envp: a.Envp, Name: p.name, Cred: cred, Secure: secure, StackLimit: stack,
 		Limits: t.MMLimits(),
 	})
 	if err != nil {
 		space.DecUsers()
-		var le *loader.Error
-		if errors.As(err, &le) {
-			t.Note(le.Why)
-			return le.Errno
-		}
-		return err
+		return t.loadError(err)
 	}
 	if err := t.deThread(); err != nil {
 		space.DecUsers()
 		return err
 	}
-	t.commitExec(p, a, space, cred, secure, img)
+	t.commitExec(a, space, cred, secure, res)
 	return nil
 }
 
 // commitExec makes the task the program that was loaded.
-func (t *Task) commitExec(p program, a ExecArgs, space *mm.AddressSpace, cred *auth.Cred, secure bool, img loader.Image) {
+func (t *Task) commitExec(a ExecArgs, space *mm.AddressSpace, cred *auth.Cred, secure bool, res loader.Result) {
 	t.exitRobustList()
 	t.own.clearTID = 0
 	if old := t.has.mm; old != nil {
@@ -115,7 +111,7 @@ func (t *Task) commitExec(p program, a ExecArgs, space *mm.AddressSpace, cred *a
 	}
 	t.k.tasks.Unlock()
 	t.own.restart = nil
-	t.own.arch = arch.NewContext(uint64(img.Entry), uint64(img.SP))
+	t.own.arch = arch.NewContext(uint64(res.Entry), uint64(res.SP))
 }
 
 func (a *ExecArgs) commName() string {
@@ -133,12 +129,13 @@ func (t *Task) findProgram(a ExecArgs) (program, error) {
 	}
 	p := program{file: f, argv: a.Argv, name: a.Name}
 	for range maxInterpreters {
-		interp, arg, ok, err := loader.Script(t, p.file)
-		if err != nil || !ok {
-			if err != nil {
-				p.file.DecRef(t)
-			}
-			return p, err
+		interp, arg, ok, err := loader.Script(execImage{t, p.file})
+		if err != nil {
+			p.file.DecRef(t)
+			return p, t.loadError(err)
+		}
+		if !ok {
+			return p, nil
 		}
 		if a.Cloexec {
 			p.file.DecRef(t)
@@ -163,10 +160,55 @@ func (t *Task) findProgram(a ExecArgs) (program, error) {
 	return program{}, unix.ELOOP
 }
 
-// openInterpreter opens the dynamic linker that an ELF file names.
-func (t *Task) openInterpreter(name string) (*vfs.File, error) {
-	return vfs.Open(t, vfs.At{FS: t.has.fs, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_RDONLY, Exec: true})
+// loadError is the errno of a loader's error, whose reason is noted.
+func (t *Task) loadError(err error) error {
+	var le *loader.Error
+	if errors.As(err, &le) {
+		t.Note(le.Why)
+		return le.Errno
+	}
+	return err
 }
+
+// openInterpreter opens the dynamic linker that an ELF file names.
+func (t *Task) openInterpreter(name string) (loader.Image, func(), error) {
+	f, err := vfs.Open(t, vfs.At{FS: t.has.fs, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_RDONLY, Exec: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	return execImage{t, f}, func() { f.DecRef(t) }, nil
+}
+
+// execImage is a file as the loader sees it.
+type execImage struct {
+	t *Task
+	f *vfs.File
+}
+
+// ReadAt implements loader.Image.
+func (i execImage) ReadAt(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := i.f.Impl().Read(i.t, i.f, usermem.BytesBuffer(p[done:]), off+int64(done))
+		if err != nil || n == 0 {
+			return done, err
+		}
+		done += int(n)
+	}
+	return done, nil
+}
+
+// Map implements loader.Image.
+func (i execImage) Map(o *mm.MapOpts) (err error) {
+	o.File, err = i.f.Map(i.t, o)
+	if err == unix.ENODEV {
+		return unix.ENOEXEC
+	}
+	return err
+}
+
+// Named implements loader.Image.
+func (i execImage) Named() mm.Named { return i.f.Named() }
 
 // deThread ends all other threads of the process and makes the caller its
 // leader. It fails if the process is ending, or another thread got here first.

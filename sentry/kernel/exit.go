@@ -69,6 +69,7 @@ func (t *Task) exit() {
 	t.exitSignals()
 	t.own.ctx.Release()
 	t.exitTree()
+	t.exitPI()
 }
 
 // releaseMM drops the address space, clearing the thread id word that a joiner
@@ -119,7 +120,7 @@ func (t *Task) exitTree() {
 			c.parentTask = nil
 			for _, ct := range c.tasks {
 				if ct.pdeath != 0 {
-					_ = c.sendSignal(&SignalInfo{Signo: ct.pdeath, PID: tg.rootID()})
+					_ = c.sendSignal(&SignalInfo{Signo: ct.pdeath, PID: tg.idIn(c.ns)})
 				}
 			}
 		}

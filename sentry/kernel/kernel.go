@@ -70,6 +70,7 @@ type Kernel struct {
 	initUser *auth.UserNamespace // immutable
 	uts      *UTSNamespace       // immutable: the initial one
 	futexes  *futex.Table        // immutable
+	signals  signalQuota
 	logged   [maxSyscall]atomic.Bool
 	lastNS   atomic.Uint32
 	ended    atomic.Bool // Kill was called: nothing more is born

@@ -31,6 +31,7 @@ func (t *Task) run() {
 	}()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	t.lookForSignals()
 	for t.prepare() {
 		ev, err := t.switchToGuest()
 		if err != nil {
@@ -128,7 +129,7 @@ func (t *Task) doSyscall() {
 	}
 	ac.SetReturn(ret)
 	t.account()
-	if err != nil && isRestart(err) || t.interrupted() {
+	if t.finishMask(err) || err != nil && isRestart(err) || t.interrupted() {
 		if !t.killed.Load() {
 			t.handleSignals(nr, ac.SyscallNo() != noSyscall, err)
 		}

@@ -47,7 +47,7 @@ func (e *StartError) Unwrap() error { return e.Errno }
 func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
 	t := &Task{k: k, ns: k.tasks.root, started: k.now(), wake: make(chan struct{}, 1)}
 	t.state.Store(stateRunning)
-	t.group = k.newGroup(nil, t.ns, nil)
+	t.group = k.newGroup(nil, t.ns, &CloneArgs{})
 	t.group.limits, t.group.onStop = a.Limits, a.Stopped
 	t.sig.init(nil, false)
 	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, k.uts, a.Namespace

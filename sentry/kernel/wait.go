@@ -107,7 +107,7 @@ func (t *Task) eligible(c *ThreadGroup, o WaitOpts) bool {
 		return true
 	}
 	clone := c.exitSignal != int32(unix.SIGCHLD)
-	return clone == (o.Options&unix.WCLONE != 0)
+	return clone == (uint32(o.Options)&unix.WCLONE != 0)
 }
 
 // reap takes what c has to report, if o asks for it.

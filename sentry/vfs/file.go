@@ -23,6 +23,7 @@ type File struct {
 	Stream bool       // immutable: offsets mean nothing (ESPIPE)
 	impl   FileImpl   // immutable
 	once   bool       // immutable: a short write is not gone on with
+	here   Positioned // immutable: impl, if its offset is its own
 	flags  atomic.Uint32
 	refs   atomic.Int64
 	watch  releaseWatch
@@ -46,6 +47,7 @@ const keptFlags = ^uint32(unix.O_CLOEXEC | unix.O_CREAT | unix.O_EXCL | unix.O_N
 func NewFile(impl FileImpl, path Path, flags uint32, cred *auth.Cred, stream bool) *File {
 	f := &File{Path: path, Cred: cred, Stream: stream, impl: impl}
 	_, f.once = impl.(OneWriter)
+	f.here, _ = impl.(Positioned)
 	f.flags.Store(flags & keptFlags)
 	f.refs.Store(1)
 	return f
@@ -127,6 +129,9 @@ func (f *File) read(t current.Task, dst usermem.Buffer) (int64, error) {
 	if f.Stream {
 		return f.impl.Read(t, f, dst, 0)
 	}
+	if f.here != nil {
+		return f.here.ReadNext(t, f, dst)
+	}
 	f.pos.Lock()
 	defer f.pos.Unlock()
 	n, err := f.impl.Read(t, f, dst, f.pos.off)
@@ -188,6 +193,9 @@ func (f *File) write(t current.Task, src usermem.Buffer) (int64, error) {
 	if f.Stream {
 		n, _, err := f.impl.Write(t, f, src, 0)
 		return n, err
+	}
+	if f.here != nil {
+		return f.here.WriteNext(t, f, src)
 	}
 	f.pos.Lock()
 	defer f.pos.Unlock()
@@ -325,7 +333,7 @@ func (f *File) Seek(t current.Task, off int64, whence int32) (int64, error) {
 
 // seekOwn lets the file decide. SEEK_CUR is made absolute first.
 func (f *File) seekOwn(t current.Task, s Seeker, off int64, whence int32) (int64, error) {
-	if whence == unix.SEEK_CUR {
+	if whence == unix.SEEK_CUR && f.here == nil {
 		off, whence = f.Offset()+off, unix.SEEK_SET
 	}
 	to, err := s.Seek(t, f, off, whence)

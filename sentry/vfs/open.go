@@ -252,6 +252,7 @@ func open(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
 	f.impl = impl
 	f.flags.Store(flags & keptFlags)
 	_, f.once = impl.(OneWriter)
+	f.here, _ = impl.(Positioned)
 	if s, ok := impl.(Streamer); ok {
 		f.Stream = s.IsStream()
 	} else {

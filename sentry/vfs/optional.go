@@ -111,3 +111,12 @@ type Flusher interface {
 type Splicer interface {
 	SpliceRead(t current.Task, f *File, off int64, max int64, to func(src usermem.Buffer) (int64, error)) (int64, error)
 }
+
+// Positioned is a file whose offset others share who are not here: a
+// descriptor of whoever started the sandbox. Reads and writes without an offset
+// of their own are made at it.
+type Positioned interface {
+	ReadNext(t current.Task, f *File, dst usermem.Buffer) (int64, error)
+	WriteNext(t current.Task, f *File, src usermem.Buffer) (int64, error)
+	Seeker
+}
