@@ -102,9 +102,12 @@ func (f *File) IncRef(r Range) {
 func (f *File) Shared(r Range) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	shared := false
-	f.each(r, func(ref *uint32) { shared = shared || *ref > 1 })
-	return shared
+	for p := r.Start / pageSize; p < r.End/pageSize; p++ {
+		if f.mu.refs[p/chunkPages][p%chunkPages] > 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // DecRef drops a reference from each page of r; pages without one are given

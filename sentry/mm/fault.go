@@ -13,9 +13,10 @@ const (
 	// doubles while faults go on where the last one's pages ended.
 	anonWindow    = 64 << 10
 	maxAnonWindow = 2 << 20
-	// cowWindow is how much is copied by a write to private pages of a file
-	// or of a fork.
-	cowWindow = 32 << 10
+	// cowWindow is how much the first write to private pages of a file or of a
+	// fork copies; it doubles as the other does.
+	cowWindow    = 32 << 10
+	maxCOWWindow = 512 << 10
 	// fileWindow is how much of a file is mapped around a fault.
 	fileWindow = 1 << 20
 )
@@ -206,11 +207,7 @@ func (as *AddressSpace) free(s *vmaSeg, addr, start, end uint64) (uint64, uint64
 
 // newAnon gives s fresh zeroed pages around addr.
 func (as *AddressSpace) newAnon(s *vmaSeg, addr uint64) error {
-	w := &as.pages
-	size := uint64(anonWindow)
-	if uint64(w.lastEnd) == addr && addr != 0 {
-		size = min(w.window*2, maxAnonWindow)
-	}
+	size := as.pages.fresh.next(addr, anonWindow, maxAnonWindow)
 	from := addr &^ (anonWindow - 1)
 	start, end := as.free(s, addr, from, from+size)
 	if s.Val.growsDown {
@@ -223,7 +220,7 @@ func (as *AddressSpace) newAnon(s *vmaSeg, addr uint64) error {
 			return unix.ENOMEM
 		}
 	}
-	w.lastEnd, w.window = usermem.Addr(end), size
+	as.pages.fresh = window{end, size}
 	as.addPages(pmaSeg{Start: start, End: end, Val: pma{pos: r.Start, mem: true, anon: true, host: noHost}})
 	return nil
 }
@@ -299,18 +296,16 @@ func (as *AddressSpace) mergePMAs(i int) {
 // breakCOW gives s its own copy of the pages around addr, which p has. told is
 // as ensure's.
 func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) (told bool, err error) {
-	from := addr &^ (cowWindow - 1)
-	start, end := max(from, p.Start, s.Start), min(from+cowWindow, p.End, s.End)
-	if p.Val.anon {
-		pos := p.Val.pos + (start - p.Start)
-		if !as.mem.Shared(mem.Range{Start: pos, End: pos + end - start}) {
-			// The others are gone: the pages are ours as they are.
-			as.isolate(start, end)
-			as.pages.pmas.Find(addr).Val.cow = false
-			return false, nil
-		}
-	} else if p.Val.pastEnd(addr - p.Start) {
+	if p.Val.anon && as.reclaim(s, p, addr) {
+		return false, nil
+	}
+	if p.Val.pastEnd(addr - p.Start) {
 		return false, &FaultError{unix.SIGBUS, busAdrErr}
+	}
+	from, size := addr&^(cowWindow-1), as.pages.copies.next(addr, cowWindow, maxCOWWindow)
+	start, end := max(from, p.Start, s.Start), min(from+size, p.End, s.End)
+	if !p.Val.anon && !as.isImage(s) {
+		start, end = addr, addr+pageSize
 	}
 	r, err := as.mem.Allocate(end - start)
 	if err != nil {
@@ -319,6 +314,7 @@ func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) (told bool, 
 			return false, unix.ENOMEM
 		}
 	}
+	as.pages.copies = window{end, size}
 	if err := as.copyPages(p, start, r); err != nil {
 		as.mem.DecRef(r)
 		return false, err
@@ -337,6 +333,52 @@ func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) (told bool, 
 	}
 	as.dropPages(&old)
 	return told, err
+}
+
+// isImage reports whether s is data of a program or library, whose text is
+// mapped before it. Such files are not changed while they are mapped, so that
+// more may be copied than was written; of others a private mapping shows what
+// is written to the file until it writes to that page itself.
+func (as *AddressSpace) isImage(s *vmaSeg) bool {
+	m := &as.mapping.vmas
+	for i := m.Search(s.Start); i > 0; i-- {
+		a, b := m.At(i-1), m.At(i)
+		if a.End != b.Start || a.Val.file != b.Val.file {
+			return false
+		}
+		if a.Val.prot&unix.PROT_EXEC != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// reclaim makes pages around addr that p has, all of whose other owners are
+// gone, the address space's own again. It is false if there are others.
+func (as *AddressSpace) reclaim(s *vmaSeg, p *pmaSeg, addr uint64) bool {
+	for _, size := range [...]uint64{maxAnonWindow, cowWindow} {
+		from := addr &^ (size - 1)
+		start, end := max(from, p.Start, s.Start), min(from+size, p.End, s.End)
+		pos := p.Val.pos + (start - p.Start)
+		if !as.mem.Shared(mem.Range{Start: pos, End: pos + end - start}) {
+			as.isolate(start, end)
+			as.pages.pmas.Find(addr).Val.cow = false
+			return true
+		}
+	}
+	return false
+}
+
+// window is how far the last fault of a kind reached, and how much it got.
+type window struct{ end, size uint64 }
+
+// next returns how much a fault at addr gets: twice as much as the last if it
+// goes on where that ended, up to most; else least.
+func (w *window) next(addr, least, most uint64) uint64 {
+	if w.end == addr && w.size != 0 {
+		return min(w.size*2, most)
+	}
+	return least
 }
 
 // isolate makes [start, end) one pma of its own, which it is a part of now.

@@ -14,10 +14,9 @@ func (as *AddressSpace) Remap(old usermem.Addr, oldLen, newLen uint64, flags int
 	move := flags&unix.MREMAP_MAYMOVE != 0
 	fixed, keep := flags&unix.MREMAP_FIXED != 0, flags&unix.MREMAP_DONTUNMAP != 0
 	switch {
-	case flags&^known != 0, (fixed || keep) && !move, keep && oldN != newN, !old.Aligned(), !ok:
+	case flags&^known != 0, (fixed || keep) && !move, keep && oldN != newN, !old.Aligned(),
+		!ok, newN > uint64(as.layout.end):
 		return 0, unix.EINVAL
-	case newN > uint64(as.layout.end):
-		return 0, unix.ENOMEM
 	}
 	if fixed {
 		if err := as.checkAddr(newAddr, newN); err != nil {

@@ -42,11 +42,11 @@ type AddressSpace struct {
 	// pages guards the pmas and everything that is told to the platform.
 	pages struct {
 		lock.RWMutex[lock.MMPages]
-		pmas    rangemap.Map[pma]
-		rss     [3]uint64 // bytes by kind of pma
-		peak    uint64
-		lastEnd usermem.Addr // where the last anonymous fault's pages ended
-		window  uint64       // how many bytes the next one in sequence gets
+		pmas   rangemap.Map[pma]
+		rss    [3]uint64 // bytes by kind of pma
+		peak   uint64
+		fresh  window // of anonymous memory
+		copies window // of copies on write
 	}
 }
 
