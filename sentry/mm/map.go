@@ -38,11 +38,12 @@ func (as *AddressSpace) Map(o MapOpts, lim Limits) (usermem.Addr, error) {
 	if err == nil {
 		err = as.mapAt(addr, n, &o, lim)
 	}
+	o.Populate = o.Populate || o.Locked || as.mapping.defLocked == locked
 	as.mapping.Unlock()
 	if err != nil {
 		return 0, err
 	}
-	if o.Populate || o.Locked {
+	if o.Populate {
 		as.populate(addr, n)
 	}
 	return addr, nil

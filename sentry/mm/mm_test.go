@@ -1,6 +1,9 @@
 package mm
 
 import (
+	"bytes"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +15,7 @@ import (
 )
 
 // fakePlatform has address spaces that remember what they were told.
-type fakePlatform struct{ live int }
+type fakePlatform struct{ live atomic.Int32 }
 
 type fakeSpace struct {
 	p     *fakePlatform
@@ -26,7 +29,7 @@ type fakePage struct {
 }
 
 func (p *fakePlatform) NewAddressSpace() (platform.AddressSpace, error) {
-	p.live++
+	p.live.Add(1)
 	return &fakeSpace{p, map[uint64]fakePage{}}, nil
 }
 func (p *fakePlatform) NewContext() platform.Context { return nil }
@@ -58,7 +61,7 @@ func (s *fakeSpace) Protect(addr, n uint64, prot platform.Prot) error {
 }
 
 func (s *fakeSpace) Fork() (platform.AddressSpace, error) {
-	s.p.live++
+	s.p.live.Add(1)
 	n := &fakeSpace{s.p, map[uint64]fakePage{}}
 	for k, v := range s.pages {
 		n.pages[k] = v
@@ -66,7 +69,7 @@ func (s *fakeSpace) Fork() (platform.AddressSpace, error) {
 	return n, nil
 }
 
-func (s *fakeSpace) Release() { s.p.live-- }
+func (s *fakeSpace) Release() { s.p.live.Add(-1) }
 
 var unlimited = Limits{AS: ^uint64(0), Data: ^uint64(0), Stack: 8 << 20, MemLock: ^uint64(0), Unlimited: true}
 
@@ -163,5 +166,52 @@ func TestCopyInDoesNotAllocate(t *testing.T) {
 	_, _ = as.CopyOut(a, b)
 	if n := testing.AllocsPerRun(100, func() { _, _ = as.CopyIn(a, b) }); n > 0 && !lock.Checking {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestManyThreads has goroutines change, fork and use one address space at the
+// same time; each knows what its own mapping must hold.
+func TestManyThreads(t *testing.T) {
+	as, m, p := newSpace(t)
+	var wg sync.WaitGroup
+	for id := range byte(4) {
+		wg.Go(func() {
+			const n = 40
+			for round := range byte(20) {
+				a, err := as.Map(MapOpts{Length: n * pageSize, Prot: 3}, unlimited)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mark := bytes.Repeat([]byte{id*20 + round + 1}, pageSize+1)
+				for i := usermem.Addr(0); i < n-1; i += 3 {
+					if _, err := as.CopyOut(a+i*pageSize, mark); err != nil {
+						t.Error(err)
+					}
+				}
+				child, err := as.Fork()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = as.VMAs(true)
+				for _, space := range []*AddressSpace{as, child} {
+					got := make([]byte, len(mark))
+					if _, err := space.CopyIn(a+3*pageSize, got); err != nil || !bytes.Equal(got, mark) {
+						t.Errorf("holds %d, %v; want %d", got[0], err, mark[0])
+					}
+					_, _ = space.ZeroOut(a, n*pageSize)
+				}
+				child.DecUsers()
+				if err := as.Unmap(a, n*pageSize); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	as.DecUsers()
+	if m.Usage() != 0 || p.live.Load() != 0 {
+		t.Errorf("%d bytes, %d platform address spaces are left", m.Usage(), p.live.Load())
 	}
 }

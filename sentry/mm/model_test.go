@@ -198,8 +198,8 @@ func play(t *testing.T, choose chooser, more func() bool) {
 	if n := m.Usage(); n != 0 {
 		t.Fatalf("%d bytes leaked", n)
 	}
-	if p.live != 0 {
-		t.Fatalf("%d platform address spaces leaked", p.live)
+	if n := p.live.Load(); n != 0 {
+		t.Fatalf("%d platform address spaces leaked", n)
 	}
 }
 
