@@ -54,7 +54,7 @@ func inside(role func(*control.Config) error) int {
 	}
 	deafen()
 	// Else Go looks for changes of the number of processors by itself.
-	runtime.GOMAXPROCS(cfg.CPUs)
+	runtime.GOMAXPROCS(2*cfg.CPUs + 2)
 	if err := role(cfg); err != nil {
 		return fatal(err)
 	}
