@@ -133,6 +133,9 @@ func (f *File) Zero(r Range) {
 
 // Release gives everything back.
 func (f *File) Release() {
+	f.mu.Lock()
+	f.mu.cache = nil // nothing is left to trim
+	f.mu.Unlock()
 	for i := range f.views {
 		if p := f.views[i].Swap(nil); p != nil {
 			_ = unix.MunmapPtr(unsafe.Pointer(p), chunkSize)
