@@ -52,6 +52,10 @@ type Context interface {
 // (unix.PROT_READ, PROT_WRITE, PROT_EXEC); 0 is none.
 type Prot uint8
 
+// Commit with the prot of Map says that all of the range is about to be
+// touched: a platform may save guest code the host's page faults.
+const Commit Prot = 0x40
+
 // AddressSpace is the host side of one guest address space. It holds shared
 // mappings of host FDs and nothing else. Addresses and lengths are multiples
 // of the page size. Its methods may be called from any goroutine, also while

@@ -129,7 +129,7 @@ func fsRows(rows table) {
 	rows.missing(unix.SYS_OPEN_BY_HANDLE_AT, "open_by_handle_at", "")
 	rows.add(unix.SYS_SYNCFS, "syncfs", syncfs)
 	rows.add(unix.SYS_RENAMEAT2, "renameat2", renameat2)
-	rows.missing(unix.SYS_MEMFD_CREATE, "memfd_create", "")
+	rows.partly(unix.SYS_MEMFD_CREATE, "memfd_create", memfdCreate, "huge pages")
 	rows.add(unix.SYS_COPY_FILE_RANGE, "copy_file_range", copyFileRange)
 	rows.partly(unix.SYS_PREADV2, "preadv2", preadv2, "RWF_NOWAIT, RWF_APPEND")
 	rows.partly(unix.SYS_PWRITEV2, "pwritev2", pwritev2, "RWF_NOWAIT, RWF_APPEND, RWF_NOAPPEND, RWF_ATOMIC")

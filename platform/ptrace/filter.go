@@ -59,6 +59,7 @@ func stubFilter() []unix.SockFilter {
 	// A shared mapping for the guest, or the stub's own table, read-only.
 	f.label("mmap")
 	f.load(argLow(3))
+	f.when(mapFlags|unix.MAP_POPULATE, "guest range")
 	f.unless(mapFlags, "deny")
 	f.load(argHigh(0))
 	f.unless(tableAddr>>32, "guest range")

@@ -83,7 +83,8 @@ func FuzzStubIsConfined(f *testing.F) {
 			case unix.SYS_MUNMAP, unix.SYS_MPROTECT:
 				ok = a0 < maxAddress
 			case unix.SYS_MMAP:
-				ok = uint32(a3) == mapFlags && (a0 < maxAddress || a0 == tableAddr && uint32(a2) == unix.PROT_READ)
+				ok = uint32(a3) == mapFlags|unix.MAP_POPULATE && a0 < maxAddress ||
+					uint32(a3) == mapFlags && (a0 < maxAddress || a0 == tableAddr && uint32(a2) == unix.PROT_READ)
 			case unix.SYS_CLONE:
 				ok = a0 == forkFlags || a0 == threadFlags
 			case unix.SYS_PRCTL:

@@ -15,7 +15,11 @@ type pending []call
 // mapFile adds a mapping.
 func (p *pending) mapFile(addr, length uint64, fd int, off int64, prot platform.Prot) {
 	p.drop(addr, addr+length)
-	c := call{unix.SYS_MMAP, addr, length, uint64(prot), mapFlags, uint64(fd), uint64(off)}
+	flags := uint64(mapFlags)
+	if prot&platform.Commit != 0 {
+		flags |= unix.MAP_POPULATE
+	}
+	c := call{unix.SYS_MMAP, addr, length, uint64(prot &^ platform.Commit), flags, uint64(fd), uint64(off)}
 	if n := len(*p); n > 0 {
 		last := &(*p)[n-1]
 		next := *last

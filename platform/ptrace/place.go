@@ -13,12 +13,18 @@ type placement struct {
 	all  unix.CPUSet
 	cpus []int          // those the sentry may use
 	load []atomic.Int32 // how many contexts are in Switch, by index in cpus
+	last atomic.Int32   // index in cpus of who left last
 }
 
 // moveAfter is how many times running a context must find its processor taken
 // and another one free before it moves: moving costs two system calls and a
 // cold cache.
 const moveAfter = 16
+
+// joinAfter is how many times running a context must find nobody in Switch
+// before it moves to where the last one was. Such contexts take turns: what one
+// of them wakes is quicker woken on the same processor.
+const joinAfter = 16
 
 func newPlacement() (*placement, error) {
 	p := new(placement)
@@ -38,6 +44,7 @@ func newPlacement() (*placement, error) {
 type pair struct {
 	home    int // index in placement.cpus, -1 before the first choice
 	crowded int // how many times running there was somebody else there
+	alone   int // how many times running nobody was anywhere
 	// loose says that the balancer has let go of the stub thread.
 	loose atomic.Bool
 }
@@ -48,8 +55,9 @@ func (p *placement) enter(at *pair, stub int32) {
 		p.move(at, p.pick(), stub)
 	} else if p.load[at.home].Load() == 0 {
 		at.crowded = 0
+		p.join(at, stub)
 	} else if at.crowded++; at.crowded >= moveAfter {
-		at.crowded = 0
+		at.crowded, at.alone = 0, 0
 		if to := p.pick(); p.load[to].Load() < p.load[at.home].Load() {
 			p.move(at, to, stub)
 		}
@@ -57,8 +65,30 @@ func (p *placement) enter(at *pair, stub int32) {
 	p.load[at.home].Add(1)
 }
 
+// join moves the pair to the processor of those that it takes turns with.
+func (p *placement) join(at *pair, stub int32) {
+	last := int(p.last.Load())
+	if last == at.home {
+		at.alone = 0
+		return
+	}
+	for i := range p.load {
+		if p.load[i].Load() != 0 {
+			at.alone = 0
+			return
+		}
+	}
+	if at.alone++; at.alone >= joinAfter {
+		at.alone = 0
+		p.move(at, last, stub)
+	}
+}
+
 // leave counts the pair out.
-func (p *placement) leave(at *pair) { p.load[at.home].Add(-1) }
+func (p *placement) leave(at *pair) {
+	p.load[at.home].Add(-1)
+	p.last.Store(int32(at.home))
+}
 
 // pick returns the least loaded processor, of equals the one the caller is on.
 func (p *placement) pick() int {

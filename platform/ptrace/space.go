@@ -66,13 +66,13 @@ func (s *addressSpace) withLeader(f func(*thread) error) error {
 
 // Map implements platform.AddressSpace.
 func (s *addressSpace) Map(addr, length uint64, fd int, off int64, prot platform.Prot) error {
-	if !hasRoom(addr, length) || off%pageSize != 0 || off < 0 || fd < 0 || fd > math.MaxInt32 || prot&^(protRead|protWrite|protExec) != 0 {
+	if !hasRoom(addr, length) || off%pageSize != 0 || off < 0 || fd < 0 || fd > math.MaxInt32 || prot&^(protRead|protWrite|protExec|platform.Commit) != 0 {
 		return unix.EINVAL
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls.mapFile(addr, length, fd, off, prot)
-	s.mapped.set(extent{addr, addr + length, off, int32(fd), prot})
+	s.mapped.set(extent{addr, addr + length, off, int32(fd), prot &^ platform.Commit})
 	return s.changed()
 }
 

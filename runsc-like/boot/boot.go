@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/tmpfs"
 	"hull/platform"
 	"hull/platform/ptrace"
 	"hull/runsc-like/control"
@@ -100,11 +101,14 @@ func (s *sandbox) newKernel() error {
 	}
 	s.boot, s.env = newCaller(), newEnvironment()
 	table := syscalls.Table()
+	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
+	root.DecRef() // they have no names
 	cfg := kernel.Config{
 		Platform:    s.platform,
 		Memory:      s.memory,
 		Table:       table,
 		Anon:        vfs.NewAnonFS(s.env),
+		Memfds:      memfds,
 		Types:       s.types,
 		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
 		Clocks:      clocks,
@@ -162,7 +166,7 @@ func (s *sandbox) start() error {
 	}
 	s.init, err = s.kernel.Start(kernel.InitArgs{
 		Args: p.Args, Env: p.Env, Cred: cred, Limits: limits, FS: ctx, Files: files, Namespace: ns, Terminal: s.terminal,
-		Stopped: s.stopped,
+		Direct: s.cfg.Overlay, Stopped: s.stopped,
 	})
 	return err
 }

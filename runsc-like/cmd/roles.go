@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -54,12 +56,24 @@ func inside(role func(*control.Config) error) int {
 	}
 	deafen()
 	// Else Go looks for changes of the number of processors by itself.
-	runtime.GOMAXPROCS(cfg.CPUs)
+	// More than processors: a task that waits in a host call may hold one.
+	runtime.GOMAXPROCS(2*cfg.CPUs + 2)
+	lean()
 	if err := role(cfg); err != nil {
 		return fatal(err)
 	}
 	return 0
 }
+
+// lean makes the process keep little memory that it does not use: a sandbox
+// mostly rests, and many rest on one machine.
+func lean() {
+	debug.SetGCPercent(40)
+	time.AfterFunc(settled, debug.FreeOSMemory)
+}
+
+// settled is how long starting takes: garbage that it left can go then.
+const settled = 700 * time.Millisecond
 
 // deafen makes the process ignore the signals that the caller's terminal sends
 // to its process group (the guest hears of them through the control socket),

@@ -108,10 +108,10 @@ func GoferRules() []Rule {
 	rules := runtimeRules()
 	for _, part := range [][]Rule{
 		allow("one component at a time, beneath a directory", "openat2"),
-		allow("attributes", "statx", "fstat", "fstatfs"),
+		allow("attributes", "statx", "fstatfs"),
 		allow("directories and links: read", "getdents64", "lseek", "readlinkat"),
 		allow("directories: change", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "renameat2"),
-		allow("attributes: change", "fchmod", "fchown", "fchownat", "utimensat", "ftruncate"),
+		allow("attributes: change", "fchmod", "fchownat", "utimensat", "ftruncate"),
 		each("a descriptor of its own for each root", "fcntl", 1, unix.F_DUPFD_CLOEXEC),
 		allow("end of the connection", "shutdown"),
 		allow("extended attributes", "fgetxattr", "fsetxattr", "flistxattr", "fremovexattr"),

@@ -65,14 +65,14 @@ func (t *Task) Clone(a CloneArgs) (int32, error) {
 	done := n.vfork
 	n.start()
 	if done != nil {
-		_ = t.blockKillable(done.ch) // killed: the signal is seen on the way out
+		_ = t.blockKillable(done) // killed: the signal is seen on the way out
 	}
 	return tid, nil
 }
 
 // newTask makes a task that nobody sees yet, a child or sibling of t.
 func (k *Kernel) newTask(t *Task, a *CloneArgs) (*Task, error) {
-	n := &Task{k: k, ns: t.ns, started: k.now(), wake: make(chan struct{}, 1)}
+	n := &Task{k: k, ns: t.ns, started: k.now()}
 	n.state.Store(stateRunning)
 	shared := func(f uint64) bool { return a.Flags&f != 0 }
 	if shared(unix.CLONE_THREAD) {
@@ -104,7 +104,7 @@ func (k *Kernel) newTask(t *Task, a *CloneArgs) (*Task, error) {
 		n.own.clearTID = a.ChildTID
 	}
 	if shared(unix.CLONE_VFORK) {
-		n.vfork = newCompletion()
+		n.vfork = &completion{waiter: t}
 	}
 	if err := n.inherit(t, shared); err != nil {
 		return nil, err

@@ -36,12 +36,7 @@ type waker Task
 func (w *waker) Notify(wait.Mask) { (*Task)(w).token() }
 
 // token leaves the one token that Block takes.
-func (t *Task) token() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}
+func (t *Task) token() { t.sleeper.wake() }
 
 // wakeup makes the task look at its signals: it ends a Block and takes the task
 // out of guest code. What the task is to see is set before. It takes no lock.
@@ -70,54 +65,40 @@ func (t *Task) Block(ch <-chan struct{}, deadline time.Time) error {
 }
 
 func (t *Task) sleep(ch <-chan struct{}, deadline time.Time) error {
-	if deadline.IsZero() {
-		if ch == nil {
-			<-t.wake
-			return nil
-		}
-		select {
-		case <-t.wake:
-		case <-ch:
-		}
-		return nil
+	if ch != nil {
+		// A round trip to a server: rare enough for a goroutine of its own.
+		stop := make(chan struct{})
+		defer close(stop)
+		go func() {
+			select {
+			case <-ch:
+				t.token()
+			case <-stop:
+			}
+		}()
 	}
-	d := time.Until(deadline)
-	if d <= 0 {
+	if !t.sleeper.sleep(deadline) {
 		return unix.ETIMEDOUT
 	}
-	if t.own.timer == nil {
-		t.own.timer = time.NewTimer(d)
-	} else {
-		t.own.timer.Reset(d)
-	}
-	defer t.own.timer.Stop()
-	select {
-	case <-t.wake:
-		return nil
-	case <-ch:
-		return nil
-	case <-t.own.timer.C:
-		return unix.ETIMEDOUT
-	}
+	return nil
 }
 
-// blockKillable sleeps until ch is closed, or the task is to be killed: then
-// EINTR. Other signals wait.
-func (t *Task) blockKillable(ch <-chan struct{}) error {
+// blockKillable sleeps until c is told, or the task is to be killed: then EINTR.
+// Other signals wait.
+func (t *Task) blockKillable(c *completion) error {
 	start := t.k.now()
 	t.state.Store(stateDisk)
 	defer func() {
 		t.state.Store(stateRunning)
 		t.cpu.slept(t.k.now() - start)
 	}()
-	for !t.killed.Load() && !t.fatalPending() {
-		select {
-		case <-ch:
-			return nil
-		case <-t.wake:
+	for !c.fired.Load() {
+		if t.killed.Load() || t.fatalPending() {
+			return unix.EINTR
 		}
+		t.sleeper.sleep(time.Time{})
 	}
-	return unix.EINTR
+	return nil
 }
 
 // IDs implements current.Task.

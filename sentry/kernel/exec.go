@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -228,7 +229,7 @@ func (t *Task) deThread() error {
 		}
 		for len(tg.tasks) > 1 {
 			k.tasks.Unlock()
-			<-t.wake
+			t.sleeper.sleep(time.Time{})
 			k.tasks.Lock()
 			if tg.exiting {
 				tg.execing = nil

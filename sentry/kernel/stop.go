@@ -93,7 +93,7 @@ func (t *Task) park() {
 	t.k.tasks.Unlock()
 	for g.stop.requested && !t.killed.Load() {
 		g.Unlock()
-		<-t.wake
+		t.sleeper.sleep(time.Time{})
 		g.Lock()
 	}
 	t.sig.parked = false
@@ -117,6 +117,9 @@ func (tg *ThreadGroup) checkStop() {
 	signo := s.signo
 	tg.sig.Unlock()
 	tg.tellParent(cldStopped, signo)
+	if tg.onStop != nil {
+		go tg.onStop(signo) // it talks to the outside: no lock may be held
+	}
 	tg.sig.Lock()
 }
 

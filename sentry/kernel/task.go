@@ -40,7 +40,6 @@ type Task struct {
 		status   int32
 		children struct{ utime, stime time.Duration }
 		ctx      platform.Context `snapshot:"-"`
-		timer    *time.Timer      `snapshot:"-"` // of Block, made by its first deadline
 	}
 
 	// What the task has. Each is changed by the task's goroutine alone, under
@@ -76,7 +75,7 @@ type Task struct {
 
 	vfork *completion // immutable: told when the task execs or exits; nil unless CLONE_VFORK
 
-	wake chan struct{} `snapshot:"-"` // one token: see Block
+	sleeper sleeper // where Block sleeps
 }
 
 // Sched is what the scheduling calls set and get. The host schedules.
@@ -123,6 +122,7 @@ type ThreadGroup struct {
 	usage usage // guarded by Kernel.tasks: of exited threads and reaped children
 
 	done   chan struct{}     `snapshot:"-"` // closed when the group is a zombie
+	direct bool              // immutable: see InitArgs.Direct
 	onStop func(signo int32) `snapshot:"-"` // immutable: see InitArgs.Stopped
 }
 
@@ -132,17 +132,15 @@ type Restart interface {
 	Restart(t *Task) (uintptr, error)
 }
 
-// completion is told once.
+// completion is told once, and wakes the task that waits for it.
 type completion struct {
-	fired atomic.Bool
-	ch    chan struct{} `snapshot:"-"`
+	fired  atomic.Bool
+	waiter *Task // immutable
 }
-
-func newCompletion() *completion { return &completion{ch: make(chan struct{})} }
 
 func (c *completion) fire() {
 	if c != nil && c.fired.CompareAndSwap(false, true) {
-		close(c.ch)
+		c.waiter.token()
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hull/platform"
+	"hull/sentry/mm"
 	"hull/sentry/usermem"
 )
 
@@ -52,8 +52,8 @@ type segment struct {
 	filesz, memsz, align uint64
 }
 
-func (s *segment) prot() platform.Prot {
-	var p platform.Prot
+func (s *segment) prot() mm.Prot {
+	var p mm.Prot
 	if s.flags&flagRead != 0 {
 		p |= unix.PROT_READ
 	}

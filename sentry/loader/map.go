@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hull/platform"
 	"hull/sentry/mm"
 	"hull/sentry/usermem"
 )
@@ -181,8 +180,8 @@ func brkStart(r *Request, p *Program, l loaded) usermem.Addr {
 }
 
 // stackProt is the stack's protection.
-func (p *Program) stackProt() platform.Prot {
-	prot := platform.Prot(unix.PROT_READ | unix.PROT_WRITE)
+func (p *Program) stackProt() mm.Prot {
+	prot := mm.Prot(unix.PROT_READ | unix.PROT_WRITE)
 	if p.execStack {
 		prot |= unix.PROT_EXEC
 	}

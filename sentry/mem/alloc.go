@@ -2,6 +2,7 @@ package mem
 
 import (
 	"sort"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,15 +40,24 @@ func (f *File) Allocate(n uint64) (Range, error) {
 	return r, nil
 }
 
+// cacheSearch is how many cached ranges are looked at for one that is long
+// enough.
+const cacheSearch = 32
+
 // pick chooses a range. f.mu is held.
 func (f *File) pick(n uint64) (r Range, dirty bool, err error) {
-	if p := n / pageSize; p <= cachedPages {
-		if c := f.mu.cache[p]; len(c) > 0 {
-			start := c[len(c)-1]
-			f.mu.cache[p] = c[:len(c)-1]
-			f.mu.cached -= n
-			return Range{start, start + n}, true, nil
+	// The ranges that were freed last: they are warm.
+	for i := len(f.mu.cache) - 1; i >= max(0, len(f.mu.cache)-cacheSearch); i-- {
+		c := &f.mu.cache[i]
+		if c.Len() < n {
+			continue
 		}
+		r = Range{c.Start, c.Start + n}
+		if c.Start += n; c.Len() == 0 {
+			f.mu.cache = append(f.mu.cache[:i], f.mu.cache[i+1:]...)
+		}
+		f.mu.cached -= n
+		return r, true, nil
 	}
 	for i := range f.mu.free {
 		if h := &f.mu.free[i]; h.Len() >= n {
@@ -137,11 +147,48 @@ func (f *File) discard(r Range) {
 		return
 	}
 	f.used.Add(-n)
-	if p := n / pageSize; p <= cachedPages && f.mu.cached+n <= cacheLimit {
-		f.mu.cache[p] = append(f.mu.cache[p], r.Start)
-		f.mu.cached += n
+	if f.mu.cached+n <= cacheLimit {
+		f.keep(r)
 		return
 	}
+	f.giveBack(r)
+}
+
+// keep caches a dirty range, joined with the one freed before it. f.mu is held.
+func (f *File) keep(r Range) {
+	f.mu.cached += r.Len()
+	f.mu.frees++
+	if k := len(f.mu.cache); k > 0 && f.mu.cache[k-1].End == r.Start {
+		f.mu.cache[k-1].End = r.End
+	} else if k > 0 && f.mu.cache[k-1].Start == r.End {
+		f.mu.cache[k-1].Start = r.Start
+	} else {
+		f.mu.cache = append(f.mu.cache, r)
+	}
+	if !f.mu.timer {
+		f.mu.timer = true
+		frees := f.mu.frees
+		time.AfterFunc(cacheTime, func() { f.age(frees) })
+	}
+}
+
+// age trims the cache if nothing was freed since there were so many frees, and
+// else looks again later. Nothing runs once the cache is empty.
+func (f *File) age(frees uint64) {
+	f.mu.Lock()
+	now := f.mu.frees
+	f.mu.timer = now != frees
+	f.mu.Unlock()
+	if now == frees {
+		f.Trim()
+		return
+	}
+	time.AfterFunc(cacheTime, func() { f.age(now) })
+}
+
+// giveBack returns a range to the host. f.mu is held.
+func (f *File) giveBack(r Range) {
+	n := r.Len()
 	if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(n)); err != nil {
 		// What cannot be punched must at least not show what it held.
 		f.Zero(r)
@@ -177,15 +224,8 @@ func (f *File) insert(r Range) {
 func (f *File) Trim() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for p, starts := range f.mu.cache {
-		n := uint64(p) * pageSize
-		for _, s := range starts {
-			if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(s), int64(n)); err != nil {
-				f.Zero(Range{s, s + n})
-			}
-			f.insert(Range{s, s + n})
-		}
-		f.mu.cache[p] = nil
+	for _, r := range f.mu.cache {
+		f.giveBack(r)
 	}
-	f.mu.cached = 0
+	f.mu.cache, f.mu.cached = nil, 0
 }

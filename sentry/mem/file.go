@@ -11,6 +11,7 @@ package mem
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,10 +29,10 @@ const (
 	chunkPages = chunkSize / pageSize
 	maxChunks  = 4096
 
-	// cacheLimit is how much freed memory waits, dirty, for its next use.
-	cacheLimit = 16 << 20
-	// cachedPages is the longest range that is cached, in pages.
-	cachedPages = 32
+	// cacheLimit is how much freed memory waits, dirty, for its next use, in
+	// bytes, and cacheTime how long at most while nothing is freed.
+	cacheLimit = 32 << 20
+	cacheTime  = time.Second
 )
 
 // Range is [Start, End) of bytes of the sandbox's memory, page aligned.
@@ -50,12 +51,14 @@ type File struct {
 
 	mu struct {
 		lock.Mutex[lock.Leaf]
-		end    uint64                    // what was ever given out ends here
-		size   uint64                    // of the memfd
-		refs   []*[chunkPages]uint32     // by chunk and page
-		free   []Range                   // clean ranges below end, in order, never touching
-		cache  [cachedPages + 1][]uint64 // dirty ranges by their length in pages: where they start
-		cached uint64                    // bytes in cache
+		end    uint64                // what was ever given out ends here
+		size   uint64                // of the memfd
+		refs   []*[chunkPages]uint32 // by chunk and page
+		free   []Range               // clean ranges below end, in order, never touching
+		cache  []Range               // dirty ranges, the one freed last at the end
+		cached uint64                // bytes in cache
+		frees  uint64                // how often something was cached, to see whether it still is
+		timer  bool                  // a trim is due
 	}
 }
 

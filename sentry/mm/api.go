@@ -7,6 +7,9 @@ import (
 	"hull/sentry/usermem"
 )
 
+// Prot is what guest code may do with a mapping: PROT_READ and its like.
+type Prot = platform.Prot
+
 // MapOpts is one mmap(2).
 type MapOpts struct {
 	Addr                                          usermem.Addr

@@ -370,7 +370,12 @@ func (as *AddressSpace) installRange(s *vmaSeg, start, end uint64) error {
 	if p.Val.mem {
 		fd = as.mem.FD()
 	}
-	if err := as.host.Map(start, end-start, fd, int64(pos), prot); err != nil {
+	how := prot
+	if p.Val.anon && p.Val.host == noHost && prot&unix.PROT_WRITE != 0 && usermem.Addr(end) == as.pages.lastEnd && end-start > anonWindow {
+		// Memory that is written from its start to its end.
+		how |= platform.Commit
+	}
+	if err := as.host.Map(start, end-start, fd, int64(pos), how); err != nil {
 		return unix.ENOMEM
 	}
 	p.Val.host = prot

@@ -35,7 +35,7 @@ func (p *fakePlatform) Release()                     {}
 
 func (s *fakeSpace) Map(addr, n uint64, fd int, off int64, prot platform.Prot) error {
 	for i := uint64(0); i < n; i += pageSize {
-		s.pages[addr+i] = fakePage{fd, off + int64(i), prot}
+		s.pages[addr+i] = fakePage{fd, off + int64(i), prot &^ platform.Commit}
 	}
 	return nil
 }

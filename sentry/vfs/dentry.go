@@ -134,6 +134,12 @@ func (p *Dentry) hash(name string, i *Inode) *Dentry {
 	return d
 }
 
+// detached reports whether d never was in a directory (a memfd).
+func (d *Dentry) detached() bool {
+	p, n := d.place()
+	return p == nil && n != "/"
+}
+
 // Deleted reports whether the name is gone.
 func (d *Dentry) Deleted() bool {
 	p, _ := d.place()

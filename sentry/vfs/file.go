@@ -291,11 +291,16 @@ func (f *File) Seek(t current.Task, off int64, whence int32) (int64, error) {
 	if f.impl == nil {
 		return 0, unix.EBADF
 	}
+	if s, ok := f.impl.(Seeker); ok {
+		if f.Stream && f.here == nil {
+			return s.Seek(t, f, off, whence)
+		}
+		if !f.Stream {
+			return f.seekOwn(t, s, off, whence)
+		}
+	}
 	if f.Stream {
 		return 0, unix.ESPIPE
-	}
-	if s, ok := f.impl.(Seeker); ok {
-		return f.seekOwn(t, s, off, whence)
 	}
 	var size int64
 	if whence != unix.SEEK_SET && whence != unix.SEEK_CUR {

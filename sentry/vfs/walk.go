@@ -293,7 +293,7 @@ func (w *walker) link(p Path) error {
 		return unix.ENAMETOOLONG
 	}
 	if target[0] == '/' {
-		if w.at.Resolve&unix.RESOLVE_BENEATH != 0 {
+		if w.at.Resolve&unix.RESOLVE_BENEATH != 0 || w.at.Resolve&unix.RESOLVE_NO_XDEV != 0 && w.cur.Mount != w.root.Mount {
 			return unix.EXDEV
 		}
 		w.cur.DecRef()
@@ -316,6 +316,10 @@ func (w *walker) link(p Path) error {
 func PathName(p Path, root Path) (name string, ok bool) {
 	if n, ok := p.Inode().Impl.(*anonInode); ok {
 		return n.String(), true
+	}
+	if p.Dentry.detached() {
+		_, n := p.Dentry.place()
+		return n + " (deleted)", true
 	}
 	var parts []string
 	deleted := p.Dentry.Deleted()

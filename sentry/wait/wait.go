@@ -32,8 +32,8 @@ const (
 	All Mask = 0xffffffff
 )
 
-// Listener is told of events. Notify is called with the queue's lock held: it
-// must not block, nor register on or unregister from a queue.
+// Listener is told of events. Notify may be called with the queue's lock held:
+// it must not block, nor register on or unregister from a queue.
 type Listener interface{ Notify(Mask) }
 
 // Entry is one registration. Listener is set before Register and not changed.
@@ -102,18 +102,36 @@ func (q *Queue) Unregister(e *Entry) {
 	e.queue, e.next, e.prev = nil, nil, nil
 }
 
+// notifyAtOnce is how many listeners Notify tells after it gave up the lock.
+const notifyAtOnce = 8
+
 // Notify tells every entry that waits for an event in mask, but of the
 // exclusive ones only the first.
+//
+// A listener that is told under the lock may run at once, on this processor,
+// and want the lock: so the first few, mostly all, are told after it.
 func (q *Queue) Notify(mask Mask) {
+	var told [notifyAtOnce]struct {
+		l Listener
+		m Mask
+	}
+	n, woken := 0, false
 	q.mu.Nested() // a listener may itself be watched: epoll in epoll
-	defer q.mu.Unlock()
-	woken := false
 	for e := q.head; e != nil; e = e.next {
 		if e.mask&mask == 0 || e.exclusive && woken {
 			continue
 		}
 		woken = woken || e.exclusive
-		e.Listener.Notify(mask & e.mask)
+		if n == len(told) {
+			e.Listener.Notify(mask & e.mask)
+			continue
+		}
+		told[n].l, told[n].m = e.Listener, mask&e.mask
+		n++
+	}
+	q.mu.Unlock()
+	for i := range told[:n] {
+		told[i].l.Notify(told[i].m)
 	}
 }
 

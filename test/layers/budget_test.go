@@ -147,6 +147,8 @@ func TestGlobals(t *testing.T) {
 		"sentry/lock.held":         "which locks a goroutine holds, in a build with -tags lockcheck only",
 		"sentry/usermem.hostOrder": "the byte order of the machine",
 		"sentry/arch.hostXState":   "what CPUID says of the machine, asked once",
+		"sentry/arch.features":     "what CPUID says of the machine, asked once",
+		"sentry/arch.identify":     "what CPUID says of the machine, asked once",
 	}
 	for _, p := range packages(t) {
 		for _, f := range p.files {

@@ -56,7 +56,7 @@ func lattice() []rule {
 		{"fsimpl/internal/*", files},
 		{"fsimpl/proc", files + " " + kernel},
 		{"fsimpl/devpts", files + " " + kernel},
-		{"fsimpl/hosttty", files + " " + kernel},
+		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},
 		{"fsimpl/gofer", files + " gofer/client gofer/proto"},
 		{"fsimpl/*", files},
