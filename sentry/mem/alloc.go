@@ -176,6 +176,11 @@ func (f *File) keep(r Range) {
 	}
 }
 
+// OnQuiet has fn called when, after memory was in use, none was freed for a
+// while: whoever holds other memory in reserve can let it go too. It is called
+// before the first Allocate.
+func (f *File) OnQuiet(fn func()) { f.quiet = fn }
+
 // age trims the cache if nothing was freed since there were so many frees, and
 // else looks again later. Nothing runs once the cache is empty.
 func (f *File) age(frees uint64) {
@@ -185,6 +190,9 @@ func (f *File) age(frees uint64) {
 	f.mu.Unlock()
 	if now == frees {
 		f.Trim()
+		if f.quiet != nil {
+			f.quiet()
+		}
 		return
 	}
 	time.AfterFunc(cacheTime, func() { f.age(now) })

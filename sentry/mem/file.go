@@ -45,6 +45,7 @@ func (r Range) Len() uint64 { return r.End - r.Start }
 type File struct {
 	fd    int    `snapshot:"-"`
 	limit uint64 // immutable: bytes; 0 is none
+	quiet func() `snapshot:"-"` // see OnQuiet
 
 	views [maxChunks]atomic.Pointer[[chunkSize]byte] `snapshot:"-"` // the sentry's mapping of each chunk, nil if none
 	used  atomic.Uint64                              // bytes that have references

@@ -105,15 +105,25 @@ func runners(hull, dir string) []runner {
 const runcScript = `b=$1; shift; args=$(for a; do printf '"%s",' "$a"; done); ` +
 	`sed "s|@ARGS@|${args%,}|" $b/config.template > $b/config.json; exec "$0" run --bundle $b hull-bench-$$`
 
-// bundle makes an OCI bundle whose root is the host's.
+// bundle makes an OCI bundle whose root shows the host's programs.
 func bundle(dir string) (string, error) {
 	b := filepath.Join(dir, "bench-bundle")
-	if err := os.Mkdir(b, 0o755); err != nil {
-		return "", err
+	root := filepath.Join(b, "rootfs")
+	for _, d := range []string{"usr", "proc", "dev", "tmp", dir} {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			return "", err
+		}
 	}
-	const config = `{"ociVersion":"1.0.2","process":{"user":{"uid":0,"gid":0},"args":[@ARGS@],"env":["PATH=/usr/bin:/bin"],"cwd":"/"},
-"root":{"path":"/","readonly":true},"mounts":[{"destination":"/proc","type":"proc","source":"proc"},
-{"destination":"/dev","type":"tmpfs","source":"tmpfs"}],
+	for _, l := range []string{"bin", "lib", "lib64"} {
+		if err := os.Symlink("usr/"+l, filepath.Join(root, l)); err != nil {
+			return "", err
+		}
+	}
+	config := `{"ociVersion":"1.0.2","process":{"user":{"uid":0,"gid":0},"args":[@ARGS@],"env":["PATH=/usr/bin:/bin"],"cwd":"/"},
+"root":{"path":"rootfs"},"mounts":[{"destination":"/proc","type":"proc","source":"proc"},
+{"destination":"/dev","type":"tmpfs","source":"tmpfs"},{"destination":"/dev/zero","type":"bind","source":"/dev/zero","options":["bind"]},
+{"destination":"/tmp","type":"tmpfs","source":"tmpfs"},{"destination":"/usr","type":"bind","source":"/usr","options":["rbind","ro"]},
+{"destination":"` + dir + `","type":"bind","source":"` + dir + `","options":["rbind","ro"]}],
 "linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"},{"type":"uts"}]}}`
 	return b, os.WriteFile(filepath.Join(b, "config.template"), []byte(config), 0o644)
 }
