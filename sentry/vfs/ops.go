@@ -37,7 +37,7 @@ func create(t current.Task, a *At, dirOK bool, mk func(dir *Inode, impl DirImpl,
 		for _, i := range more {
 			i.DecRef()
 		}
-		if err == unix.ENOENT && p.fs.Volatile {
+		if err == unix.ENOENT && p.fs.Volatile && !p.Deleted() {
 			d, err = p.hash(name, nil), nil
 		}
 		if err != nil {
@@ -299,7 +299,7 @@ func (r *rename) run() error {
 		return err
 	}
 	defer r.child.DecRef()
-	if r.target, err = nd.lookup(r.t, r.newName, nil); err != nil {
+	if r.target, err = nd.lookupOrNegative(r.t, r.newName); err != nil {
 		return err
 	}
 	defer r.target.DecRef()
