@@ -117,7 +117,7 @@ func TestBundle(t *testing.T) {
 		"process": map[string]any{
 			"user": map[string]any{"uid": 0, "gid": 0, "additionalGids": []int{5, 7}}, "cwd": "/etc", "env": []string{"PATH=/usr/bin:/bin", "A=b"},
 			"args": []string{"/bin/bash", "-c", `hostname; pwd; echo $A; id -G; ulimit -n; grep CapEff /proc/self/status; cat /data/f; echo x 2>/dev/null > /data/g || echo ro; ` +
-				`echo x 2>/dev/null > /new || echo root ro; cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; echo x 2>/dev/null > /proc/sys/kernel/hostname || echo sys ro; tty -s; df -t tmpfs /run | tail -1 | awk '{print $1}'; exit 4`},
+				`echo x 2>/dev/null > /new || echo root ro; cat /proc/interrupts | wc -c; ls /sys/firmware | wc -l; echo x 2>/dev/null > /proc/sys/kernel/hostname || echo sys ro; tty -s; df -t tmpfs /run | tail -1 | awk '{print $1}'; exit 4`},
 			"capabilities": map[string]any{"bounding": caps, "effective": caps, "permitted": caps},
 			"rlimits":      []map[string]any{{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88}},
 		},
@@ -128,7 +128,7 @@ func TestBundle(t *testing.T) {
 			{"destination": "/run", "type": "tmpfs", "source": "runfs", "options": []string{"size=1m"}},
 			{"destination": "/data", "type": "bind", "source": share, "options": []string{"rbind", "ro"}},
 		},
-		"linux": map[string]any{"maskedPaths": []string{"/proc/kcore", "/sys/firmware"}, "readonlyPaths": []string{"/proc/sys"}},
+		"linux": map[string]any{"maskedPaths": []string{"/proc/interrupts", "/sys/firmware"}, "readonlyPaths": []string{"/proc/sys"}},
 	}
 	b, err := json.Marshal(spec)
 	if err != nil {
