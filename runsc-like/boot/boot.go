@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -56,6 +57,10 @@ func Run(cfg *control.Config, conn *control.Conn) error {
 	if s.memory, err = mem.New(0); err != nil {
 		return err
 	}
+	// The heap may grow to several times what lives in it while the guest
+	// works, and goes back when it rests.
+	debug.SetGCPercent(workGC)
+	s.memory.OnQuiet(debug.FreeOSMemory)
 	denied := jail.Kill
 	if cfg.TrapDenied {
 		denied = jail.Trap
@@ -82,6 +87,9 @@ func Run(cfg *control.Config, conn *control.Conn) error {
 	}
 	return conn.Send(control.Message{Kind: control.Exited, Code: code})
 }
+
+// workGC is GOGC of a sentry at work.
+const workGC = 500
 
 // newPlatform makes what runs guest code. It is made before the jail is sealed.
 func newPlatform(name string) (platform.Platform, error) {

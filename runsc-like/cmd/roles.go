@@ -68,9 +68,13 @@ func inside(role func(*control.Config) error) int {
 // lean makes the process keep little memory that it does not use: a sandbox
 // mostly rests, and many rest on one machine.
 func lean() {
-	debug.SetGCPercent(40)
+	debug.SetGCPercent(leanGC)
 	time.AfterFunc(settled, debug.FreeOSMemory)
 }
+
+// leanGC is GOGC of processes that mostly wait. A sentry at work has more: with
+// its small heap a collection each time it doubles is half of all it does.
+const leanGC = 40
 
 // settled is how long starting takes: garbage that it left can go then.
 const settled = 700 * time.Millisecond

@@ -45,6 +45,7 @@ func (r Range) Len() uint64 { return r.End - r.Start }
 type File struct {
 	fd    int    `snapshot:"-"`
 	limit uint64 // immutable: bytes; 0 is none
+	quiet func() `snapshot:"-"` // see OnQuiet
 
 	views [maxChunks]atomic.Pointer[[chunkSize]byte] `snapshot:"-"` // the sentry's mapping of each chunk, nil if none
 	used  atomic.Uint64                              // bytes that have references
@@ -131,11 +132,11 @@ func (f *File) Zero(r Range) {
 	f.Each(r, func(b []byte) bool { clear(b); return true })
 }
 
-// Release gives everything back. A trim that is due then finds nothing to do.
+// Release gives everything back.
 func (f *File) Release() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.mu.cache, f.mu.cached = nil, 0
+	f.mu.cache = nil // nothing is left to trim
+	f.mu.Unlock()
 	for i := range f.views {
 		if p := f.views[i].Swap(nil); p != nil {
 			_ = unix.MunmapPtr(unsafe.Pointer(p), chunkSize)

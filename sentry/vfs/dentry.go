@@ -207,6 +207,25 @@ func (p *Dentry) lookup(t current.Task, name string, ahead []string) (*Dentry, e
 	return d, err
 }
 
+// lookupOrNegative is lookup for a name that need not be there: its dentry is
+// negative then, also where such are not kept.
+func (p *Dentry) lookupOrNegative(t current.Task, name string) (*Dentry, error) {
+	d, err := p.lookup(t, name, nil)
+	if err != unix.ENOENT || !p.fs.Volatile {
+		return d, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.children[name]; d != nil {
+		d.refs.Add(1)
+		return d, nil
+	}
+	if p.Deleted() {
+		return nil, unix.ENOENT
+	}
+	return p.hash(name, nil), nil
+}
+
 // valid asks the file system whether a cached name still holds.
 func (d *Dentry) valid(t current.Task, p *Dentry, name string) bool {
 	i := d.Inode()

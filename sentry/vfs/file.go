@@ -276,13 +276,14 @@ func (f *File) bound(t current.Task, src usermem.Buffer, off int64) (usermem.Buf
 func (f *File) writeWait(t current.Task, src usermem.Buffer, done int64) (int64, error) {
 	src.Skip(uint64(done))
 	err := current.Retry(t, f, wait.Writable, time.Time{}, func() error {
-		n, err := f.write(t, src)
-		done += n
-		src.Skip(uint64(n))
-		if err == nil && n > 0 && f.goOn(0, &src) {
-			return unix.EAGAIN
+		for {
+			n, err := f.write(t, src)
+			done += n
+			src.Skip(uint64(n))
+			if err != nil || n == 0 || !f.goOn(0, &src) {
+				return err
+			}
 		}
-		return err
 	})
 	if done > 0 {
 		f.event(unix.IN_MODIFY)

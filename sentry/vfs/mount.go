@@ -86,6 +86,21 @@ func (m *Mount) NoExec() bool { return m != nil && m.flags.Load()&unix.MS_NOEXEC
 // ReadOnly reports whether nothing may be changed.
 func (m *Mount) ReadOnly() bool { return m != nil && m.flags.Load()&unix.MS_RDONLY != 0 }
 
+// Child returns a name in the mount's root directory, with references, whatever
+// anybody's root is.
+func (m *Mount) Child(t current.Task, name string) (Path, error) {
+	d, err := m.root.lookup(t, name, nil)
+	if err != nil {
+		return Path{}, err
+	}
+	if d.Inode() == nil {
+		d.DecRef()
+		return Path{}, unix.ENOENT
+	}
+	m.incRef()
+	return Path{m, d}, nil
+}
+
 // Flags returns the mount's MS_* flags.
 func (m *Mount) Flags() uint64 { return m.flags.Load() }
 

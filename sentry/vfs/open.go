@@ -108,9 +108,8 @@ func (w *walker) lookupOrCreate(a *At, name string, how OpenHow) (d *Dentry, mad
 	}
 	p.mu.Lock()
 	d, _, err = p.lookupLocked(w.t, name, nil)
-	if err == unix.ENOENT && p.fs.Volatile {
-		p.mu.Unlock()
-		return nil, false, err
+	if err == unix.ENOENT && p.fs.Volatile && !p.Deleted() {
+		d, err = p.hash(name, nil), nil
 	}
 	if err != nil {
 		p.mu.Unlock()

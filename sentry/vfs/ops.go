@@ -35,7 +35,7 @@ func create(t current.Task, a *At, dirOK bool, mk func(m *Mount, dir *Inode, imp
 		for _, i := range more {
 			i.DecRef()
 		}
-		if err == unix.ENOENT && p.fs.Volatile {
+		if err == unix.ENOENT && p.fs.Volatile && !p.Deleted() {
 			d, err = p.hash(name, nil), nil
 		}
 		if err != nil {

@@ -56,7 +56,7 @@ func (r *rename) run() (again bool, err error) {
 		return false, err
 	}
 	defer r.child.DecRef()
-	if r.target, err = nd.lookup(r.t, r.newName, nil); err != nil {
+	if r.target, err = nd.lookupOrNegative(r.t, r.newName); err != nil {
 		return false, err
 	}
 	defer r.target.DecRef()
