@@ -3,8 +3,6 @@ package overlay
 import (
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"hull/fsimpl/internal/fstest"
 	"hull/fsimpl/tmpfs"
 	"hull/sentry/current/currenttest"
@@ -42,5 +40,3 @@ func TestSuite(t *testing.T) {
 		return fs, root
 	}})
 }
-
-var _ = unix.S_IFREG
