@@ -193,11 +193,18 @@ func openPath(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
 		p.DecRef()
 		return nil, err
 	}
-	mask := uint32(unix.IN_OPEN)
 	if how.Flags&unix.O_PATH == 0 {
-		p.event(mask)
+		p.event(unix.IN_OPEN)
+		if truncates(p, how, made) {
+			p.event(unix.IN_MODIFY)
+		}
 	}
 	return f, nil
+}
+
+// truncates reports whether the open empties p.
+func truncates(p Path, how OpenHow, made bool) bool {
+	return how.Flags&unix.O_TRUNC != 0 && !made && p.Inode().Type == unix.S_IFREG
 }
 
 func open(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
@@ -242,8 +249,8 @@ func open(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
 			return nil, unix.EPERM
 		}
 	}
-	if flags&unix.O_TRUNC != 0 && !made && i.Type == unix.S_IFREG {
-		if err := SetStatPath(t, p, SetStat{Mask: SetSize}); err != nil {
+	if truncates(p, how, made) {
+		if err := setStat(t, p, SetStat{Mask: SetSize}); err != nil {
 			return nil, err
 		}
 	}
