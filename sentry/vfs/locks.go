@@ -90,28 +90,36 @@ func (f *File) Flock(t current.Task, op int32) error {
 	write := op&unix.LOCK_EX != 0
 	// A change of kind is not atomic: the old lock goes first, as on Linux.
 	try := func() error {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		had := len(l.whole)
-		l.whole = slices.DeleteFunc(l.whole, func(w wholeLock) bool { return w.owner == f && w.write != write })
-		if len(l.whole) != had {
-			defer l.queue.Notify(wait.In)
+		gone, err := l.tryWhole(f, write)
+		if gone {
+			l.queue.Notify(wait.In)
 		}
-		for _, w := range l.whole {
-			if w.owner == f {
-				return nil
-			}
-			if w.write || write {
-				return unix.EAGAIN
-			}
-		}
-		l.whole = append(l.whole, wholeLock{f, write})
-		return nil
+		return err
 	}
 	if op&unix.LOCK_NB != 0 {
 		return try()
 	}
 	return current.Retry(t, l, wait.In, time.Time{}, try)
+}
+
+// tryWhole takes the lock if nobody is in the way. gone says that f's lock of the
+// other kind was given up.
+func (l *Locks) tryWhole(f *File, write bool) (gone bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	had := len(l.whole)
+	l.whole = slices.DeleteFunc(l.whole, func(w wholeLock) bool { return w.owner == f && w.write != write })
+	gone = len(l.whole) != had
+	for _, w := range l.whole {
+		if w.owner == f {
+			return gone, nil
+		}
+		if w.write || write {
+			return gone, unix.EAGAIN
+		}
+	}
+	l.whole = append(l.whole, wholeLock{f, write})
+	return gone, nil
 }
 
 // PosixLock is fcntl(2)'s F_GETLK, F_SETLK, F_SETLKW. owner is the caller's
