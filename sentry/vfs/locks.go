@@ -166,10 +166,31 @@ func (f *File) PosixLock(t current.Task, cmd int32, fl *unix.Flock_t, owner any)
 		l.replace(want, true)
 		return nil
 	}
-	if cmd == unix.F_SETLK {
-		return try()
+	if err := try(); err != unix.EAGAIN || cmd == unix.F_SETLK {
+		return err
 	}
-	return current.Retry(t, l, wait.In, time.Time{}, try)
+	if owner == any(f) {
+		return current.Retry(t, l, wait.In, time.Time{}, try)
+	}
+	return f.waitForLock(t, &lockWait{l, want}, try)
+}
+
+// waitForLock waits for a lock of a process. Each time that it is in vain, whom
+// it waits for may have changed.
+func (f *File) waitForLock(t current.Task, w *lockWait, try func() error) error {
+	ws := &f.Path.Mount.env.lockWaits
+	defer ws.remove(w)
+	return current.Retry(t, w.l, wait.In, time.Time{}, func() error {
+		err := try()
+		if err != unix.EAGAIN {
+			return err
+		}
+		ws.remove(w)
+		if !ws.add(w) {
+			return unix.EDEADLK
+		}
+		return err
+	})
 }
 
 // lockRange makes an interval of a struct flock.

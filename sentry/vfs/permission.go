@@ -232,7 +232,7 @@ func (p Path) event(mask uint32) { p.Dentry.event(mask, 0) }
 
 func (d *Dentry) event(mask, cookie uint32) {
 	i := d.Inode()
-	if i == nil {
+	if i == nil || i.FS.watches.Load() == 0 {
 		return
 	}
 	if i.Type == unix.S_IFDIR {
