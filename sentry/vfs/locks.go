@@ -90,8 +90,8 @@ func (f *File) Flock(t current.Task, op int32) error {
 	write := op&unix.LOCK_EX != 0
 	// A change of kind is not atomic: the old lock goes first, as on Linux.
 	try := func() error {
-		freed, err := l.takeWhole(f, write)
-		if freed {
+		gone, err := l.tryWhole(f, write)
+		if gone {
 			l.queue.Notify(wait.In)
 		}
 		return err
@@ -102,24 +102,24 @@ func (f *File) Flock(t current.Task, op int32) error {
 	return current.Retry(t, l, wait.In, time.Time{}, try)
 }
 
-// takeWhole gives f a flock, or EAGAIN. freed says that it let one of the other
-// kind go.
-func (l *Locks) takeWhole(f *File, write bool) (freed bool, err error) {
+// tryWhole takes the lock if nobody is in the way. gone says that f's lock of the
+// other kind was given up.
+func (l *Locks) tryWhole(f *File, write bool) (gone bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	had := len(l.whole)
 	l.whole = slices.DeleteFunc(l.whole, func(w wholeLock) bool { return w.owner == f && w.write != write })
-	freed = len(l.whole) != had
+	gone = len(l.whole) != had
 	for _, w := range l.whole {
 		if w.owner == f {
-			return freed, nil
+			return gone, nil
 		}
 		if w.write || write {
-			return freed, unix.EAGAIN
+			return gone, unix.EAGAIN
 		}
 	}
 	l.whole = append(l.whole, wholeLock{f, write})
-	return freed, nil
+	return gone, nil
 }
 
 // PosixLock is fcntl(2)'s F_GETLK, F_SETLK, F_SETLKW. owner is the caller's

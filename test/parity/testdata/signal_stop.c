@@ -1,6 +1,6 @@
 #include "t.h"
 
-static void on(int s) { write(1, "continued\n", 10); }
+static void on(int s) {}
 
 int main(int argc, char **argv) {
 	pid_t p = fork();
