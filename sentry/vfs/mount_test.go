@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/sentry/lock"
 	"hull/sentry/vfs"
 )
 
@@ -107,6 +108,9 @@ func TestBindIntoItself(t *testing.T) {
 	f.equal(f.points(), "/ /m /m/d /m/d/m")
 	f.ok(f.bind("/", "/m/d", true))
 	f.equal(f.points(), "/ /m /m/d /m/d/m /m/d /m/d/m /m/d/m/d /m/d/m/d/m")
+	if lock.Checking {
+		return // too many locks
+	}
 	// It doubles, up to a bound.
 	for range 30 {
 		if err := f.bind("/", "/m/d", true); err != nil {
