@@ -11,7 +11,6 @@ package host
 
 import (
 	"fmt"
-	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -26,12 +25,8 @@ import (
 
 // File is an open file of the host.
 type File struct {
-	fd    int    `snapshot:"-"`
-	typ   uint32 // immutable: S_IFMT bits
-	queue wait.Queue
-
-	mu      sync.Mutex // guards polling
-	polling [2]bool    // a goroutine polls for reading, for writing
+	*handle        // immutable, with a reference
+	typ     uint32 // immutable: S_IFMT bits
 }
 
 // New makes a description of fd, which it takes over. flags are open(2)'s, as
@@ -50,8 +45,17 @@ func Wrap(fd int) (*File, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, fmt.Errorf("fstat: %w", err)
 	}
-	return &File{fd: fd, typ: st.Mode & unix.S_IFMT}, nil
+	return &File{handle: newHandle(fd), typ: st.Mode & unix.S_IFMT}, nil
 }
+
+// Share returns another File of the same descriptor.
+func (h *File) Share() *File {
+	h.handle.refs.Add(1)
+	return &File{handle: h.handle, typ: h.typ}
+}
+
+// FD returns the descriptor, which is the File's.
+func (h *File) FD() int { return h.fd }
 
 // Name is what /proc/PID/fd shows: the host's own names are not the guest's to
 // know.
@@ -100,11 +104,7 @@ func (h *File) Reopen(_ current.Task, f *vfs.File) (vfs.FileImpl, error) {
 	if have != unix.O_RDWR && have != want {
 		return nil, unix.EACCES
 	}
-	fd, err := unix.FcntlInt(uintptr(h.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &File{fd: fd, typ: h.typ}, nil
+	return h.Share(), nil
 }
 
 // ready reports whether a read or write would not block now.
@@ -113,28 +113,6 @@ func (h *File) ready(event int16) bool {
 		return true
 	}
 	return poll(h.fd, event, 0)&(event|unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
-}
-
-// poll asks the host, waiting for timeout milliseconds; for ever if negative.
-func poll(fd int, events int16, timeout int) int16 {
-	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	var ts *unix.Timespec
-	if timeout >= 0 {
-		ts = &unix.Timespec{Nsec: int64(timeout) * 1e6}
-	}
-	for {
-		n, err := unix.Ppoll(p, ts, nil)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return unix.POLLERR
-		}
-		if n == 0 {
-			return 0
-		}
-		return p[0].Revents
-	}
 }
 
 // vector is readv(2) or one of its kin. off is used by those with an offset.
@@ -160,7 +138,7 @@ const maxTransfer = 1 << 20
 // ReadNext implements vfs.Positioned.
 func (h *File) ReadNext(_ current.Task, _ *vfs.File, dst usermem.Buffer) (int64, error) {
 	if !h.ready(unix.POLLIN) {
-		h.watch(0, unix.POLLIN|unix.POLLRDHUP)
+		h.watch(reading)
 		return 0, unix.EAGAIN
 	}
 	n, err := dst.Direct(min(dst.Len(), maxTransfer), true, func(iov []unix.Iovec) (uint64, error) {
@@ -175,7 +153,7 @@ func (h *File) WriteNext(t current.Task, _ *vfs.File, src usermem.Buffer) (int64
 	most := uint64(maxTransfer)
 	if h.IsStream() {
 		if !h.ready(unix.POLLOUT) {
-			h.watch(1, unix.POLLOUT)
+			h.watch(writing)
 			return 0, unix.EAGAIN
 		}
 		if h.typ == unix.S_IFIFO {
@@ -289,34 +267,15 @@ func (h *File) Register(e *wait.Entry, m wait.Mask) {
 		return
 	}
 	if m&wait.Readable != 0 {
-		h.watch(0, unix.POLLIN|unix.POLLRDHUP)
+		h.watch(reading)
 	}
 	if m&(wait.Out|wait.WrNrm) != 0 {
-		h.watch(1, unix.POLLOUT)
+		h.watch(writing)
 	}
 }
 
-// Unregister implements wait.Waitable. A goroutine that polls for it goes on
-// until something happens; there is never more than one a direction.
+// Unregister implements wait.Waitable. A goroutine that polls for it goes on.
 func (h *File) Unregister(e *wait.Entry) { h.queue.Unregister(e) }
 
-// watch makes sure that somebody polls, to tell those who wait once something
-// happens. Who then finds nothing to do asks for it again.
-func (h *File) watch(direction int, events int16) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.polling[direction] {
-		return
-	}
-	h.polling[direction] = true
-	go func() {
-		got := poll(h.fd, events, -1)
-		h.mu.Lock()
-		h.polling[direction] = false
-		h.mu.Unlock()
-		h.queue.Notify(wait.Mask(uint16(got)))
-	}()
-}
-
 // Release implements vfs.FileImpl.
-func (h *File) Release(current.Task, *vfs.File) { _ = unix.Close(h.fd) }
+func (h *File) Release(current.Task, *vfs.File) { h.handle.decRef() }

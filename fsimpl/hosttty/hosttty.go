@@ -24,13 +24,24 @@ import (
 type TTY struct {
 	k       *kernel.Kernel
 	control kernel.TerminalControl
-	fd      int `snapshot:"-"`
+	own     *host.File // a descriptor of its own, which /dev/tty is opened on
 }
 
 var _ kernel.Terminal = (*TTY)(nil)
 
 // New returns the terminal that fd is open on. fd stays the caller's.
-func New(k *kernel.Kernel, fd int) *TTY { return &TTY{k: k, fd: fd} }
+func New(k *kernel.Kernel, fd int) (*TTY, error) {
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	h, err := host.Wrap(own)
+	if err != nil {
+		_ = unix.Close(own)
+		return nil, err
+	}
+	return &TTY{k: k, own: h}, nil
+}
 
 // Control implements kernel.Terminal.
 func (t *TTY) Control() *kernel.TerminalControl { return &t.control }
@@ -39,34 +50,24 @@ func (t *TTY) Control() *kernel.TerminalControl { return &t.control }
 func (t *TTY) SessionGone() {}
 
 // File makes a description of fd, which is open on the terminal and is taken
-// over.
-func (t *TTY) File(fd int, flags uint32, cred *auth.Cred) *vfs.File {
+// over unless there is an error.
+func (t *TTY) File(fd int, flags uint32, cred *auth.Cred) (*vfs.File, error) {
 	h, err := host.Wrap(fd)
 	if err != nil {
-		h = &host.File{} // fstat of an open terminal does not fail
+		return nil, err
 	}
-	return vfs.Anonymous(t.k.Anon(), &file{File: h, t: t, fd: fd}, "/dev/console", unix.S_IFCHR|0620, flags, cred, true)
+	return vfs.Anonymous(t.k.Anon(), &file{File: h, t: t}, "/dev/console", unix.S_IFCHR|0620, flags, cred, true), nil
 }
 
 // OpenFile implements what /dev/tty asks of a terminal.
 func (t *TTY) OpenFile(current.Task, *vfs.File) (vfs.FileImpl, error) {
-	fd, err := unix.FcntlInt(uintptr(t.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	h, err := host.Wrap(fd)
-	if err != nil {
-		_ = unix.Close(fd)
-		return nil, err
-	}
-	return &file{File: h, t: t, fd: fd}, nil
+	return &file{File: t.own.Share(), t: t}, nil
 }
 
 // file is an open file on the terminal.
 type file struct {
 	*host.File
-	t  *TTY
-	fd int `snapshot:"-"`
+	t *TTY
 }
 
 // Reopen implements vfs.Reopener.
@@ -94,7 +95,7 @@ func (f *file) Read(t current.Task, vf *vfs.File, dst usermem.Buffer, _ int64) (
 
 // Write implements vfs.FileImpl.
 func (f *file) Write(t current.Task, vf *vfs.File, src usermem.Buffer, off int64) (int64, int64, error) {
-	if m, err := unix.IoctlGetTermios(f.fd, unix.TCGETS); err == nil && m.Lflag&unix.TOSTOP != 0 {
+	if m, err := unix.IoctlGetTermios(f.FD(), unix.TCGETS); err == nil && m.Lflag&unix.TOSTOP != 0 {
 		if err := f.check(t, unix.SIGTTOU); err != nil {
 			return 0, off, err
 		}
@@ -115,7 +116,7 @@ func (f *file) Ioctl(t current.Task, _ *vfs.File, cmd uint32, arg uintptr) (uint
 	addr, mem := usermem.Addr(arg), t.Mem()
 	switch cmd {
 	case unix.TCGETS:
-		m, err := unix.IoctlGetTermios(f.fd, unix.TCGETS)
+		m, err := unix.IoctlGetTermios(f.FD(), unix.TCGETS)
 		if err != nil {
 			return 0, err
 		}
@@ -129,9 +130,9 @@ func (f *file) Ioctl(t current.Task, _ *vfs.File, cmd uint32, arg uintptr) (uint
 		if err := f.check(t, unix.SIGTTOU); err != nil {
 			return 0, err
 		}
-		return 0, unix.IoctlSetTermios(f.fd, uint(cmd), &unix.Termios{Iflag: k.Iflag, Oflag: k.Oflag, Cflag: k.Cflag, Lflag: k.Lflag, Line: k.Line, Cc: k.Cc})
+		return 0, unix.IoctlSetTermios(f.FD(), uint(cmd), &unix.Termios{Iflag: k.Iflag, Oflag: k.Oflag, Cflag: k.Cflag, Lflag: k.Lflag, Line: k.Line, Cc: k.Cc})
 	case unix.TIOCGWINSZ:
-		w, err := unix.IoctlGetWinsize(f.fd, unix.TIOCGWINSZ)
+		w, err := unix.IoctlGetWinsize(f.FD(), unix.TIOCGWINSZ)
 		if err != nil {
 			return 0, err
 		}
@@ -141,9 +142,9 @@ func (f *file) Ioctl(t current.Task, _ *vfs.File, cmd uint32, arg uintptr) (uint
 		if err != nil {
 			return 0, err
 		}
-		return 0, unix.IoctlSetWinsize(f.fd, unix.TIOCSWINSZ, &w)
+		return 0, unix.IoctlSetWinsize(f.FD(), unix.TIOCSWINSZ, &w)
 	case unix.TIOCINQ, unix.TIOCOUTQ:
-		n, err := unix.IoctlGetInt(f.fd, uint(cmd))
+		n, err := unix.IoctlGetInt(f.FD(), uint(cmd))
 		if err != nil {
 			return 0, err
 		}
@@ -153,7 +154,7 @@ func (f *file) Ioctl(t current.Task, _ *vfs.File, cmd uint32, arg uintptr) (uint
 		if err := f.check(t, unix.SIGTTOU); err != nil {
 			return 0, err
 		}
-		return 0, unix.IoctlSetInt(f.fd, uint(cmd), int(arg))
+		return 0, unix.IoctlSetInt(f.FD(), uint(cmd), int(arg))
 	}
 	kt, ok := t.(*kernel.Task)
 	if !ok {

@@ -28,10 +28,15 @@ func (s *sandbox) streams(cred *auth.Cred) (*vfs.FDTable, error) {
 		var f *vfs.File
 		if _, ioctl := unix.IoctlGetTermios(fd, unix.TCGETS); ioctl == nil {
 			if tty == nil {
-				tty = hosttty.New(s.kernel, fd)
+				tty, err = hosttty.New(s.kernel, fd)
 			}
-			f = tty.File(fd, open, cred)
-		} else if f, err = host.New(s.kernel.Anon(), fd, open, cred); err != nil {
+			if err == nil {
+				f, err = tty.File(fd, open, cred)
+			}
+		} else {
+			f, err = host.New(s.kernel.Anon(), fd, open, cred)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
 		}
 		if _, err := files.Install(f, int32(n), false, uint64(n)+1); err != nil {
