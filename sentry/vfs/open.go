@@ -56,7 +56,11 @@ func openCreate(t current.Task, a At, how OpenHow, depth int) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if name == "" || name == "." || name == ".." || w.mustDir {
+		dots := name == "" || name == "." || name == ".."
+		switch {
+		case dots && how.Flags&unix.O_EXCL != 0:
+			return nil, unix.EEXIST
+		case dots || w.mustDir:
 			return nil, unix.EISDIR
 		}
 		d, made, err := w.lookupOrCreate(&a, name, how)

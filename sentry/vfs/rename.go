@@ -117,6 +117,8 @@ func (r *rename) check() error {
 		return unix.EEXIST
 	case r.flags&unix.RENAME_EXCHANGE != 0 && target == nil:
 		return unix.ENOENT
+	case r.flags&unix.RENAME_EXCHANGE != 0 && target.Type != unix.S_IFDIR && r.nw.mustDir:
+		return unix.ENOTDIR
 	case child.Type != unix.S_IFDIR && (r.ow.mustDir || r.nw.mustDir && r.flags&unix.RENAME_EXCHANGE == 0):
 		return unix.ENOTDIR
 	case r.child == nd || isBelow(nd, r.child):
