@@ -39,7 +39,7 @@ func ParseOptions(data string) (Options, error) {
 			o.Size, err = parseSize(v)
 		case "nr_blocks":
 			o.Size, err = parseSize(v)
-			o.Size *= pageSize
+			o.Size = min(o.Size, 1<<62/pageSize) * pageSize
 		case "nr_inodes":
 			o.Inodes, err = parseSize(v)
 		case "mode":

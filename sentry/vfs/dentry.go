@@ -186,13 +186,18 @@ func (p *Dentry) cached(name string) *Dentry {
 }
 
 // lookup returns the child of that name with a reference, negative if there is
-// none. ahead are the names that the walk goes on with.
-func (p *Dentry) lookup(t current.Task, name string, ahead []string) (*Dentry, error) {
+// none. w, if not nil, is the walk that it is for: it knows the names that
+// follow.
+func (p *Dentry) lookup(t current.Task, name string, w *walker) (*Dentry, error) {
 	if d := p.cached(name); d != nil {
 		if d.valid(t, p, name) {
 			return d, nil
 		}
 		p.forget(d, name)
+	}
+	var ahead []string
+	if w != nil {
+		ahead = w.ahead()
 	}
 	p.mu.Lock()
 	d, more, err := p.lookupLocked(t, name, ahead)

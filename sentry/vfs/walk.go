@@ -172,7 +172,7 @@ func (w *walker) step(name string, follow bool) error {
 	case "..":
 		return w.up()
 	}
-	d, err := w.cur.Dentry.lookup(w.t, name, w.ahead())
+	d, err := w.cur.Dentry.lookup(w.t, name, w)
 	if err != nil {
 		return err
 	}
