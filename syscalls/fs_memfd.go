@@ -37,7 +37,7 @@ func memfdCreate(t *kernel.Task, a arch.Args) (uintptr, error) {
 	}
 	p := t.Kernel().Anon().PathOf(i, "/memfd:"+name)
 	defer p.DecRef()
-	f, err := vfs.OpenPath(t, p, vfs.OpenHow{Flags: unix.O_RDWR | unix.O_LARGEFILE})
+	f, err := vfs.OpenPath(t, p, vfs.OpenHow{Flags: unix.O_RDWR | unix.O_LARGEFILE, Made: true})
 	if err != nil {
 		return 0, err
 	}

@@ -176,7 +176,7 @@ func (t *Task) openInterpreter(name string) (loader.Image, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return execImage{t, f}, func() { f.DecRef(t) }, nil
+	return execImage{t, f}, func() { f.AllowWriters(); f.DecRef(t) }, nil
 }
 
 // execImage is a file as the loader sees it.

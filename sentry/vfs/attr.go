@@ -80,6 +80,10 @@ func Truncate(t current.Task, p Path, size int64) error {
 	if err := mayGrow(t, p.Inode(), size); err != nil {
 		return err
 	}
+	if err := p.Inode().addWriter(); err != nil {
+		return err
+	}
+	defer p.Inode().writers.Add(-1)
 	return SetStatPath(t, p, SetStat{Mask: SetSize, Size: size})
 }
 

@@ -24,9 +24,10 @@ type File struct {
 	Stream bool       // immutable: offsets mean nothing (ESPIPE)
 	impl   FileImpl   // immutable
 	once   bool       // immutable: a short write is not gone on with
-	// counted says that it is one of its mount's writers. Immutable.
+	// counted says that it is one of its mount's and inode's writers. Immutable.
 	counted bool
-	here    Positioned // immutable: impl, if its offset is its own
+	denies  atomic.Bool // it keeps its inode from being written to
+	here    Positioned  // immutable: impl, if its offset is its own
 	flags   atomic.Uint32
 	refs    atomic.Int64
 	watch   releaseWatch
@@ -89,13 +90,6 @@ func (f *File) DecRef(t current.Task) {
 	}
 	f.uncount()
 	f.Path.DecRef()
-}
-
-// uncount takes the file off its mount's writers.
-func (f *File) uncount() {
-	if f.counted {
-		f.Path.Mount.writers.Add(-1)
-	}
 }
 
 // closed tells watchers of the last close.
@@ -541,12 +535,14 @@ func (p Path) top() Path {
 func (m *mapped) IncRef() { (*File)(m).IncRef() }
 
 // DecRef implements mm.Named. mm calls it with its locks held, under which a
-// file cannot be released: the last reference is dropped elsewhere.
+// file cannot be released: the last reference is dropped elsewhere. But who
+// waited for the last process that ran the program may write to it at once.
 func (m *mapped) DecRef() {
 	f := (*File)(m)
 	if n := f.refs.Load(); n > 1 && f.refs.CompareAndSwap(n, n-1) {
 		return
 	}
+	f.AllowWriters()
 	go f.DecRef(nil)
 }
 

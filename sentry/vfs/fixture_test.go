@@ -3,6 +3,7 @@ package vfs_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,6 +38,12 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(func() {
 		f.fs.DecRef()
 		f.ns.DecRef()
+		for range 100 { // a file that was mapped is released by a goroutine
+			if m.Usage() == 0 {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 		if n := m.Usage(); n != 0 {
 			t.Errorf("%d bytes of memory were not given back", n)
 		}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"hull/sentry/lock"
 )
 
@@ -46,12 +48,15 @@ func (fs *Filesystem) DecRef() {
 
 // Inode is a file. It is made by its file system and counted by vfs.
 type Inode struct {
-	Impl    InodeImpl   // immutable
-	FS      *Filesystem // immutable
-	Type    uint32      // immutable: S_IFMT bits
-	Ino     uint64      // immutable
-	refs    atomic.Int64
-	ops     inodeOps // immutable: the optional interfaces that Impl has
+	Impl InodeImpl   // immutable
+	FS   *Filesystem // immutable
+	Type uint32      // immutable: S_IFMT bits
+	Ino  uint64      // immutable
+	refs atomic.Int64
+	ops  inodeOps // immutable: the optional interfaces that Impl has
+	// writers counts who has it open for writing or, below zero, who runs it
+	// (i_writecount).
+	writers atomic.Int64
 	special Special
 }
 
@@ -103,6 +108,26 @@ func (i *Inode) TryIncRef() bool {
 		}
 		if i.refs.CompareAndSwap(n, n+1) {
 			return true
+		}
+	}
+}
+
+// addWriter counts somebody who writes; ETXTBSY if the file is being run.
+func (i *Inode) addWriter() error { return i.claim(+1) }
+
+// denyWriters counts somebody who runs the file; ETXTBSY if it is being written.
+func (i *Inode) denyWriters() error { return i.claim(-1) }
+
+// claim moves writers away from zero by one in the direction of by. A plain
+// Add takes it back.
+func (i *Inode) claim(by int64) error {
+	for {
+		n := i.writers.Load()
+		if n*by < 0 {
+			return unix.ETXTBSY
+		}
+		if i.writers.CompareAndSwap(n, n+by) {
+			return nil
 		}
 	}
 }

@@ -13,7 +13,11 @@ type OpenHow struct {
 	Mode  uint32
 	// Exec asks for what execve needs: a regular file, execute permission, no
 	// noexec mount; the file is opened for reading whatever its read permission.
+	// As long as it is open, or until AllowWriters, nobody may write to it.
 	Exec bool
+	// Made says that the file was made for this open and is not written by it in
+	// the sense of ETXTBSY: a memfd.
+	Made bool
 }
 
 // Open is openat2(2) without the descriptor.
@@ -206,6 +210,62 @@ func openPath(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
 	return f, nil
 }
 
+// count makes f one of the writers of its mount and its inode, or of those who
+// run the inode.
+func (f *File) count(how OpenHow) error {
+	i, m := f.Path.Inode(), f.Path.Mount
+	if i.Type != unix.S_IFREG {
+		return nil
+	}
+	if how.Exec {
+		if err := i.denyWriters(); err != nil {
+			return err
+		}
+		f.denies.Store(true)
+		return nil
+	}
+	if f.Flags()&unix.O_ACCMODE == unix.O_RDONLY || how.Made {
+		return nil
+	}
+	if err := i.addWriter(); err != nil {
+		return err
+	}
+	f.counted = true
+	// Counted first: a remount to read-only sees the file, or this sees it.
+	if m.writers.Add(1); m.ReadOnly() {
+		f.uncount()
+		return unix.EROFS
+	}
+	return nil
+}
+
+// uncount takes back what count did.
+func (f *File) uncount() {
+	if f.counted {
+		f.Path.Mount.writers.Add(-1)
+		f.Path.Inode().writers.Add(-1)
+	}
+	f.AllowWriters()
+}
+
+// AllowWriters ends that a file that is open to be run is not written to: for a
+// dynamic linker, which is mapped but not what runs.
+func (f *File) AllowWriters() {
+	if f.denies.CompareAndSwap(true, false) {
+		f.Path.Inode().writers.Add(1)
+	}
+}
+
+// truncateInode empties p, whose attributes may be changed.
+func truncateInode(t current.Task, p Path) error {
+	i := p.Inode()
+	if err := i.addWriter(); err != nil {
+		return err
+	}
+	defer i.writers.Add(-1)
+	return setStat(t, p, SetStat{Mask: SetSize})
+}
+
 // truncates reports whether the open empties p.
 func truncates(p Path, how OpenHow, made bool) bool {
 	return how.Flags&unix.O_TRUNC != 0 && !made && p.Inode().Type == unix.S_IFREG
@@ -253,20 +313,14 @@ func open(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
 			return nil, unix.EPERM
 		}
 	}
-	if truncates(p, how, made) {
-		if err := setStat(t, p, SetStat{Mask: SetSize}); err != nil {
-			return nil, err
-		}
-	}
 	f := NewFile(nil, p, flags, t.Cred(), false)
-	if may&MayWrite != 0 || made && flags&unix.O_ACCMODE != unix.O_RDONLY {
-		f.counted = i.Type == unix.S_IFREG
+	if err := f.count(how); err != nil {
+		return nil, err
 	}
-	if f.counted {
-		// Counted first: a remount to read-only sees the file, or this sees it.
-		if p.Mount.writers.Add(1); p.Mount.ReadOnly() {
-			p.Mount.writers.Add(-1)
-			return nil, unix.EROFS
+	if truncates(p, how, made) {
+		if err := truncateInode(t, p); err != nil {
+			f.uncount()
+			return nil, err
 		}
 	}
 	f.flags.Store(flags &^ (unix.O_CLOEXEC | unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC))

@@ -246,11 +246,29 @@ func (w *walker) up() error {
 	if parent == nil {
 		return nil
 	}
+	if err := w.inside(parent); err != nil {
+		return err
+	}
 	parent.IncRef()
 	w.cur.Mount.incRef()
 	p := Path{w.cur.Mount, parent}.enter()
 	w.cur.DecRef()
 	w.cur = p
+	return nil
+}
+
+// inside checks that the directory d, to which ".." leads, is where the walk may
+// be: what it was in may have been moved out of a bind mount, or from beneath
+// the root of a walk that must not leave it.
+func (w *walker) inside(d *Dentry) error {
+	top := w.cur.Mount.root
+	if within, _ := top.place(); within != nil && d != top && !isBelow(d, top) {
+		return unix.ENOENT
+	}
+	if w.at.Resolve&(unix.RESOLVE_BENEATH|unix.RESOLVE_IN_ROOT) != 0 && w.cur.Mount == w.root.Mount &&
+		d != w.root.Dentry && !isBelow(d, w.root.Dentry) {
+		return unix.EAGAIN
+	}
 	return nil
 }
 

@@ -72,6 +72,25 @@ func TestChroot(t *testing.T) {
 	}
 }
 
+// What is moved out of a bind mount leads nowhere from inside it.
+func TestMovedOut(t *testing.T) {
+	f := newFixture(t)
+	f.mkdir("/a", "/a/b", "/a/b/c", "/m")
+	f.file("/secret", "x")
+	f.ok(f.bind("/a/b", "/m", false))
+	c, err := vfs.Walk(f.task, f.at("/m/c"))
+	f.ok(err)
+	defer c.DecRef()
+	up := func() error {
+		p, err := vfs.Walk(f.task, vfs.At{FS: f.fs, Dir: c, Name: "../../secret"})
+		p.DecRef()
+		return err
+	}
+	f.ok(up())
+	f.ok(vfs.Rename(f.task, f.at("/a/b/c"), f.at("/a/c"), 0))
+	f.want(up(), unix.ENOENT)
+}
+
 // The walk follows forty links and no more.
 func TestLinkDepth(t *testing.T) {
 	f := newFixture(t)
