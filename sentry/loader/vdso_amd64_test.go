@@ -145,6 +145,12 @@ func TestVDSOClocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		v.Release()
+		if n := m.Usage(); n != 0 {
+			t.Errorf("%d bytes are still in use", n)
+		}
+	}()
 	if v.page().mult == 0 {
 		t.Log("the processor's counter is no clock here: the functions make system calls")
 	}
