@@ -29,8 +29,8 @@ type vdsoData struct {
 type SharedObject struct {
 	m    *mem.File
 	c    *clock.Clocks // whose parameters the data page has
-	data mem.Range // the data page
-	text mem.Range // the ELF image
+	data mem.Range     // the data page
+	text mem.Range     // the ELF image
 }
 
 // NewVDSO makes the vDSO. Its clocks follow c.
