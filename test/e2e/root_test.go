@@ -121,6 +121,7 @@ func run(t *testing.T, input string, name string, args ...string) result {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C", "TERM=xterm"}
 	c.Stdin = strings.NewReader(input)
+	c.WaitDelay = 5 * time.Second // what it left running may hold its output
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	err := c.Run()

@@ -80,6 +80,7 @@ func inside(t *testing.T, root string, limit time.Duration, args ...string) stri
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, hull(t), append([]string{"do", "--root", root, "--cwd", "/", "--", "/bin/prog"}, args...)...)
+	c.WaitDelay = 5 * time.Second // what it left running may hold its output
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Run(); err != nil {

@@ -115,6 +115,10 @@ func run(t *testing.T, work string, name string, args ...string) outcome {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir = work
 	c.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
+	// A program that hangs may leave others with its output open.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	c.WaitDelay = 5 * time.Second
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
 	err := c.Run()
