@@ -164,7 +164,7 @@ func TestThreads(t *testing.T) {
 		})
 		w.eventually("the leader did not exit", func() bool {
 			tg := t.PIDNS().Group(pid)
-			return tg != nil && len(tg.Tasks()) == 2
+			return tg != nil && tg.Leader().state.Load() == stateZombie
 		})
 		r, err := t.Wait(WaitOpts{PID: pid, Options: unix.WEXITED | unix.WNOHANG})
 		if err != nil || r.PID != 0 {

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -45,6 +46,8 @@ type world struct {
 	m   *mem.File
 	ns  *vfs.Namespace
 	top *limits.Set // of the first process
+	// used is how much memory files take.
+	used uint64
 
 	mu       sync.Mutex
 	programs []steps // guarded by mu
@@ -76,16 +79,15 @@ func newWorld(t *testing.T, tasks int) *world {
 		Platform: scripted.New(scripts...), Memory: m, Anon: vfs.NewAnonFS(env), Clocks: clock.New(), CPUs: 2,
 		Table: NewTable(map[uintptr]Row{callStep: {Name: "step", Func: w.call}}),
 		Log:   func(line string) { t.Log(line) },
-		Crash: func(reason any, stack []byte) { panic(reason) },
+		Crash: func(reason any, _ []byte) { panic(t.Name() + ": " + fmt.Sprint(reason)) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.file("/prog", 0755, tinyELF())
-	used := m.Usage()
 	t.Cleanup(func() {
 		w.k.Kill()
-		w.checkGone(before, used)
+		w.checkGone(before)
 		w.ns.DecRef()
 		m.Release()
 	})
@@ -164,17 +166,16 @@ func (w *world) eventually(what string, is func() bool) {
 	w.Errorf("waited too long: %s", what)
 }
 
-// checkGone checks that nothing is left of the tasks but the first process,
-// which nobody waits for.
-func (w *world) checkGone(goroutines int, used uint64) {
+// checkGone checks that nothing is left of the tasks.
+func (w *world) checkGone(goroutines int) {
 	w.Helper()
-	w.eventually("memory is still in use", func() bool { return w.m.Usage() == used })
+	w.eventually("memory is still in use", func() bool { return w.m.Usage() == w.used })
 	w.eventually("goroutines are left", func() bool { return runtime.NumGoroutine() <= goroutines })
 	k := w.k
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
 	root := k.tasks.root
-	if k.tasks.count != 0 || len(root.tasks) > 1 || len(root.pgrps) > 1 || len(root.sessions) > 1 {
+	if k.tasks.count != 0 || len(root.tasks) > 0 || len(root.pgrps) > 0 || len(root.sessions) > 0 {
 		w.Errorf("left: %d running, %d tasks, %d process groups, %d sessions",
 			k.tasks.count, len(root.tasks), len(root.pgrps), len(root.sessions))
 	}
@@ -199,6 +200,7 @@ func (w *world) file(name string, mode uint32, content string) {
 	if _, err := f.Write(t, usermem.BytesBuffer([]byte(content))); err != nil {
 		w.Fatal(err)
 	}
+	w.used = w.m.Usage()
 }
 
 // clone makes a task that runs p.

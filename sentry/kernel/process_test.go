@@ -46,7 +46,7 @@ func TestForkWaitExit(t *testing.T) {
 }
 
 func TestKilledStatus(t *testing.T) {
-	w := newWorld(t, 4)
+	w := newWorld(t, 5)
 	w.run(steps{func(t *Task) error {
 		for _, sig := range []int32{9, 15, 1, 34} {
 			pid := w.fork(t, steps{pause})
