@@ -3,6 +3,7 @@ package mem
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -109,5 +110,27 @@ func TestLimit(t *testing.T) {
 	f.DecRef(r)
 	if _, err := f.Allocate(1); err != nil {
 		t.Errorf("after freeing: %v", err)
+	}
+}
+
+// TestReleaseWhileTrimming: no trim of the cache may come after the release,
+// when the descriptor's number is perhaps another file's.
+func TestReleaseWhileTrimming(t *testing.T) {
+	var files []*File
+	for range 50 {
+		m, err := New(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := m.Allocate(64 * pageSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.DecRef(r)
+		files = append(files, m)
+	}
+	time.Sleep(cacheTime - time.Millisecond) // all timers are about to go off
+	for _, m := range files {
+		m.Release()
 	}
 }
