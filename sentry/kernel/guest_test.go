@@ -89,6 +89,7 @@ func newWorld(t *testing.T, tasks int) *world {
 		w.k.Kill()
 		w.checkGone(before)
 		w.ns.DecRef()
+		w.eventually("the files' memory is still in use", func() bool { return m.Usage() == 0 })
 		m.Release()
 	})
 	return w
