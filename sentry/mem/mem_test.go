@@ -113,24 +113,27 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestReleaseWhileTrimming: no trim of the cache may come after the release,
-// when the descriptor's number is perhaps another file's.
-func TestReleaseWhileTrimming(t *testing.T) {
-	var files []*File
-	for range 50 {
-		m, err := New(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := m.Allocate(64 * pageSize)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.DecRef(r)
-		files = append(files, m)
+// TestReleaseWaits: a look at the cache that is under way ends before the
+// memfd is closed, whose number may be another file's next.
+func TestReleaseWaits(t *testing.T) {
+	m, err := New(0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	time.Sleep(cacheTime - time.Millisecond) // all timers are about to go off
-	for _, m := range files {
-		m.Release()
+	looking, goOn, released := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	m.OnQuiet(func() { close(looking); <-goOn })
+	r, err := m.Allocate(pageSize)
+	if err != nil {
+		t.Fatal(err)
 	}
+	m.DecRef(r)
+	<-looking
+	go func() { m.Release(); close(released) }()
+	select {
+	case <-released:
+		t.Error("released while the cache was looked at")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(goOn)
+	<-released
 }
