@@ -10,6 +10,7 @@
 package clock
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -161,6 +162,13 @@ func (c *Clocks) Watch(w Watcher) {
 	defer c.mu.Unlock()
 	c.mu.watchers = append(c.mu.watchers, w)
 	w.Update(*c.params.Load())
+}
+
+// Unwatch makes w hear no more: once it returns, no Update runs or follows.
+func (c *Clocks) Unwatch(w Watcher) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.watchers = slices.DeleteFunc(c.mu.watchers, func(x Watcher) bool { return x == w })
 }
 
 // at computes a clock.

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/mm"
@@ -68,8 +70,9 @@ func (t *Task) exit() {
 	}
 	t.exitSignals()
 	t.own.ctx.Release()
+	was := t.FutexOwner() // execve by another thread may give the numbers on
 	t.exitTree()
-	t.exitPI()
+	t.k.futexes.OwnerExits(was) // it is not found as an owner any more
 }
 
 // releaseMM drops the address space, clearing the thread id word that a joiner
@@ -148,19 +151,33 @@ func (t *Task) exitTree() {
 func (tg *ThreadGroup) exitGroup() {
 	tg.exitSignals()
 	tg.zombie = true
-	if tg.ns.init == tg {
+	init := tg.ns.init == tg
+	if init {
 		tg.ns.exitInit()
 	}
-	tg.reparentChildren()
-	tg.orphanGroups()
+	for _, pg := range tg.reparentChildren() {
+		if pg.orphaned(nil) {
+			pg.hangUp()
+		}
+	}
+	if tg.linked() && tg.pgrp.orphaned(tg) {
+		tg.pgrp.hangUp()
+	}
 	if s := tg.pgrp.session; s.leader == tg {
 		s.leaderGone()
 	}
 	close(tg.done)
-	if tg.parent == nil {
-		return // boot's init: whoever made it asks for its status
+	if init && len(tg.ns.tasks) > 1 {
+		tg.ns.ending = tg
+		return
 	}
-	if tg.notifyParent() {
+	tg.report()
+}
+
+// report tells the parent of a zombie. One that nobody waits for is forgotten:
+// of what boot started only the status is asked for.
+func (tg *ThreadGroup) report() {
+	if tg.parent == nil || tg.notifyParent() {
 		tg.release()
 	}
 }
@@ -177,7 +194,7 @@ func (ns *PIDNamespace) exitInit() {
 }
 
 // reaper returns who takes over tg's children: the nearest subreaper among its
-// ancestors, else the init of its namespace.
+// ancestors, else the init of its namespace. In one that ends nobody does.
 func (tg *ThreadGroup) reaper() *ThreadGroup {
 	for p := tg.parent; p != nil; p = p.parent {
 		if p.ns != tg.ns {
@@ -187,58 +204,49 @@ func (tg *ThreadGroup) reaper() *ThreadGroup {
 			return p
 		}
 	}
-	if i := tg.ns.init; i != nil && i != tg {
-		return i
-	}
-	for ns := tg.ns.parent; ns != nil; ns = ns.parent {
-		if ns.init != nil {
-			return ns.init
-		}
-	}
-	return nil
+	return tg.ns.init
 }
 
-func (tg *ThreadGroup) reparentChildren() {
+// reparentChildren gives the children to the reaper. It returns the process
+// groups that are thereby without a link into their session which they had.
+func (tg *ThreadGroup) reparentChildren() (cut []*ProcessGroup) {
 	var to *ThreadGroup
 	if tg.children.head != nil {
 		to = tg.reaper()
 	}
 	for c := tg.children.head; c != nil; c = tg.children.head {
+		if c.linked() && !slices.Contains(cut, c.pgrp) {
+			cut = append(cut, c.pgrp)
+		}
 		tg.children.remove(c)
 		c.parent, c.parentTask = to, nil
 		c.exitSignal = int32(unix.SIGCHLD)
-		if to == nil {
-			if c.zombie {
-				c.release()
-			}
-			continue
+		if to != nil {
+			to.children.push(c)
 		}
-		to.children.push(c)
-		if c.zombie && c.notifyParent() {
-			c.release()
+		if c.zombie && c.ns.ending != c {
+			c.report()
 		}
 	}
+	return cut
 }
 
-// orphanGroups sends SIGHUP and SIGCONT to the process groups that tg's exit
-// orphans and that have a stopped member (POSIX, exit).
-func (tg *ThreadGroup) orphanGroups() {
-	seen := map[*ProcessGroup]bool{}
-	check := func(pg *ProcessGroup) {
-		if pg == nil || seen[pg] || !pg.orphaned(tg) || !pg.hasStopped() {
-			return
-		}
-		seen[pg] = true
-		for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGCONT} {
-			for m := range pg.members {
-				_ = m.sendSignal(&SignalInfo{Signo: int32(sig), Code: siKernel})
-			}
-		}
+// linked reports whether tg's parent is in another process group of the same
+// session: somebody who could continue tg's group when it is stopped.
+func (tg *ThreadGroup) linked() bool {
+	p := tg.parent
+	return tg.direct || p != nil && p.pgrp != tg.pgrp && p.pgrp.session == tg.pgrp.session
+}
+
+// hangUp is what becomes of a newly orphaned process group that has a stopped
+// member: SIGHUP, and SIGCONT so that it is taken (POSIX, exit).
+func (pg *ProcessGroup) hangUp() {
+	if !pg.hasStopped() {
+		return
 	}
-	check(tg.pgrp)
-	for c := tg.children.head; c != nil; c = c.sibling.next {
-		if c.pgrp != tg.pgrp && c.pgrp.session == tg.pgrp.session {
-			check(c.pgrp)
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGCONT} {
+		for m := range pg.members {
+			_ = m.sendSignal(&SignalInfo{Signo: int32(sig), Code: siKernel})
 		}
 	}
 }
@@ -281,6 +289,12 @@ func (tg *ThreadGroup) release() {
 	}
 	tg.leader.leave()
 	tg.join(nil)
+	for ns := tg.ns; ns != nil; ns = ns.parent {
+		if i := ns.ending; i != nil && len(ns.tasks) == 1 {
+			ns.ending = nil
+			i.report()
+		}
+	}
 }
 
 // Done is closed when the process has ended.

@@ -19,6 +19,9 @@ type PIDNamespace struct {
 	sessions map[int32]*Session
 	init     *ThreadGroup // nil before the first, and after it exited
 	dead     bool         // init exited: nothing more is born here
+	// ending is an init that exited, until all others are gone: only then its
+	// parent is told.
+	ending *ThreadGroup
 }
 
 const (

@@ -79,12 +79,6 @@ func (t *Task) wakeFutex(a usermem.Addr) {
 	_, _ = t.k.futexes.Wake(futex.Word{Space: t.has.mm, Addr: a}, 1, futex.AnyBit)
 }
 
-// exitPI hands over the PI locks that the task had. It is not found as an owner
-// any more.
-func (t *Task) exitPI() {
-	t.k.futexes.OwnerExits(futex.Owner{TID: uint32(t.TID()), ID: t.tids[0]})
-}
-
 // FutexOwner is the caller as the owner of PI locks.
 func (t *Task) FutexOwner() futex.Owner {
 	return futex.Owner{TID: uint32(t.TID()), ID: t.tids[0]}

@@ -115,7 +115,7 @@ func (t *Task) reap(c *ThreadGroup, o WaitOpts) (WaitResult, bool) {
 	res := WaitResult{PID: c.idIn(t.ns), UID: c.leader.CredOf().RUID}
 	keep := o.Options&unix.WNOWAIT != 0
 	if c.zombie {
-		if o.Options&unix.WEXITED == 0 {
+		if o.Options&unix.WEXITED == 0 || c.ns.ending == c {
 			return res, false
 		}
 		res.Status, res.Usage = c.status, c.rusageAll()

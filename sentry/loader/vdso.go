@@ -28,8 +28,9 @@ type vdsoData struct {
 // program.
 type SharedObject struct {
 	m    *mem.File
-	data mem.Range // the data page
-	text mem.Range // the ELF image
+	c    *clock.Clocks // whose parameters the data page has
+	data mem.Range     // the data page
+	text mem.Range     // the ELF image
 }
 
 // NewVDSO makes the vDSO. Its clocks follow c.
@@ -38,17 +39,26 @@ func NewVDSO(m *mem.File, c *clock.Clocks, cpus int) (*SharedObject, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &SharedObject{m: m}
+	v := &SharedObject{m: m, c: c}
 	if v.data, err = m.Allocate(pageSize); err != nil {
 		return nil, err
 	}
 	if v.text, err = m.Allocate(uint64(len(image))); err != nil {
+		m.DecRef(v.data)
 		return nil, err
 	}
 	copy(m.Slice(v.text), image)
 	v.page().cpus = uint32(cpus)
 	c.Watch(v)
 	return v, nil
+}
+
+// Release stops following the clocks and drops the pages: before the sandbox's
+// memory is released. Programs that have it mapped keep it as it is.
+func (v *SharedObject) Release() {
+	v.c.Unwatch(v)
+	v.m.DecRef(v.data)
+	v.m.DecRef(v.text)
 }
 
 func (v *SharedObject) page() *vdsoData {

@@ -169,11 +169,19 @@ func (f *File) keep(r Range) {
 	} else {
 		f.mu.cache = append(f.mu.cache, r)
 	}
-	if !f.mu.timer {
-		f.mu.timer = true
-		frees := f.mu.frees
-		time.AfterFunc(cacheTime, func() { f.age(frees) })
+	if f.mu.timer == nil && !f.mu.released {
+		f.arm()
 	}
+}
+
+// arm has the cache looked at in a while. f.mu is held.
+func (f *File) arm() {
+	frees := f.mu.frees
+	f.aging.Add(1)
+	f.mu.timer = time.AfterFunc(cacheTime, func() {
+		defer f.aging.Done()
+		f.age(frees)
+	})
 }
 
 // OnQuiet has fn called when, after memory was in use, none was freed for a
@@ -185,17 +193,18 @@ func (f *File) OnQuiet(fn func()) { f.quiet = fn }
 // else looks again later. Nothing runs once the cache is empty.
 func (f *File) age(frees uint64) {
 	f.mu.Lock()
-	now := f.mu.frees
-	f.mu.timer = now != frees
+	quiet := f.mu.frees == frees
+	f.mu.timer = nil
+	if !quiet && !f.mu.released {
+		f.arm()
+	}
 	f.mu.Unlock()
-	if now == frees {
+	if quiet {
 		f.Trim()
 		if f.quiet != nil {
 			f.quiet()
 		}
-		return
 	}
-	time.AfterFunc(cacheTime, func() { f.age(now) })
 }
 
 // giveBack returns ranges to the host, which may take long, and then to the

@@ -10,6 +10,7 @@ package mem
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -49,6 +50,7 @@ type File struct {
 
 	views [maxChunks]atomic.Pointer[[chunkSize]byte] `snapshot:"-"` // the sentry's mapping of each chunk, nil if none
 	used  atomic.Uint64                              // bytes that have references
+	aging sync.WaitGroup                             `snapshot:"-"` // a timer that is armed or runs
 
 	mu struct {
 		lock.Mutex[lock.Leaf]
@@ -59,7 +61,9 @@ type File struct {
 		cache  []Range               // dirty ranges, the one freed last at the end
 		cached uint64                // bytes in cache
 		frees  uint64                // how often something was cached, to see whether it still is
-		timer  bool                  // a trim is due
+		timer  *time.Timer           `snapshot:"-"` // looks at the cache; nil if it is empty or being looked at
+
+		released bool
 	}
 }
 
@@ -135,8 +139,13 @@ func (f *File) Zero(r Range) {
 // Release gives everything back.
 func (f *File) Release() {
 	f.mu.Lock()
-	f.mu.cache = nil // nothing is left to trim
+	f.mu.cache, f.mu.released = nil, true // nothing is left to trim
+	timer := f.mu.timer
 	f.mu.Unlock()
+	if timer != nil && timer.Stop() {
+		f.aging.Done()
+	}
+	f.aging.Wait() // its trim uses the memfd
 	for i := range f.views {
 		if p := f.views[i].Swap(nil); p != nil {
 			_ = unix.MunmapPtr(unsafe.Pointer(p), chunkSize)

@@ -3,6 +3,7 @@ package mem
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,4 +111,29 @@ func TestLimit(t *testing.T) {
 	if _, err := f.Allocate(1); err != nil {
 		t.Errorf("after freeing: %v", err)
 	}
+}
+
+// TestReleaseWaits: a look at the cache that is under way ends before the
+// memfd is closed, whose number may be another file's next.
+func TestReleaseWaits(t *testing.T) {
+	m, err := New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looking, goOn, released := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	m.OnQuiet(func() { close(looking); <-goOn })
+	r, err := m.Allocate(pageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.DecRef(r)
+	<-looking
+	go func() { m.Release(); close(released) }()
+	select {
+	case <-released:
+		t.Error("released while the cache was looked at")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(goOn)
+	<-released
 }

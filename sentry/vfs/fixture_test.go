@@ -23,9 +23,11 @@ type fixture struct {
 	ns     *vfs.Namespace
 	fs     *vfs.Context
 	task   *currenttest.Task
+	made   []vfs.FilesystemImpl // every tmpfs of the test
 }
 
-// newFixture makes one. At the end all memory must have been given back.
+// newFixture makes one. At the end all memory and all inodes must have been
+// given back.
 func newFixture(t *testing.T) *fixture {
 	m, err := mem.New(64 << 20)
 	if err != nil {
@@ -47,13 +49,21 @@ func newFixture(t *testing.T) *fixture {
 		if n := m.Usage(); n != 0 {
 			t.Errorf("%d bytes of memory were not given back", n)
 		}
+		for i, impl := range f.made {
+			s, err := impl.StatFS(f.task)
+			if err != nil || s.Files != s.Ffree {
+				t.Errorf("file system %d: %d inodes were not given back, %v", i, s.Files-s.Ffree, err)
+			}
+		}
 		m.Release()
 	})
 	return f
 }
 
 func (f *fixture) tmpfs() (*vfs.Filesystem, *vfs.Inode) {
-	return tmpfs.New(f.memory, f.env.AnonDev(), tmpfs.Options{Mode: 0o777})
+	fs, root := tmpfs.New(f.memory, f.env.AnonDev(), tmpfs.Options{Mode: 0o777, Inodes: 1 << 16})
+	f.made = append(f.made, fs.Impl)
+	return fs, root
 }
 
 func (f *fixture) at(name string) vfs.At { return vfs.At{FS: f.fs, Name: name} }

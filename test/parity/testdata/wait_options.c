@@ -1,16 +1,20 @@
 #include "t.h"
 
 int main(int argc, char **argv) {
-	int s;
+	int s, go[2];
+	char c;
 	siginfo_t i;
 	R(waitpid(-1, &s, 0));
 	R(waitpid(1 << 21, &s, 0));
 	R(waitpid(-1, &s, 0x40000));
 	R(waitid(P_ALL, 0, &i, 0));
+	if (pipe(go) < 0)
+		return 1;
 	pid_t p = fork();
 	if (p == 0) {
 		raise(SIGSTOP);
-		_exit(9);
+		// Not before the parent saw that it went on.
+		_exit(read(go[0], &c, 1) == 1 ? 9 : 8);
 	}
 	R(waitpid(p, &s, WUNTRACED) == p);
 	status("stop", s);
@@ -18,6 +22,8 @@ int main(int argc, char **argv) {
 	kill(p, SIGCONT);
 	R(waitpid(p, &s, WCONTINUED) == p);
 	status("cont", s);
+	if (write(go[1], "x", 1) != 1)
+		return 1;
 	memset(&i, 0, sizeof i);
 	R(waitid(P_PID, p, &i, WEXITED | WNOWAIT));
 	printf("%d %d %d %d\n", i.si_signo, i.si_code, i.si_status, i.si_pid == p);
