@@ -15,6 +15,8 @@ type FDTable struct {
 	refs atomic.Int64
 	mu   struct {
 		lock.RWMutex[lock.FDTable]
+		// fds has a power of two of slots, 64 or more, as Linux's fdtable has:
+		// select(2) lets the guest see how many.
 		fds  []descriptor
 		used []uint64 // a bit a descriptor that is in use
 		low  int      // no descriptor below is free
@@ -35,7 +37,19 @@ const maxFDs = 1 << 20
 func NewFDTable() *FDTable {
 	ft := &FDTable{}
 	ft.refs.Store(1)
+	ft.mu.fds, ft.mu.used = make([]descriptor, minSlots), make([]uint64, minSlots/64)
 	return ft
+}
+
+// minSlots is NR_OPEN_DEFAULT: the slots of a table of few files.
+const minSlots = 64
+
+// Slots returns how many numbers the table has room for now. A greater number
+// is not in use.
+func (ft *FDTable) Slots() int {
+	ft.mu.RLock()
+	defer ft.mu.RUnlock()
+	return len(ft.mu.fds)
 }
 
 // IncRef adds a reference.
@@ -68,20 +82,34 @@ func (ft *FDTable) release(t current.Task, f *File) {
 	f.DecRef(t)
 }
 
-// Fork returns a copy whose files are shared.
+// Fork returns a copy whose files are shared. It has no more slots than the open
+// files need.
 func (ft *FDTable) Fork() *FDTable {
 	n := NewFDTable()
 	ft.mu.RLock()
 	defer ft.mu.RUnlock()
-	n.mu.fds = append([]descriptor(nil), ft.mu.fds...)
-	n.mu.used = append([]uint64(nil), ft.mu.used...)
-	n.mu.low = ft.mu.low
+	slots := len(ft.mu.fds)
+	for slots > minSlots && empty(ft.mu.used[slots/2/64:slots/64]) {
+		slots /= 2
+	}
+	n.mu.fds = append([]descriptor(nil), ft.mu.fds[:slots]...)
+	n.mu.used = append([]uint64(nil), ft.mu.used[:slots/64]...)
+	n.mu.low = min(ft.mu.low, slots)
 	for _, d := range n.mu.fds {
 		if d.file != nil {
 			d.file.IncRef()
 		}
 	}
 	return n
+}
+
+func empty(bitmap []uint64) bool {
+	for _, w := range bitmap {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // CloseOnExec closes what has FD_CLOEXEC.
@@ -110,7 +138,7 @@ func (ft *FDTable) clear(fd int) {
 // set fills a slot. mu is held.
 func (ft *FDTable) set(fd int, f *File, cloexec bool) {
 	for len(ft.mu.fds) <= fd {
-		n := max(64, 2*len(ft.mu.fds))
+		n := max(minSlots, 2*len(ft.mu.fds))
 		fds := make([]descriptor, n)
 		copy(fds, ft.mu.fds)
 		used := make([]uint64, n/64)

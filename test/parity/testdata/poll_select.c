@@ -23,8 +23,22 @@ int main(int argc, char **argv) {
 	R(poll(f, 1, 0));
 	printf("%x\n", f[0].revents);
 	FD_ZERO(&r);
-	FD_SET(99, &r);
-	R(select(100, &r, 0, 0, &t));
+	FD_SET(59, &r);
+	R(select(60, &r, 0, 0, &t)); // closed
+	// Beyond the table of descriptors nothing is looked at, or written.
+	dup2(p[0], 1000);
+	FD_ZERO(&r);
+	FD_SET(1023, &r);
+	R(select(1024, &r, 0, 0, &t));
+	close(1000);
+	struct {
+		fd_set s[16];
+	} big;
+	memset(&big, 0, sizeof big);
+	big.s[15].fds_bits[15] = 1L << 63;
+	t = (struct timeval){0, 1000};
+	R(select(16 * 1024, big.s, 0, 0, &t));
+	printf("%d\n", big.s[15].fds_bits[15] != 0);
 	R(select(-1, 0, 0, 0, 0));
 	R(poll(f, 1 << 21, 0));
 	R(poll((void *)8, 1, 0));
