@@ -74,11 +74,11 @@ __attribute__((unused)) static void show_status(const char *what, int status) {
 }
 
 // FORK { … } runs the block in a child and prints how it ended.
-#define FORK(name, block)                                                      \
+#define FORK(name, ...)                                                        \
 	({                                                                         \
 		pid_t fork_p = fork();                                                 \
 		if (fork_p == 0) {                                                     \
-			block;                                                             \
+			__VA_ARGS__;                                                       \
 			exit(0);                                                           \
 		}                                                                      \
 		int fork_s;                                                            \
