@@ -26,8 +26,9 @@ static void *sleeper(void *arg) {
 static void *spinner(void *arg) {
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
 	*(volatile int *)arg = 1;
-	for (volatile long i = 0;; i++)
+	for (volatile long i = 0; i >= 0; i++)
 		;
+	return NULL;
 }
 
 static void on_usr1(int s) { (void)s; handled_in = pthread_equal(pthread_self(), main_thread) ? 1 : 2; }

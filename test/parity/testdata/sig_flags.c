@@ -41,7 +41,7 @@ int main(void) {
 	raise(SIGUSR1);
 	raises = 0;
 	puts("resethand");
-	level = 5;
+	level = 5, raises = 1;
 	sa.sa_flags = SA_RESETHAND;
 	sigaction(SIGUSR2, &sa, NULL);
 	raise(SIGUSR2);
