@@ -64,8 +64,8 @@ int main(void) {
 	struct timeval tv = {5, 0};
 	SHOW(select(p[1] + 1, &r, &w, NULL, &tv));
 	printf("time left %d\n", tv.tv_sec >= 4);
-	FD_SET(500, &r);
-	SHOW(select(501, &r, NULL, NULL, &tv));
+	FD_SET(60, &r);
+	SHOW(select(61, &r, NULL, NULL, &tv));
 	SHOW(select(-1, NULL, NULL, NULL, &tv));
 	tv = (struct timeval){-1, 0};
 	SHOW(select(0, NULL, NULL, NULL, &tv));
