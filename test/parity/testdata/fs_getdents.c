@@ -81,6 +81,7 @@ int main(void) {
 	SHOW(syscall(SYS_getdents64, fd, b, sizeof b) > 0);
 	SHOW(syscall(SYS_getdents64, 1, b, sizeof b));
 	SHOW(syscall(SYS_getdents64, 99, b, sizeof b));
+	lseek(fd, 0, SEEK_SET);
 	SHOW(read(fd, b, 10));
 	SHOW(write(fd, b, 10));
 	SHOW(syscall(SYS_getdents64, MUST(open("d", O_PATH)), b, sizeof b));

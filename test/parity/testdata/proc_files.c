@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
 	n = readlink(b, here, sizeof here - 1);
 	here[n] = 0;
 	printf("pipe: %.6s\n", here);
-	char *global[] = {"/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg", "/proc/version", "/proc/cpuinfo", "/proc/filesystems", "/proc/mounts", "/proc/sys/kernel/osrelease", "/proc/sys/kernel/hostname", "/proc/sys/kernel/pid_max", "/proc/sys/fs/file-max", "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/random/uuid", "/proc/self/environ", "/proc/self/auxv", "/proc/self/oom_score_adj", "/proc/self/wchan", "/proc/self/io", "/proc/self/personality", "/proc/self/loginuid"};
+	char *global[] = {"/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg", "/proc/version", "/proc/cpuinfo", "/proc/filesystems", "/proc/mounts", "/proc/sys/kernel/osrelease", "/proc/sys/kernel/hostname", "/proc/sys/kernel/pid_max", "/proc/sys/fs/file-max", "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/random/uuid", "/proc/self/environ", "/proc/self/auxv", "/proc/self/oom_score_adj", "/proc/self/wchan", "/proc/self/io", "/proc/self/personality"};
 	for (unsigned i = 0; i < sizeof global / sizeof *global; i++)
 		printf("%s: %d\n", global[i], access(global[i], R_OK) == 0);
 	SHOW(open("/proc/self/nothing", O_RDONLY));

@@ -33,8 +33,8 @@ static char becomes(pid_t p, char want) {
 static void *thread(void *arg) {
 	pthread_setname_np(pthread_self(), "worker");
 	*(volatile pid_t *)arg = gettid();
-	for (;;)
-		pause();
+	pause();
+	return NULL;
 }
 
 int main(void) {

@@ -60,7 +60,7 @@ int main(void) {
 	SHOW(ioctl(s, TIOCGWINSZ, &v));
 	printf("size %d %d\n", v.ws_row, v.ws_col);
 	int n;
-	write(m, "count", 5);
+	write(m, "count", 5), ms(20);
 	SHOW(ioctl(s, FIONREAD, &n));
 	printf("%d to read\n", n);
 	SHOW(tcflush(s, TCIFLUSH)), in("flushed");

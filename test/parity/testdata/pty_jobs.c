@@ -10,6 +10,7 @@ static void handler(int sig) { got = sig; }
 static pid_t job(void) {
 	pid_t p = fork();
 	if (p == 0) {
+		signal(SIGINT, SIG_DFL);
 		setpgid(0, 0);
 		write(ready[1], "x", 1);
 		for (;;)
@@ -108,6 +109,7 @@ int main(void) {
 		m = MUST(posix_openpt(O_RDWR | O_NOCTTY)), unlockpt(m);
 		s = MUST(open(ptsname(m), O_RDWR)); // becomes the controlling terminal
 		SHOW(tcgetpgrp(s) == getpid());
+		signal(SIGHUP, SIG_IGN);
 		SHOW(ioctl(s, TIOCNOTTY));
 		SHOW(ioctl(s, TIOCNOTTY));
 		SHOW(open("/dev/tty", O_RDWR));

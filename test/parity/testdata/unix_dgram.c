@@ -1,5 +1,6 @@
 // AF_UNIX datagrams and sequenced packets: boundaries, truncation, names.
 #include "show.h"
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 

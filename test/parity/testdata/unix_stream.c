@@ -2,6 +2,7 @@
 #include "show.h"
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
