@@ -8,6 +8,7 @@ import (
 	"hull/sentry/kernel"
 	"hull/sentry/mm"
 	"hull/sentry/usermem"
+	"hull/sentry/vfs"
 )
 
 // protBits are the PROT_* that hull knows; PROT_SEM is accepted and means
@@ -27,32 +28,41 @@ func mmap(t *kernel.Task, a arch.Args) (uintptr, error) {
 		Populate:  flags&(unix.MAP_POPULATE|unix.MAP_NONBLOCK) == unix.MAP_POPULATE,
 		NoReserve: flags&unix.MAP_NORESERVE != 0,
 	}
-	if o.Fixed || o.NoReplace {
-		if o.Addr < 65536 && !t.Cred().HasCap(unix.CAP_SYS_RAWIO) {
-			return 0, unix.EPERM // below mmap_min_addr
+	var f *vfs.File
+	if flags&unix.MAP_ANONYMOUS == 0 {
+		var err error
+		if f, err = t.Files().Get(a[4].Int()); err != nil {
+			return 0, err
 		}
+		defer f.DecRef(t)
 	}
-	if o.Locked && t.MMLimits().MemLock == 0 && !t.Cred().HasCap(unix.CAP_IPC_LOCK) {
+	lim := t.MMLimits()
+	switch {
+	case o.Length == 0:
+		return 0, unix.EINVAL
+	case (o.Fixed || o.NoReplace) && o.Addr < minMapAddr && !t.Cred().HasCap(unix.CAP_SYS_RAWIO):
+		return 0, unix.EPERM
+	case o.Locked && lim.MemLock == 0 && !lim.Unlimited:
 		return 0, unix.EPERM
 	}
 	if t.Personality()&readImpliesExec != 0 && prot&unix.PROT_READ != 0 {
 		o.Prot |= unix.PROT_EXEC
 	}
 	var err error
-	if flags&unix.MAP_ANONYMOUS != 0 {
+	if f == nil {
 		err = mapAnonymous(&o, flags)
 	} else {
-		var done func()
-		if done, err = mapFile(t, &o, a[4].Int(), flags); err == nil {
-			defer done()
-		}
+		err = mapFile(t, f, &o, flags)
 	}
 	if err != nil {
 		return 0, err
 	}
-	addr, err := t.MM().Map(o, t.MMLimits())
+	addr, err := t.MM().Map(o, lim)
 	return uintptr(addr), err
 }
+
+// minMapAddr is /proc/sys/vm/mmap_min_addr.
+const minMapAddr = 64 << 10
 
 // readImpliesExec is a bit of personality(2).
 const readImpliesExec = 0x0400000
@@ -75,21 +85,14 @@ func mapAnonymous(o *mm.MapOpts, flags int32) error {
 	return nil
 }
 
-// mapFile fills o in for the file at fd. done drops the reference that keeps
-// the file while the mapping is made.
-func mapFile(t *kernel.Task, o *mm.MapOpts, fd, flags int32) (done func(), err error) {
-	f, err := t.Files().Get(fd)
-	if err != nil {
-		return nil, err
-	}
-	done = func() { f.DecRef(t) }
+// mapFile fills o in for f.
+func mapFile(t *kernel.Task, f *vfs.File, o *mm.MapOpts, flags int32) error {
 	acc := f.Flags() & unix.O_ACCMODE
-	const syncFlag = 0x80000
+	const syncFlag = 0x80000 // MAP_SYNC
 	switch flags & unix.MAP_TYPE {
 	case unix.MAP_SHARED_VALIDATE:
 		if flags&syncFlag != 0 {
-			err = unix.EOPNOTSUPP
-			break
+			return unix.EOPNOTSUPP
 		}
 		fallthrough
 	case unix.MAP_SHARED:
@@ -97,38 +100,33 @@ func mapFile(t *kernel.Task, o *mm.MapOpts, fd, flags int32) (done func(), err e
 		if acc != unix.O_RDWR {
 			o.MaxProt = unix.PROT_READ | unix.PROT_EXEC
 			if o.Prot&unix.PROT_WRITE != 0 {
-				err = unix.EACCES
+				return unix.EACCES
 			}
 		}
 	case unix.MAP_PRIVATE:
 	default:
-		err = unix.EINVAL
+		return unix.EINVAL
 	}
-	if err == nil && acc == unix.O_WRONLY {
-		err = unix.EACCES
+	if acc == unix.O_WRONLY {
+		return unix.EACCES
 	}
-	if m := f.Path.Mount; err == nil && m != nil && m.NoExec() {
+	if m := f.Path.Mount; m != nil && m.NoExec() {
 		if o.Prot&unix.PROT_EXEC != 0 {
-			err = unix.EPERM
+			return unix.EPERM
 		}
 		if o.MaxProt == 0 {
 			o.MaxProt = protBits
 		}
 		o.MaxProt &^= unix.PROT_EXEC
 	}
-	if err == nil && o.GrowsDown {
-		err = unix.EINVAL
+	if o.GrowsDown {
+		return unix.EINVAL
 	}
-	if err == nil {
-		if o.File, err = f.Map(t, o); err == nil && o.File == nil {
-			o.Name = nil // what is mapped is anonymous memory (/dev/zero)
-		}
+	var err error
+	if o.File, err = f.Map(t, o); err == nil && o.File == nil {
+		o.Name = nil // what is mapped is anonymous memory (/dev/zero)
 	}
-	if err != nil {
-		done()
-		return nil, err
-	}
-	return done, nil
+	return err
 }
 
 // munmap is munmap(2).
@@ -138,12 +136,16 @@ func munmap(t *kernel.Task, a arch.Args) (uintptr, error) {
 
 // mprotect is mprotect(2).
 func mprotect(t *kernel.Task, a arch.Args) (uintptr, error) {
-	prot := a[2].Int()
+	addr, n, prot := usermem.Addr(a[0]), a[1].Size(), a[2].Int()
 	const sem = 0x8
-	if prot&^(protBits|sem|unix.PROT_GROWSDOWN|unix.PROT_GROWSUP) != 0 || prot&unix.PROT_GROWSUP != 0 {
-		return 0, unix.EINVAL
+	if n != 0 && addr.Aligned() && prot&^(protBits|sem|unix.PROT_GROWSDOWN) != 0 {
+		return 0, unix.EINVAL // PROT_GROWSUP too: no stack of x86 or arm64 grows up
 	}
-	return 0, t.MM().Protect(usermem.Addr(a[0]), a[1].Size(), platform.Prot(prot&protBits), prot&unix.PROT_GROWSDOWN != 0)
+	p := platform.Prot(prot & protBits)
+	if t.Personality()&readImpliesExec != 0 && prot&unix.PROT_READ != 0 {
+		p |= unix.PROT_EXEC
+	}
+	return 0, t.MM().Protect(addr, n, p, prot&unix.PROT_GROWSDOWN != 0, t.MMLimits())
 }
 
 // pkeyMprotect is pkey_mprotect(2) of a processor without protection keys:
@@ -155,8 +157,16 @@ func pkeyMprotect(t *kernel.Task, a arch.Args) (uintptr, error) {
 	return mprotect(t, a)
 }
 
-func pkeyAlloc(*kernel.Task, arch.Args) (uintptr, error) { return 0, unix.ENOSPC }
+// pkeyAlloc is pkey_alloc(2): there is no key to be had.
+func pkeyAlloc(_ *kernel.Task, a arch.Args) (uintptr, error) {
+	const rights = 0x3 // PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE
+	if a[0] != 0 || a[1]&^rights != 0 {
+		return 0, unix.EINVAL
+	}
+	return 0, unix.ENOSPC
+}
 
+// pkeyFree is pkey_free(2): no key was ever given out.
 func pkeyFree(*kernel.Task, arch.Args) (uintptr, error) { return 0, unix.EINVAL }
 
 // mremap is mremap(2).

@@ -143,20 +143,24 @@ func (t *tty) open(ct current.Task, noCTTY bool) (vfs.FileImpl, error) {
 	return &slave{t}, nil
 }
 
-// openPeer is TIOCGPTPEER: it opens the slave by its master, whatever is
+// openPeer is TIOCGPTPEER on the master f: it opens the slave, whatever is
 // mounted where.
-func (fs *FS) openPeer(kt *kernel.Task, t *tty, flags uint32) (uintptr, error) {
+func (fs *FS) openPeer(kt *kernel.Task, f *vfs.File, t *tty, flags uint32) (uintptr, error) {
 	t.mu.Lock()
 	t.mu.locked = false
 	t.mu.Unlock()
-	impl, err := t.open(kt, flags&unix.O_NOCTTY != 0)
+	p, err := f.Path.Mount.Child(kt, strconv.Itoa(t.index))
+	if err != nil {
+		return 0, unix.EIO
+	}
+	defer p.DecRef()
+	s, err := vfs.OpenPath(kt, p, vfs.OpenHow{Flags: uint64(flags)})
 	if err != nil {
 		return 0, err
 	}
-	f := vfs.Anonymous(kt.Kernel().Anon(), impl, "tty", unix.S_IFCHR|0620, flags&^unix.O_CLOEXEC, kt.Cred(), true)
-	fd, err := kt.Files().Install(f, 0, flags&unix.O_CLOEXEC != 0, kt.Limits().Get(unix.RLIMIT_NOFILE).Cur)
+	fd, err := kt.Files().Install(s, 0, flags&unix.O_CLOEXEC != 0, kt.Limits().Get(unix.RLIMIT_NOFILE).Cur)
 	if err != nil {
-		f.DecRef(kt)
+		s.DecRef(kt)
 	}
 	return uintptr(fd), err
 }

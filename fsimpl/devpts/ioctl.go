@@ -215,7 +215,7 @@ func (m *master) Ioctl(ct current.Task, f *vfs.File, cmd uint32, arg uintptr) (u
 		if !ok {
 			return 0, unix.ENOTTY
 		}
-		return t.fs.openPeer(kt, t, uint32(arg))
+		return t.fs.openPeer(kt, f, t, uint32(arg))
 	default:
 		return t.common(ct, cmd, arg, true)
 	}

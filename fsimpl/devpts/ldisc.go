@@ -14,7 +14,7 @@ type Termios = unix.Termios
 func defaultTermios() Termios {
 	t := Termios{
 		Iflag: unix.ICRNL | unix.IXON, Oflag: unix.OPOST | unix.ONLCR,
-		Cflag:  unix.B38400 | unix.CS8 | unix.CREAD | unix.HUPCL,
+		Cflag:  unix.B38400 | unix.CS8 | unix.CREAD,
 		Lflag:  unix.ISIG | unix.ICANON | unix.ECHO | unix.ECHOE | unix.ECHOK | unix.ECHOCTL | unix.ECHOKE | unix.IEXTEN,
 		Ispeed: 38400, Ospeed: 38400,
 	}

@@ -160,6 +160,7 @@ const maxTransfer = 1 << 20
 // ReadNext implements vfs.Positioned.
 func (h *File) ReadNext(_ current.Task, _ *vfs.File, dst usermem.Buffer) (int64, error) {
 	if !h.ready(unix.POLLIN) {
+		h.watch(0, unix.POLLIN|unix.POLLRDHUP)
 		return 0, unix.EAGAIN
 	}
 	n, err := dst.Direct(min(dst.Len(), maxTransfer), true, func(iov []unix.Iovec) (uint64, error) {
@@ -174,6 +175,7 @@ func (h *File) WriteNext(t current.Task, _ *vfs.File, src usermem.Buffer) (int64
 	most := uint64(maxTransfer)
 	if h.IsStream() {
 		if !h.ready(unix.POLLOUT) {
+			h.watch(1, unix.POLLOUT)
 			return 0, unix.EAGAIN
 		}
 		if h.typ == unix.S_IFIFO {
@@ -298,7 +300,8 @@ func (h *File) Register(e *wait.Entry, m wait.Mask) {
 // until something happens; there is never more than one a direction.
 func (h *File) Unregister(e *wait.Entry) { h.queue.Unregister(e) }
 
-// watch makes sure that somebody polls.
+// watch makes sure that somebody polls, to tell those who wait once something
+// happens. Who then finds nothing to do asks for it again.
 func (h *File) watch(direction int, events int16) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

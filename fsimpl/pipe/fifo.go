@@ -109,3 +109,32 @@ func (w partners) Register(e *wait.Entry, m wait.Mask) { w.p.partner.Register(e,
 
 // Unregister implements wait.Waitable.
 func (w partners) Unregister(e *wait.Entry) { w.p.partner.Unregister(e) }
+
+// Reopen implements vfs.Reopener: a pipe opened again by /proc/self/fd/N is
+// another end of it, and never waits.
+func (e *end) Reopen(_ current.Task, f *vfs.File) (vfs.FileImpl, error) {
+	p := e.p
+	n := &end{p: p, fifo: e.fifo}
+	switch f.Flags() & unix.O_ACCMODE {
+	case unix.O_RDONLY:
+		n.reads = true
+	case unix.O_WRONLY:
+		n.writes = true
+	default:
+		n.reads, n.writes = true, true
+	}
+	p.mu.Lock()
+	if n.reads {
+		p.readers++
+		p.readOpens++
+	}
+	if n.writes {
+		p.writers++
+		p.writeOpens++
+	}
+	p.mu.Unlock()
+	return n, nil
+}
+
+// IsStream implements vfs.Streamer.
+func (*end) IsStream() bool { return true }

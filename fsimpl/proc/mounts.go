@@ -75,9 +75,16 @@ func (m mountinfo) Content(_ current.Task, w *bytes.Buffer) error {
 		if x.SuperOptions != "" {
 			super += "," + x.SuperOptions
 		}
-		fmt.Fprintf(w, "%d %d %d:%d %s %s %s - %s %s %s\n", x.ID, x.Parent,
+		propagation := ""
+		switch {
+		case x.Peers > 0:
+			propagation = fmt.Sprintf(" shared:%d", x.Peers)
+		case x.Unbindable:
+			propagation = " unbindable"
+		}
+		fmt.Fprintf(w, "%d %d %d:%d %s %s %s%s - %s %s %s\n", x.ID, x.Parent,
 			unix.Major(uint64(x.Dev)), unix.Minor(uint64(x.Dev)), escape(x.Root, mountEscapes), escape(x.Point, mountEscapes),
-			mountOptions(x.Flags), x.FSType, source(x), super)
+			mountOptions(x.Flags), propagation, x.FSType, source(x), super)
 	}
 	return nil
 }

@@ -285,6 +285,8 @@ func (r *regular) PunchHole(off, length uint64) error {
 	}
 	maps := append([]mapping(nil), r.pages.maps...)
 	r.pages.Unlock()
+	t := now()
+	r.mu.mtime, r.mu.ctime = t, t
 	start, end := (off+pageSize-1)&^(pageSize-1), (off+length)&^(pageSize-1)
 	zero := func(from, to uint64) {
 		for from < to {
@@ -304,7 +306,9 @@ func (r *regular) PunchHole(off, length uint64) error {
 	}
 	zero(off, start)
 	zero(end, off+length)
-	r.invalidate(maps, start, end, false)
+	// The pages go first: who faults in between finds new ones. Those who still
+	// have the old ones mapped hold references.
 	r.drop(start, end)
+	r.invalidate(maps, start, end, false)
 	return nil
 }

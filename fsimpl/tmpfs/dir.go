@@ -1,6 +1,7 @@
 package tmpfs
 
 import (
+	"cmp"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,10 @@ import (
 type dir struct {
 	inode
 	names map[string]*dirent
+	// order has the names by cookie; holes counts those without a node, which
+	// were removed.
+	order []*dirent
+	holes int
 	next  int64 // the next entry's cookie
 }
 
@@ -26,12 +31,38 @@ type dirent struct {
 	cookie int64
 }
 
+// compareCookie orders dirents.
+func compareCookie(e *dirent, cookie int64) int { return cmp.Compare(e.cookie, cookie) }
+
+// insert adds a name at the end. mu is held.
+func (d *dir) insert(name string, n *vfs.Inode) {
+	e := &dirent{name, n, d.next}
+	d.next++
+	d.names[name] = e
+	d.order = append(d.order, e)
+}
+
+// erase takes a name out and returns what it stood for. mu is held.
+func (d *dir) erase(name string) *vfs.Inode {
+	e := d.names[name]
+	if e == nil {
+		return nil
+	}
+	delete(d.names, name)
+	n := e.node
+	e.node = nil // a hole in order
+	if d.holes++; d.holes > len(d.order)/2 {
+		d.order = slices.DeleteFunc(d.order, func(e *dirent) bool { return e.node == nil })
+		d.holes = 0
+	}
+	return n
+}
+
 // The first cookies are "." and "..".
-const firstCookie = 3
+const firstCookie = 2
 
 func (fs *FS) newDir(n vfs.NewInode, parent *dir) *dir {
 	d := &dir{names: map[string]*dirent{}, next: firstCookie}
-	fs.inodes.Add(1)
 	d.init(fs, d, n)
 	d.mu.nlink = 2
 	if parent != nil {
@@ -79,8 +110,7 @@ func (d *dir) Lookup(_ current.Task, name string) (*vfs.Inode, error) {
 func (d *dir) add(name string, n *vfs.Inode) *vfs.Inode {
 	n.IncRef()
 	d.mu.Lock()
-	d.names[name] = &dirent{name, n, d.next}
-	d.next++
+	d.insert(name, n)
 	d.mu.Unlock()
 	d.modified()
 	return n
@@ -89,12 +119,11 @@ func (d *dir) add(name string, n *vfs.Inode) *vfs.Inode {
 // remove takes a name out and drops its reference.
 func (d *dir) remove(name string) {
 	d.mu.Lock()
-	e := d.names[name]
-	delete(d.names, name)
+	n := d.erase(name)
 	d.mu.Unlock()
 	d.modified()
-	if e != nil {
-		e.node.DecRef()
+	if n != nil {
+		n.DecRef()
 	}
 }
 
@@ -138,7 +167,6 @@ func (d *dir) Mkdir(_ current.Task, name string, n vfs.NewInode) (*vfs.Inode, er
 	if err := d.fs.chargeInode(); err != nil {
 		return nil, err
 	}
-	d.fs.inodes.Add(-1) // newDir counts it
 	return d.add(name, d.fs.newDir(n, d).node), nil
 }
 
@@ -191,9 +219,6 @@ func (d *dir) Rmdir(_ current.Task, name string, child *vfs.Inode) error {
 // Rename implements vfs.DirImpl.
 func (d *dir) Rename(t current.Task, name string, child *vfs.Inode, newDir *vfs.Inode, newName string, target *vfs.Inode, flags uint32) error {
 	to := newDir.Impl.(*dir)
-	if flags&unix.RENAME_WHITEOUT != 0 {
-		return unix.EINVAL
-	}
 	if flags&unix.RENAME_EXCHANGE != 0 {
 		d.swap(name, to, newName)
 		return nil
@@ -210,8 +235,18 @@ func (d *dir) Rename(t current.Task, name string, child *vfs.Inode, newDir *vfs.
 			return err
 		}
 	}
+	if flags&unix.RENAME_WHITEOUT != 0 {
+		if err := d.fs.chargeInode(); err != nil {
+			return err
+		}
+	}
 	child.IncRef()
 	d.remove(name)
+	if flags&unix.RENAME_WHITEOUT != 0 {
+		w := &special{}
+		w.init(d.fs, w, vfs.NewInode{Mode: unix.S_IFCHR, UID: t.Cred().FSUID, GID: t.Cred().FSGID})
+		d.add(name, w.node).DecRef()
+	}
 	to.add(newName, child).DecRef()
 	child.Impl.(hasBase).base().link(0) // ctime
 	if isDir && d != to {
@@ -223,20 +258,31 @@ func (d *dir) Rename(t current.Task, name string, child *vfs.Inode, newDir *vfs.
 
 // swap exchanges what two names stand for.
 func (d *dir) swap(name string, to *dir, newName string) {
+	d.mu.Lock()
+	if to != d {
+		to.mu.Nested() // only renames lock two, and one at a time
+	}
 	a, b := d.names[name], to.names[newName]
 	a.node, b.node = b.node, a.node
-	if an, bn := b.node.Type == unix.S_IFDIR, a.node.Type == unix.S_IFDIR; an != bn && d != to {
-		// One directory's link count goes to the other.
-		if an {
-			d.link(-1)
-			to.link(+1)
-		} else {
-			d.link(+1)
-			to.link(-1)
-		}
+	isDir, wasDir := a.node.Type == unix.S_IFDIR, b.node.Type == unix.S_IFDIR
+	if to != d {
+		to.mu.Unlock()
 	}
-	d.modified()
-	to.modified()
+	d.mu.Unlock()
+	if isDir != wasDir && d != to {
+		// One directory's link count goes to the other.
+		n := int32(1)
+		if wasDir {
+			n = -1
+		}
+		d.link(n)
+		to.link(-n)
+	}
+	for _, i := range []*dir{d, to} {
+		i.modified()
+	}
+	a.node.Impl.(hasBase).base().link(0) // ctime
+	b.node.Impl.(hasBase).base().link(0)
 }
 
 // Open implements vfs.InodeImpl.
@@ -275,19 +321,34 @@ func (df *dirFile) ReadDir(_ current.Task, f *vfs.File, cookie int64, emit func(
 	if cookie <= 1 && !emit(vfs.Dirent{Name: "..", Ino: parent, Type: unix.DT_DIR, Next: 2}) {
 		return nil
 	}
-	d.mu.Lock()
-	var es []vfs.Dirent
-	for _, e := range d.names {
-		if e.cookie+1 > max(cookie, 2) {
-			es = append(es, vfs.Dirent{Name: e.name, Ino: e.node.Ino, Type: uint8(e.node.Type >> 12), Next: e.cookie + 1})
+	d.accessed(f)
+	for at := max(cookie, 2); ; {
+		es := d.after(at)
+		for _, e := range es {
+			if !emit(e) {
+				return nil
+			}
+			at = e.Next
 		}
-	}
-	d.mu.Unlock()
-	slices.SortFunc(es, func(a, b vfs.Dirent) int { return int(a.Next - b.Next) })
-	for _, e := range es {
-		if !emit(e) {
+		if len(es) < readAhead {
 			return nil
 		}
 	}
-	return nil
+}
+
+// readAhead is how many entries are taken from a directory in one go.
+const readAhead = 512
+
+// after returns the entries from the cookie on, at most readAhead.
+func (d *dir) after(cookie int64) []vfs.Dirent {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(d.order, cookie, compareCookie)
+	var es []vfs.Dirent
+	for ; i < len(d.order) && len(es) < readAhead; i++ {
+		if e := d.order[i]; e.node != nil {
+			es = append(es, vfs.Dirent{Name: e.name, Ino: e.node.Ino, Type: uint8(e.node.Type >> 12), Next: e.cookie + 1})
+		}
+	}
+	return es
 }

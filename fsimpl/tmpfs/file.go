@@ -36,8 +36,9 @@ func (r *regular) size() int64 {
 }
 
 // Read implements vfs.FileImpl.
-func (f *file) Read(_ current.Task, _ *vfs.File, dst usermem.Buffer, off int64) (int64, error) {
+func (f *file) Read(_ current.Task, vf *vfs.File, dst usermem.Buffer, off int64) (int64, error) {
 	r := f.r
+	defer r.accessed(vf)
 	var done int64
 	for dst.Len() > 0 {
 		size := r.size()
@@ -74,7 +75,7 @@ func (f *file) Read(_ current.Task, _ *vfs.File, dst usermem.Buffer, off int64) 
 }
 
 // Write implements vfs.FileImpl.
-func (f *file) Write(_ current.Task, _ *vfs.File, src usermem.Buffer, off int64) (int64, int64, error) {
+func (f *file) Write(t current.Task, _ *vfs.File, src usermem.Buffer, off int64) (int64, int64, error) {
 	r := f.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -125,9 +126,10 @@ func (f *file) Write(_ current.Task, _ *vfs.File, src usermem.Buffer, off int64)
 	r.pages.Lock()
 	r.pages.size = max(r.pages.size, end)
 	r.pages.Unlock()
-	t := now()
-	r.mu.mtime, r.mu.ctime = t, t
-	if r.mu.perm&(unix.S_ISUID|unix.S_ISGID) != 0 {
+	changed := now()
+	r.mu.mtime, r.mu.ctime = changed, changed
+	r.dropCaps()
+	if r.mu.perm&(unix.S_ISUID|unix.S_ISGID) != 0 && !t.Cred().HasCap(unix.CAP_FSETID) {
 		r.mu.perm &^= setIDs(r.mu.perm)
 	}
 	return done, end, nil

@@ -111,6 +111,7 @@ func New(m *mem.File, dev vfs.Dev, o Options) (*vfs.Filesystem, *vfs.Inode) {
 		typ = "tmpfs"
 	}
 	fs.vfs = vfs.NewFilesystem(fs, typ, dev)
+	fs.inodes.Store(1)
 	d := fs.newDir(vfs.NewInode{Mode: unix.S_IFDIR | o.Mode, UID: o.UID, GID: o.GID}, nil)
 	return fs.vfs, d.node
 }

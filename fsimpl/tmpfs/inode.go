@@ -63,6 +63,9 @@ func (i *inode) SetStat(_ current.Task, s vfs.SetStat) error {
 	if s.Mask&vfs.SetMode != 0 {
 		i.mu.perm = s.Mode & 07777
 	}
+	if s.Mask&(vfs.SetUID|vfs.SetGID|vfs.SetSize) != 0 {
+		i.dropCaps()
+	}
 	if s.Mask&vfs.SetUID != 0 {
 		i.mu.uid = s.UID
 	}
@@ -172,6 +175,29 @@ func (i *inode) RemoveXattr(_ current.Task, name string) error {
 	i.mu.xattrBytes -= len(v) + len(name)
 	i.mu.ctime = now()
 	return nil
+}
+
+// dropCaps takes the file's capabilities away, as a write and a change of owner
+// do. mu is held.
+func (i *inode) dropCaps() {
+	const name = "security.capability"
+	if v, ok := i.mu.xattrs[name]; ok {
+		delete(i.mu.xattrs, name)
+		i.mu.xattrBytes -= len(v) + len(name)
+	}
+}
+
+// accessed notes a read through f. Where a writer is at work the time stays:
+// that of the write is younger anyway.
+func (i *inode) accessed(f *vfs.File) {
+	if !i.mu.TryLock() {
+		return
+	}
+	defer i.mu.Unlock()
+	s := vfs.Stat{Mode: i.typ, Atime: i.mu.atime, Mtime: i.mu.mtime, Ctime: i.mu.ctime}
+	if t := now(); f.TouchesAtime(&s, t) {
+		i.mu.atime = t
+	}
 }
 
 // symlink is a symbolic link.

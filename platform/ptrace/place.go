@@ -2,6 +2,7 @@ package ptrace
 
 import (
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,10 +22,16 @@ type placement struct {
 // cold cache.
 const moveAfter = 16
 
-// joinAfter is how many times running a context must find nobody in Switch
-// before it moves to where the last one was. Such contexts take turns: what one
-// of them wakes is quicker woken on the same processor.
+// joinAfter is how often a context must have slept before it ran and found at
+// most one other in Switch, counted twice and less the times that it had not
+// slept, until it moves to where that one is.
+// Such contexts take turns: what one of them wakes is quicker woken on the same
+// processor.
 const joinAfter = 16
+
+// sleepAtLeast is how long a context is out of Switch when its task slept: a
+// system call that does not takes less.
+const sleepAtLeast = 12 * time.Microsecond
 
 func newPlacement() (*placement, error) {
 	p := new(placement)
@@ -44,20 +51,28 @@ func newPlacement() (*placement, error) {
 type pair struct {
 	home    int // index in placement.cpus, -1 before the first choice
 	crowded int // how many times running there was somebody else there
-	alone   int // how many times running nobody was anywhere
+	turns   int // how often it slept before, see joinAfter
+	left    time.Time
 	// loose says that the balancer has let go of the stub thread.
 	loose atomic.Bool
 }
 
 // enter counts the pair in and, if need be, moves it; stub is its stub thread.
 func (p *placement) enter(at *pair, stub int32) {
-	if at.home < 0 || at.loose.Load() && at.loose.Swap(false) {
+	switch {
+	case at.home < 0 || at.loose.Load() && at.loose.Swap(false):
 		p.move(at, p.pick(), stub)
-	} else if p.load[at.home].Load() == 0 {
+	case time.Since(at.left) >= sleepAtLeast:
 		at.crowded = 0
 		p.join(at, stub)
-	} else if at.crowded++; at.crowded >= moveAfter {
-		at.crowded, at.alone = 0, 0
+	case p.load[at.home].Load() == 0:
+		at.crowded, at.turns = 0, max(0, at.turns-1)
+	default:
+		at.turns = max(0, at.turns-1)
+		if at.crowded++; at.crowded < moveAfter {
+			break
+		}
+		at.crowded = 0
 		if to := p.pick(); p.load[to].Load() < p.load[at.home].Load() {
 			p.move(at, to, stub)
 		}
@@ -65,21 +80,21 @@ func (p *placement) enter(at *pair, stub int32) {
 	p.load[at.home].Add(1)
 }
 
-// join moves the pair to the processor of those that it takes turns with.
+// join moves a pair that slept to the processor of the one that it takes turns
+// with.
 func (p *placement) join(at *pair, stub int32) {
+	others := int32(0)
+	for i := range p.load {
+		others += p.load[i].Load()
+	}
 	last := int(p.last.Load())
-	if last == at.home {
-		at.alone = 0
+	if others > 1 || last >= at.home {
+		// Of two the one with the higher number moves, lest they change places.
+		at.turns = 0
 		return
 	}
-	for i := range p.load {
-		if p.load[i].Load() != 0 {
-			at.alone = 0
-			return
-		}
-	}
-	if at.alone++; at.alone >= joinAfter {
-		at.alone = 0
+	if at.turns += 2; at.turns >= joinAfter {
+		at.turns = 0
 		p.move(at, last, stub)
 	}
 }
@@ -88,6 +103,7 @@ func (p *placement) join(at *pair, stub int32) {
 func (p *placement) leave(at *pair) {
 	p.load[at.home].Add(-1)
 	p.last.Store(int32(at.home))
+	at.left = time.Now()
 }
 
 // pick returns the least loaded processor, of equals the one the caller is on.

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/tmpfs"
 	"hull/platform"
 	"hull/platform/ptrace"
 	"hull/runsc-like/control"
@@ -55,6 +57,10 @@ func Run(cfg *control.Config, conn *control.Conn) error {
 	if s.memory, err = mem.New(0); err != nil {
 		return err
 	}
+	// The heap may grow to several times what lives in it while the guest
+	// works, and goes back when it rests.
+	debug.SetGCPercent(workGC)
+	s.memory.OnQuiet(debug.FreeOSMemory)
 	denied := jail.Kill
 	if cfg.TrapDenied {
 		denied = jail.Trap
@@ -82,6 +88,9 @@ func Run(cfg *control.Config, conn *control.Conn) error {
 	return conn.Send(control.Message{Kind: control.Exited, Code: code})
 }
 
+// workGC is GOGC of a sentry at work.
+const workGC = 500
+
 // newPlatform makes what runs guest code. It is made before the jail is sealed.
 func newPlatform(name string) (platform.Platform, error) {
 	switch name {
@@ -100,11 +109,14 @@ func (s *sandbox) newKernel() error {
 	}
 	s.boot, s.env = newCaller(), newEnvironment()
 	table := syscalls.Table()
+	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
+	root.DecRef() // they have no names
 	cfg := kernel.Config{
 		Platform:    s.platform,
 		Memory:      s.memory,
 		Table:       table,
 		Anon:        vfs.NewAnonFS(s.env),
+		Memfds:      memfds,
 		Types:       s.types,
 		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
 		Clocks:      clocks,
@@ -162,7 +174,7 @@ func (s *sandbox) start() error {
 	}
 	s.init, err = s.kernel.Start(kernel.InitArgs{
 		Args: p.Args, Env: p.Env, Cred: cred, Limits: limits, FS: ctx, Files: files, Namespace: ns, Terminal: s.terminal,
-		Stopped: s.stopped,
+		Direct: s.cfg.Overlay, Stopped: s.stopped,
 	})
 	return err
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -54,12 +56,28 @@ func inside(role func(*control.Config) error) int {
 	}
 	deafen()
 	// Else Go looks for changes of the number of processors by itself.
+	// More than processors: a task that waits in a host call may hold one.
 	runtime.GOMAXPROCS(2*cfg.CPUs + 2)
+	lean()
 	if err := role(cfg); err != nil {
 		return fatal(err)
 	}
 	return 0
 }
+
+// lean makes the process keep little memory that it does not use: a sandbox
+// mostly rests, and many rest on one machine.
+func lean() {
+	debug.SetGCPercent(leanGC)
+	time.AfterFunc(settled, debug.FreeOSMemory)
+}
+
+// leanGC is GOGC of processes that mostly wait. A sentry at work has more: with
+// its small heap a collection each time it doubles is half of all it does.
+const leanGC = 40
+
+// settled is how long starting takes: garbage that it left can go then.
+const settled = 700 * time.Millisecond
 
 // deafen makes the process ignore the signals that the caller's terminal sends
 // to its process group (the guest hears of them through the control socket),

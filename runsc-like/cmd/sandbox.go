@@ -46,6 +46,7 @@ func (f *sandboxFlags) run(s *specs.Spec, overlay bool) error {
 	if jail.SentryRules(f.platform) == nil {
 		return &container.FieldError{Field: "--platform", Why: f.platform + " is none of " + list(jail.Platforms())}
 	}
+	lean()
 	var logs []io.Writer
 	if f.strace || f.trapDenied {
 		logs = append(logs, os.Stderr)

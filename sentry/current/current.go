@@ -67,6 +67,10 @@ func Retry(t Task, w wait.Waitable, mask wait.Mask, deadline time.Time, try func
 			return err
 		}
 		if err := t.Block(nil, deadline); err != nil {
+			// What was waited for may have come with the signal, and wins.
+			if now := try(); now != unix.EAGAIN {
+				return now
+			}
 			return err
 		}
 	}

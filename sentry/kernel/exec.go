@@ -35,7 +35,6 @@ const maxInterpreters = 5
 // program is what exec found: the file to load, and the words to give it.
 type program struct {
 	file *vfs.File // of the program itself, with a reference
-	cred *vfs.File // whose owner and mode count for set-id: the file that was named
 	argv []string
 	name string
 }

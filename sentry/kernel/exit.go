@@ -247,10 +247,13 @@ func (tg *ThreadGroup) orphanGroups() {
 // group of the session.
 func (pg *ProcessGroup) orphaned(gone *ThreadGroup) bool {
 	for m := range pg.members {
+		if m.direct && m != gone && !m.zombie {
+			return false // its parent is outside
+		}
 		if m == gone || m.zombie || m.parent == nil {
 			continue
 		}
-		if p := m.parent; p != gone && p.ns.init != p && p.pgrp != pg && p.pgrp.session == pg.session {
+		if p := m.parent; p != gone && p.pgrp != pg && p.pgrp.session == pg.session {
 			return false
 		}
 	}

@@ -26,6 +26,8 @@ type Config struct {
 	Types    vfs.FilesystemTypes
 	Hooks    []Hook
 	Anon     *vfs.AnonFS
+	// Memfds is the file system that memfds are files of.
+	Memfds   *vfs.Filesystem
 	Sockets  socket.Table
 	Clocks   *clock.Clocks
 	VDSO     VDSO
@@ -106,6 +108,9 @@ func (k *Kernel) Platform() platform.Platform { return k.cfg.Platform }
 
 // Anon returns the file system of files without a name.
 func (k *Kernel) Anon() *vfs.AnonFS { return k.cfg.Anon }
+
+// MemfdFS returns the file system that memfds are files of.
+func (k *Kernel) MemfdFS() *vfs.Filesystem { return k.cfg.Memfds }
 
 // Sockets returns the socket families.
 func (k *Kernel) Sockets() socket.Table { return k.cfg.Sockets }

@@ -157,7 +157,7 @@ func (tg *ThreadGroup) discards(aim *Task, info *SignalInfo) bool {
 
 // unkillable reports whether tg is the init of its namespace: signals without a
 // handler pass it by. Kernel.tasks is held.
-func (tg *ThreadGroup) unkillable() bool { return tg.ns.init == tg }
+func (tg *ThreadGroup) unkillable() bool { return tg.ns.init == tg && !tg.direct }
 
 // fatal reports whether the signal is the end of the process, so that all of its
 // threads can be told at once.

@@ -20,6 +20,10 @@ type InitArgs struct {
 	Namespace *vfs.Namespace
 	// Terminal, if not nil, becomes the controlling terminal.
 	Terminal Terminal
+	// Direct says that the process stands for one outside: its terminal's job
+	// control and default signals work as if its parent were there. Else it is
+	// an init, which signals without a handler do not end.
+	Direct bool
 	// Stopped, if not nil, is called when the process is stopped by a signal
 	// (all of it), without locks. It must not block.
 	Stopped func(signo int32)
@@ -48,7 +52,7 @@ func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
 	t := &Task{k: k, ns: k.tasks.root, started: k.now()}
 	t.state.Store(stateRunning)
 	t.group = k.newGroup(nil, t.ns, &CloneArgs{})
-	t.group.limits, t.group.onStop = a.Limits, a.Stopped
+	t.group.limits, t.group.onStop, t.group.direct = a.Limits, a.Stopped, a.Direct
 	t.sig.init(nil, false)
 	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, k.uts, a.Namespace
 	a.Namespace.IncRef()

@@ -117,6 +117,9 @@ func (tg *ThreadGroup) checkStop() {
 	signo := s.signo
 	tg.sig.Unlock()
 	tg.tellParent(cldStopped, signo)
+	if tg.onStop != nil {
+		go tg.onStop(signo) // it talks to the outside: no lock may be held
+	}
 	tg.sig.Lock()
 }
 

@@ -38,7 +38,6 @@ type Task struct {
 		slack    int64 // timer slack, ns; 0 is the default
 		exiting  bool  // the run loop ends at its next turn
 		status   int32
-		children struct{ utime, stime time.Duration }
 		ctx      platform.Context `snapshot:"-"`
 	}
 
@@ -63,9 +62,8 @@ type Task struct {
 	sig taskSignals // guarded by group.sig
 
 	// The tree, guarded by Kernel.tasks.
-	exited   bool
-	reported bool  // the exit was seen by a waiter
-	pdeath   int32 // PR_SET_PDEATHSIG
+	exited bool
+	pdeath int32 // PR_SET_PDEATHSIG
 
 	cpu     cpuTime
 	state   atomic.Int32  // a letter of /proc/PID/stat
@@ -114,7 +112,6 @@ type ThreadGroup struct {
 	zombie     bool
 	reaped     bool
 	subreaper  bool
-	hasSub     bool // an ancestor is a subreaper
 	didExec    bool // execve since fork: setpgid of a child is EACCES
 	oom        int32
 	barrier    atomic.Bool // membarrier(2): PRIVATE_EXPEDITED was registered
@@ -122,6 +119,7 @@ type ThreadGroup struct {
 	usage usage // guarded by Kernel.tasks: of exited threads and reaped children
 
 	done   chan struct{}     `snapshot:"-"` // closed when the group is a zombie
+	direct bool              // immutable: see InitArgs.Direct
 	onStop func(signo int32) `snapshot:"-"` // immutable: see InitArgs.Stopped
 }
 

@@ -35,7 +35,7 @@ func Script(img Image) (interp, arg string, ok bool, err error) {
 	if !whole {
 		// The end of the line is not seen. That is no harm to an argument, but a
 		// name must be whole.
-		if bytes.IndexAny(line, blank) < 0 {
+		if !bytes.ContainsAny(line, blank) {
 			return "", "", false, bad(unix.ENOEXEC, "the interpreter's name in the #! line is too long")
 		}
 	}

@@ -24,13 +24,11 @@ func (f *File) Allocate(n uint64) (Range, error) {
 		return Range{}, unix.ENOMEM
 	}
 	r, dirty, err := f.pick(n)
-	if err == nil {
-		err = f.track(r)
-	}
 	if err != nil {
 		f.mu.Unlock()
 		return Range{}, err
 	}
+	f.track(r)
 	f.each(r, func(ref *uint32) { *ref = 1 })
 	f.used.Add(n)
 	f.mu.Unlock()
@@ -85,11 +83,10 @@ func (f *File) pick(n uint64) (r Range, dirty bool, err error) {
 }
 
 // track makes sure that the pages of r have counts. f.mu is held.
-func (f *File) track(r Range) error {
+func (f *File) track(r Range) {
 	for uint64(len(f.mu.refs))*chunkSize < r.End {
 		f.mu.refs = append(f.mu.refs, new([chunkPages]uint32))
 	}
-	return nil
 }
 
 // each calls fn with the count of each page of r. f.mu is held.
@@ -115,17 +112,21 @@ func (f *File) IncRef(r Range) {
 func (f *File) Shared(r Range) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	shared := false
-	f.each(r, func(ref *uint32) { shared = shared || *ref > 1 })
-	return shared
+	for p := r.Start / pageSize; p < r.End/pageSize; p++ {
+		if f.mu.refs[p/chunkPages][p%chunkPages] > 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // DecRef drops a reference from each page of r; pages without one are given
 // back to the host, or kept to be cleared and used again.
 func (f *File) DecRef(r Range) {
+	var few [4]Range
+	gone := few[:0] // to be given back: neither used nor free meanwhile
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	run := r.Start // start of the run of freed pages that ends at p
+	run := r.Start // start of the run of freed pages that ends at off
 	for off := r.Start; off < r.End; off += pageSize {
 		p := off / pageSize
 		ref := &f.mu.refs[p/chunkPages][p%chunkPages]
@@ -133,25 +134,28 @@ func (f *File) DecRef(r Range) {
 			panic("mem: page freed twice")
 		}
 		if *ref--; *ref > 0 {
-			f.discard(Range{run, off})
+			gone = f.discard(Range{run, off}, gone)
 			run = off + pageSize
 		}
 	}
-	f.discard(Range{run, r.End})
+	gone = f.discard(Range{run, r.End}, gone)
+	f.mu.Unlock()
+	f.giveBack(gone)
 }
 
-// discard takes back a range without references. f.mu is held.
-func (f *File) discard(r Range) {
+// discard takes back a range without references: into the cache, or else by
+// appending it to gone. f.mu is held.
+func (f *File) discard(r Range, gone []Range) []Range {
 	n := r.Len()
 	if n == 0 {
-		return
+		return gone
 	}
 	f.used.Add(-n)
 	if f.mu.cached+n <= cacheLimit {
 		f.keep(r)
-		return
+		return gone
 	}
-	f.giveBack(r)
+	return append(gone, r)
 }
 
 // keep caches a dirty range, joined with the one freed before it. f.mu is held.
@@ -172,6 +176,11 @@ func (f *File) keep(r Range) {
 	}
 }
 
+// OnQuiet has fn called when, after memory was in use, none was freed for a
+// while: whoever holds other memory in reserve can let it go too. It is called
+// before the first Allocate.
+func (f *File) OnQuiet(fn func()) { f.quiet = fn }
+
 // age trims the cache if nothing was freed since there were so many frees, and
 // else looks again later. Nothing runs once the cache is empty.
 func (f *File) age(frees uint64) {
@@ -181,19 +190,31 @@ func (f *File) age(frees uint64) {
 	f.mu.Unlock()
 	if now == frees {
 		f.Trim()
+		if f.quiet != nil {
+			f.quiet()
+		}
 		return
 	}
 	time.AfterFunc(cacheTime, func() { f.age(now) })
 }
 
-// giveBack returns a range to the host. f.mu is held.
-func (f *File) giveBack(r Range) {
-	n := r.Len()
-	if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(n)); err != nil {
-		// What cannot be punched must at least not show what it held.
-		f.Zero(r)
+// giveBack returns ranges to the host, which may take long, and then to the
+// free list. f.mu is not held.
+func (f *File) giveBack(gone []Range) {
+	if len(gone) == 0 {
+		return
 	}
-	f.insert(r)
+	for _, r := range gone {
+		if err := unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len())); err != nil {
+			// What cannot be punched must at least not show what it held.
+			f.Zero(r)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range gone {
+		f.insert(r)
+	}
 }
 
 // insert adds a clean range to the free list, joined with its neighbours. f.mu
@@ -223,9 +244,8 @@ func (f *File) insert(r Range) {
 // Trim gives what is cached back to the host.
 func (f *File) Trim() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, r := range f.mu.cache {
-		f.giveBack(r)
-	}
+	gone := f.mu.cache
 	f.mu.cache, f.mu.cached = nil, 0
+	f.mu.Unlock()
+	f.giveBack(gone)
 }

@@ -45,6 +45,7 @@ func (r Range) Len() uint64 { return r.End - r.Start }
 type File struct {
 	fd    int    `snapshot:"-"`
 	limit uint64 // immutable: bytes; 0 is none
+	quiet func() `snapshot:"-"` // see OnQuiet
 
 	views [maxChunks]atomic.Pointer[[chunkSize]byte] `snapshot:"-"` // the sentry's mapping of each chunk, nil if none
 	used  atomic.Uint64                              // bytes that have references
@@ -133,6 +134,9 @@ func (f *File) Zero(r Range) {
 
 // Release gives everything back.
 func (f *File) Release() {
+	f.mu.Lock()
+	f.mu.cache = nil // nothing is left to trim
+	f.mu.Unlock()
 	for i := range f.views {
 		if p := f.views[i].Swap(nil); p != nil {
 			_ = unix.MunmapPtr(unsafe.Pointer(p), chunkSize)

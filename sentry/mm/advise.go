@@ -15,14 +15,16 @@ type PunchHoler interface {
 
 // Advise is madvise(2).
 func (as *AddressSpace) Advise(addr usermem.Addr, length uint64, advice int32) error {
-	const coldAdvice, pageoutAdvice, collapse = 20, 21, 25
+	const coldAdvice, pageoutAdvice = 20, 21
 	switch advice {
 	case unix.MADV_NORMAL, unix.MADV_RANDOM, unix.MADV_SEQUENTIAL, unix.MADV_WILLNEED, unix.MADV_DONTNEED,
 		unix.MADV_FREE, unix.MADV_REMOVE, unix.MADV_DONTFORK, unix.MADV_DOFORK, unix.MADV_WIPEONFORK,
 		unix.MADV_KEEPONFORK, unix.MADV_DONTDUMP, unix.MADV_DODUMP, coldAdvice, pageoutAdvice,
-		unix.MADV_POPULATE_READ, unix.MADV_POPULATE_WRITE:
+		unix.MADV_POPULATE_READ, unix.MADV_POPULATE_WRITE,
+		// Hints: the host decides how large the pages of sandbox memory are.
+		unix.MADV_HUGEPAGE, unix.MADV_NOHUGEPAGE:
 	default:
-		// Merging and huge pages are as on a kernel without them.
+		// Merging and memory failure are as on a kernel without them.
 		return unix.EINVAL
 	}
 	if !addr.Aligned() {
@@ -40,6 +42,9 @@ func (as *AddressSpace) Advise(addr usermem.Addr, length uint64, advice int32) e
 		return unix.EINVAL
 	}
 	start, end := uint64(addr), min(uint64(e), uint64(as.layout.end))
+	if n == 0 {
+		return nil
+	}
 	switch advice {
 	case unix.MADV_POPULATE_READ, unix.MADV_POPULATE_WRITE:
 		return as.populateAll(start, uint64(e), advice == unix.MADV_POPULATE_WRITE)
@@ -256,28 +261,30 @@ func (as *AddressSpace) setLock(addr usermem.Addr, length uint64, mode lockMode,
 	as.mapping.Lock()
 	m := &as.mapping
 	var already uint64
-	at, hole := uint64(addr), false
+	at := uint64(addr) // what is mapped without a hole ends here
 	i, j := m.vmas.Between(uint64(addr), uint64(end))
 	for k := i; k < j; k++ {
 		s := m.vmas.At(k)
-		hole = hole || s.Start > at
-		at = s.End
+		if s.Start <= at {
+			at = s.End
+		}
 		if s.Val.lock != unlocked {
 			already += min(s.End, uint64(end)) - max(s.Start, uint64(addr))
 		}
 	}
-	hole = hole || at < uint64(end)
+	at = min(at, uint64(end))
 	if mode != unlocked && !lim.Unlimited && m.locked+uint64(end-addr)-already > lim.MemLock || m.vmas.Len()+2 > maxMappings {
 		as.mapping.Unlock()
 		return unix.ENOMEM
 	}
-	as.markLocked(uint64(addr), uint64(end), mode)
+	// What is before a hole is done, as on Linux.
+	as.markLocked(uint64(addr), at, mode)
 	as.mapping.Unlock()
-	if mode == locked {
-		as.populate(addr, uint64(end-addr), true)
-	}
-	if hole {
+	if at < uint64(end) {
 		return unix.ENOMEM
+	}
+	if mode == locked {
+		as.populate(addr, uint64(end-addr))
 	}
 	return nil
 }
@@ -306,8 +313,8 @@ func (as *AddressSpace) LockAll(flags int32, lim Limits) error {
 		}
 	}
 	as.mapping.Lock()
-	defer as.mapping.Unlock()
 	if flags&unix.MCL_CURRENT != 0 && !lim.Unlimited && as.mapping.total > lim.MemLock {
+		as.mapping.Unlock()
 		return unix.ENOMEM
 	}
 	as.mapping.defLocked = unlocked
@@ -316,6 +323,10 @@ func (as *AddressSpace) LockAll(flags int32, lim Limits) error {
 	}
 	if flags == 0 || flags&unix.MCL_CURRENT != 0 {
 		as.markLocked(0, uint64(as.layout.end), mode)
+	}
+	as.mapping.Unlock()
+	if flags&unix.MCL_CURRENT != 0 && mode == locked {
+		as.populate(0, uint64(as.layout.end))
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ type sharedAnon struct {
 
 	mu struct {
 		lock.Mutex[lock.FileMap]
-		pages  rangemap.Map[uint64] // by offset: where in sandbox memory
-		mapped uint64               // bytes that are mapped, counted per mapping
+		pages rangemap.Map[uint64] // by offset: where in sandbox memory
+		maps  Mappings
 	}
 }
 
@@ -56,26 +56,52 @@ func (a *sharedAnon) Translate(off, length uint64, _ bool) (Segment, error) {
 }
 
 // AddMapping implements Mappable.
-func (a *sharedAnon) AddMapping(_ Space, r usermem.Range, _ uint64, _ bool) error {
+func (a *sharedAnon) AddMapping(s Space, r usermem.Range, off uint64, writable bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.mu.mapped += r.Len()
+	a.mu.maps.Add(s, r, off, writable)
 	return nil
 }
 
 // RemoveMapping implements Mappable.
-func (a *sharedAnon) RemoveMapping(_ Space, r usermem.Range, _ uint64, _ bool) {
+func (a *sharedAnon) RemoveMapping(s Space, r usermem.Range, off uint64, _ bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.mu.mapped -= r.Len()
-	if a.mu.mapped > 0 {
-		return
+	a.mu.maps.Remove(s, r, off)
+	if a.mu.maps.Empty() {
+		a.free(a.take(0, a.size))
 	}
-	for i := range a.mu.pages.Len() {
-		s := a.mu.pages.At(i)
-		a.m.DecRef(mem.Range{Start: s.Val, End: s.Val + s.End - s.Start})
+}
+
+// PunchHole implements PunchHoler.
+func (a *sharedAnon) PunchHole(off, length uint64) error {
+	a.mu.Lock()
+	gone, maps := a.take(off, off+length), a.mu.maps.Clone()
+	a.mu.Unlock()
+	maps.Invalidate(off, off+length, false)
+	a.free(gone)
+	return nil
+}
+
+// take takes the pages in [start, end) out; mu is held.
+func (a *sharedAnon) take(start, end uint64) (gone []mem.Range) {
+	m := &a.mu.pages
+	split := func(pos *uint64, by uint64) uint64 { return *pos + by }
+	m.SplitAt(start, split)
+	m.SplitAt(end, split)
+	i, j := m.Between(start, end)
+	for k := i; k < j; k++ {
+		s := m.At(k)
+		gone = append(gone, mem.Range{Start: s.Val, End: s.Val + s.End - s.Start})
 	}
-	a.mu.pages.Clear()
+	m.RemoveAt(i, j)
+	return gone
+}
+
+func (a *sharedAnon) free(gone []mem.Range) {
+	for _, r := range gone {
+		a.m.DecRef(r)
+	}
 }
 
 // MappedName implements Named for /proc/PID/maps: Linux shows such memory as a

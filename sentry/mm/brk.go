@@ -51,7 +51,7 @@ func (as *AddressSpace) Brk(addr usermem.Addr, lim Limits) usermem.Addr {
 	m.brk = addr
 	as.mapping.Unlock()
 	if lockedNew {
-		as.populate(from, uint64(to-from), true)
+		as.populate(from, uint64(to-from))
 	}
 	return addr
 }

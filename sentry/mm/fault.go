@@ -13,9 +13,10 @@ const (
 	// doubles while faults go on where the last one's pages ended.
 	anonWindow    = 64 << 10
 	maxAnonWindow = 2 << 20
-	// cowWindow is how much is copied by a write to private pages of a file
-	// or of a fork.
-	cowWindow = 32 << 10
+	// cowWindow is how much the first write to private pages of a file or of a
+	// fork copies; it doubles as the other does.
+	cowWindow    = 32 << 10
+	maxCOWWindow = 512 << 10
 	// fileWindow is how much of a file is mapped around a fault.
 	fileWindow = 1 << 20
 )
@@ -52,23 +53,55 @@ func (as *AddressSpace) HandleFault(addr usermem.Addr, a platform.Access) error 
 	}
 	as.pages.Lock()
 	defer as.pages.Unlock()
-	write := a.Write
-	if p := as.pages.pmas.Find(uint64(addr)); p != nil && p.Val.host != noHost && !write {
-		switch {
-		case a.Exec && p.Val.host&unix.PROT_EXEC != 0, a.Exec && p.Val.host&unix.PROT_READ == 0:
-		case p.Val.host&unix.PROT_READ == 0:
-		case s.Val.prot&unix.PROT_WRITE == 0 || p.Val.host&unix.PROT_WRITE != 0:
-			// Another thread was faster. If it was a write after all, the
-			// platform will say so of the next one.
-			return nil
-		default:
-			write = true
+	page, write := uint64(addr.RoundDown()), a.Write
+	if p := as.pages.pmas.Find(page); p != nil && p.Val.host != noHost && p.Val.host&wants(a) == wants(a) {
+		if a.Write || a.Exec || s.Val.prot&unix.PROT_WRITE == 0 || p.Val.host&unix.PROT_WRITE != 0 {
+			return as.stale(p, page)
 		}
+		write = true
 	}
-	if err := as.ensure(s, uint64(addr.RoundDown()), write); err != nil {
+	return as.serve(s, page, write)
+}
+
+// wants is what the platform must allow for an access.
+func wants(a platform.Access) platform.Prot {
+	switch {
+	case a.Write:
+		return unix.PROT_WRITE
+	case a.Exec:
+		return unix.PROT_EXEC
+	}
+	return unix.PROT_READ
+}
+
+// stale serves a fault at a page that the platform was told of already: another
+// thread was faster, or the host's file has become shorter.
+func (as *AddressSpace) stale(p *pmaSeg, page uint64) error {
+	if !p.Val.pastEnd(page - p.Start) {
+		return nil
+	}
+	as.removePages(page, page+pageSize)
+	return &FaultError{unix.SIGBUS, busAdrErr}
+}
+
+// pastEnd reports whether the page off bytes into p is behind the end of the
+// host's file that it is of.
+func (p *pma) pastEnd(off uint64) bool {
+	if p.mem {
+		return false
+	}
+	var st unix.Stat_t
+	return unix.Fstat(p.fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && int64(p.pos+off) >= st.Size
+}
+
+// serve makes the page at addr accessible and tells the platform. Locks as for
+// ensure.
+func (as *AddressSpace) serve(s *vmaSeg, addr uint64, write bool) error {
+	told, err := as.ensure(s, addr, write)
+	if err != nil || told {
 		return err
 	}
-	return as.install(s, uint64(addr.RoundDown()))
+	return as.install(s, addr)
 }
 
 // errGrow says that a stack may have to grow first.
@@ -131,30 +164,36 @@ func (i *Info) stackLimit() uint64 {
 }
 
 // ensure makes sure that the page at addr is there, and that it may be written
-// if write. mapping is locked for reading, pages for writing.
-func (as *AddressSpace) ensure(s *vmaSeg, addr uint64, write bool) error {
+// if write. told says that the platform knows of it already. mapping is locked
+// for reading, pages for writing.
+func (as *AddressSpace) ensure(s *vmaSeg, addr uint64, write bool) (told bool, err error) {
 	p := as.pages.pmas.Find(addr)
 	if p == nil {
 		if s.Val.file == nil {
-			return as.newAnon(s, addr)
+			return false, as.newAnon(s, addr)
 		}
 		if err := as.newFile(s, addr, write); err != nil {
-			return err
+			return false, err
 		}
 		p = as.pages.pmas.Find(addr)
 	}
 	switch {
 	case !write:
-		return nil
+		return false, nil
 	case s.Val.shared:
 		if p.Val.max&unix.PROT_WRITE == 0 {
 			// The file wants to know before its pages are written.
 			as.removePages(addr, addr+pageSize)
-			return as.newFile(s, addr, true)
+			if err := as.newFile(s, addr, true); err != nil {
+				return false, err
+			}
+			if as.pages.pmas.Find(addr).Val.max&unix.PROT_WRITE == 0 {
+				return false, &FaultError{unix.SIGBUS, busAdrErr}
+			}
 		}
-		return nil
+		return false, nil
 	case p.Val.anon && !p.Val.cow:
-		return nil
+		return false, nil
 	}
 	return as.breakCOW(s, p, addr)
 }
@@ -168,11 +207,7 @@ func (as *AddressSpace) free(s *vmaSeg, addr, start, end uint64) (uint64, uint64
 
 // newAnon gives s fresh zeroed pages around addr.
 func (as *AddressSpace) newAnon(s *vmaSeg, addr uint64) error {
-	w := &as.pages
-	size := uint64(anonWindow)
-	if uint64(w.lastEnd) == addr && addr != 0 {
-		size = min(w.window*2, maxAnonWindow)
-	}
+	size := as.pages.fresh.next(addr, anonWindow, maxAnonWindow)
 	from := addr &^ (anonWindow - 1)
 	start, end := as.free(s, addr, from, from+size)
 	if s.Val.growsDown {
@@ -185,7 +220,7 @@ func (as *AddressSpace) newAnon(s *vmaSeg, addr uint64) error {
 			return unix.ENOMEM
 		}
 	}
-	w.lastEnd, w.window = usermem.Addr(end), size
+	as.pages.fresh = window{end, size}
 	as.addPages(pmaSeg{Start: start, End: end, Val: pma{pos: r.Start, mem: true, anon: true, host: noHost}})
 	return nil
 }
@@ -206,7 +241,7 @@ func (as *AddressSpace) newFile(s *vmaSeg, addr uint64, write bool) error {
 	if err == unix.ENOMEM {
 		return unix.ENOMEM
 	}
-	if err != nil {
+	if err != nil || seg.Len == 0 {
 		return &FaultError{unix.SIGBUS, busAdrErr}
 	}
 	if n := end - start; seg.Len > n {
@@ -258,44 +293,92 @@ func (as *AddressSpace) mergePMAs(i int) {
 	}
 }
 
-// breakCOW gives s its own copy of the pages around addr, which p has.
-func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) error {
-	from := addr &^ (cowWindow - 1)
-	start, end := max(from, p.Start, s.Start), min(from+cowWindow, p.End, s.End)
-	if p.Val.anon {
-		pos := p.Val.pos + (start - p.Start)
-		if !as.mem.Shared(mem.Range{Start: pos, End: pos + end - start}) {
-			// The others are gone: the pages are ours as they are.
-			as.isolate(start, end)
-			as.pages.pmas.Find(addr).Val.cow = false
-			return nil
-		}
+// breakCOW gives s its own copy of the pages around addr, which p has. told is
+// as ensure's.
+func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) (told bool, err error) {
+	if p.Val.anon && as.reclaim(s, p, addr) {
+		return false, nil
+	}
+	if p.Val.pastEnd(addr - p.Start) {
+		return false, &FaultError{unix.SIGBUS, busAdrErr}
+	}
+	from, size := addr&^(cowWindow-1), as.pages.copies.next(addr, cowWindow, maxCOWWindow)
+	start, end := max(from, p.Start, s.Start), min(from+size, p.End, s.End)
+	if !p.Val.anon && !as.isImage(s) {
+		start, end = addr, addr+pageSize
 	}
 	r, err := as.mem.Allocate(end - start)
 	if err != nil {
 		start, end = addr, addr+pageSize
 		if r, err = as.mem.Allocate(pageSize); err != nil {
-			return unix.ENOMEM
+			return false, unix.ENOMEM
 		}
 	}
+	as.pages.copies = window{end, size}
 	if err := as.copyPages(p, start, r); err != nil {
 		as.mem.DecRef(r)
-		return err
+		return false, err
 	}
 	as.isolate(start, end)
 	i := as.pages.pmas.Search(addr)
 	old := *as.pages.pmas.At(i)
-	was := old.Val.host
 	as.pages.pmas.RemoveAt(i, i+1)
 	as.addPages(pmaSeg{Start: start, End: end, Val: pma{pos: r.Start, mem: true, anon: true, host: noHost}})
-	if was != noHost {
-		// Map replaces the platform's mapping in one step.
-		if err := as.installRange(s, start, end); err != nil {
-			return err
+	if told = old.Val.host != noHost; told {
+		// Map replaces the platform's mapping in one step; only then may
+		// somebody else get the old pages.
+		if err = as.installRange(s, start, end); err != nil {
+			_ = as.host.Unmap(start, end-start) // a failure is Switch's to report
 		}
 	}
 	as.dropPages(&old)
-	return nil
+	return told, err
+}
+
+// isImage reports whether s is data of a program or library, whose text is
+// mapped before it. Such files are not changed while they are mapped, so that
+// more may be copied than was written; of others a private mapping shows what
+// is written to the file until it writes to that page itself.
+func (as *AddressSpace) isImage(s *vmaSeg) bool {
+	m := &as.mapping.vmas
+	for i := m.Search(s.Start); i > 0; i-- {
+		a, b := m.At(i-1), m.At(i)
+		if a.End != b.Start || a.Val.file != b.Val.file {
+			return false
+		}
+		if a.Val.prot&unix.PROT_EXEC != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// reclaim makes pages around addr that p has, all of whose other owners are
+// gone, the address space's own again. It is false if there are others.
+func (as *AddressSpace) reclaim(s *vmaSeg, p *pmaSeg, addr uint64) bool {
+	for _, size := range [...]uint64{maxAnonWindow, cowWindow} {
+		from := addr &^ (size - 1)
+		start, end := max(from, p.Start, s.Start), min(from+size, p.End, s.End)
+		pos := p.Val.pos + (start - p.Start)
+		if !as.mem.Shared(mem.Range{Start: pos, End: pos + end - start}) {
+			as.isolate(start, end)
+			as.pages.pmas.Find(addr).Val.cow = false
+			return true
+		}
+	}
+	return false
+}
+
+// window is how far the last fault of a kind reached, and how much it got.
+type window struct{ end, size uint64 }
+
+// next returns how much a fault at addr gets: twice as much as the last if it
+// goes on where that ended, up to most; else least.
+func (w *window) next(addr, least, most uint64) uint64 {
+	if w.end == addr && w.size != 0 {
+		return min(w.size*2, most)
+	}
+	return least
 }
 
 // isolate makes [start, end) one pma of its own, which it is a part of now.
@@ -371,7 +454,7 @@ func (as *AddressSpace) installRange(s *vmaSeg, start, end uint64) error {
 		fd = as.mem.FD()
 	}
 	how := prot
-	if p.Val.anon && p.Val.host == noHost && prot&unix.PROT_WRITE != 0 && usermem.Addr(end) == as.pages.lastEnd && end-start > anonWindow {
+	if p.Val.anon && p.Val.host == noHost && prot&unix.PROT_WRITE != 0 && end == as.pages.fresh.end && end-start > anonWindow {
 		// Memory that is written from its start to its end.
 		how |= platform.Commit
 	}
@@ -383,22 +466,34 @@ func (as *AddressSpace) installRange(s *vmaSeg, start, end uint64) error {
 	return nil
 }
 
-// populate makes pages of [addr, addr+n) before they are asked for (MAP_POPULATE).
-// What cannot be had is left out.
-func (as *AddressSpace) populate(addr usermem.Addr, n uint64, write bool) {
+// populate makes pages of [addr, addr+n) before they are asked for
+// (MAP_POPULATE, mlock). What cannot be had is left out.
+func (as *AddressSpace) populate(addr usermem.Addr, n uint64) {
 	as.mapping.RLock()
 	defer as.mapping.RUnlock()
-	as.pages.Lock()
-	defer as.pages.Unlock()
+	m := &as.mapping.vmas
 	end := uint64(addr) + n
 	for at := uint64(addr); at < end; {
-		s := as.mapping.vmas.Find(at)
-		if s == nil || s.Val.prot == 0 {
+		i := m.Search(at)
+		if i == m.Len() || m.At(i).Start >= end {
 			return
 		}
-		if as.ensure(s, at, write) != nil || as.install(s, at) != nil {
+		s := m.At(i)
+		at = max(at, s.Start)
+		if s.Val.prot == 0 {
+			at = s.End
+			continue
+		}
+		as.pages.Lock()
+		// Private pages would be copied sooner or later: now, if they may be
+		// written at all.
+		err := as.serve(s, at, !s.Val.shared && s.Val.prot&unix.PROT_WRITE != 0)
+		if err == nil {
+			at = min(as.pages.pmas.Find(at).End, s.End)
+		}
+		as.pages.Unlock()
+		if err != nil {
 			return
 		}
-		at = as.pages.pmas.Find(at).End
 	}
 }

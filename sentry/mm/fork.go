@@ -20,9 +20,10 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 		return nil, err
 	}
 	as.pages.Lock()
-	defer as.pages.Unlock()
 	as.forkPages(n)
-	if err := as.forkHost(n); err != nil {
+	err := as.forkHost(n)
+	as.pages.Unlock()
+	if err != nil {
 		n.abandon()
 		return nil, err
 	}
@@ -136,17 +137,8 @@ func (as *AddressSpace) forkHost(n *AddressSpace) error {
 
 // abandon takes back what a fork that failed did to n.
 func (as *AddressSpace) abandon() {
-	as.pages.Lock()
-	for i := range as.pages.pmas.Len() {
-		as.dropPages(as.pages.pmas.At(i))
-	}
-	as.pages.pmas.Clear()
-	as.pages.Unlock()
-	for i := range as.mapping.vmas.Len() {
-		as.closeVMA(as.mapping.vmas.At(i))
-	}
-	as.mapping.vmas.Clear()
-	if as.host != nil {
-		as.host.Release()
+	as.release()
+	if e := as.mapping.info.Exe; e != nil {
+		e.DecRef()
 	}
 }

@@ -62,21 +62,19 @@ type piece struct {
 	len uint64 // how many bytes from there
 }
 
-// with calls f with pages.RLock held and the piece that begins at addr, at most
-// n bytes of it. It faults the pages in first.
-func (a access) with(addr usermem.Addr, n uint64, write bool, f func(p piece) error) error {
+// at returns the piece that begins at addr, at most n bytes of it, with
+// pages.RLock held if there is no error. It faults the pages in first.
+func (a access) at(addr usermem.Addr, n uint64, write bool) (piece, error) {
 	as := a.as
 	for {
 		as.pages.RLock()
-		if s := as.pages.pmas.Find(uint64(addr)); s != nil && a.allowed(s, write) {
+		if s := as.pages.pmas.Find(uint64(addr)); s != nil && allowed(&s.Val, write) {
 			off := uint64(addr) - s.Start
-			err := f(piece{pma: s.Val, pos: s.Val.pos + off, len: min(n, s.End-uint64(addr))})
-			as.pages.RUnlock()
-			return err
+			return piece{pma: s.Val, pos: s.Val.pos + off, len: min(n, s.End-uint64(addr))}, nil
 		}
 		as.pages.RUnlock()
 		if err := a.faultIn(addr, write); err != nil {
-			return err
+			return piece{}, err
 		}
 	}
 }
@@ -84,12 +82,11 @@ func (a access) with(addr usermem.Addr, n uint64, write bool, f func(p piece) er
 // allowed reports whether a pma's pages may be touched as they are. What guest
 // code may do by itself, the sentry may do for it; anything else is asked of
 // the vma by faultIn, which leaves a note in the pma.
-func (a access) allowed(s *pmaSeg, write bool) bool {
-	p := &s.Val
-	if p.host == noHost {
+func allowed(p *pma, write bool) bool {
+	switch {
+	case p.host == noHost:
 		return false
-	}
-	if write {
+	case write:
 		return p.host&unix.PROT_WRITE != 0
 	}
 	return p.host&unix.PROT_READ != 0
@@ -114,11 +111,13 @@ func (a access) CopyIn(addr usermem.Addr, dst []byte) (int, error) {
 	}
 	done := 0
 	for done < len(dst) {
-		err := a.with(addr+usermem.Addr(done), uint64(len(dst)-done), false, func(p piece) error {
-			n, err := a.as.load(&p, dst[done:done+int(p.len)])
-			done += n
-			return err
-		})
+		p, err := a.at(addr+usermem.Addr(done), uint64(len(dst)-done), false)
+		if err != nil {
+			return done, err
+		}
+		n, err := a.as.load(&p, dst[done:done+int(p.len)])
+		a.as.pages.RUnlock()
+		done += n
 		if err != nil {
 			return done, err
 		}
@@ -156,11 +155,13 @@ func (a access) CopyOut(addr usermem.Addr, src []byte) (int, error) {
 	}
 	done := 0
 	for done < len(src) {
-		err := a.with(addr+usermem.Addr(done), uint64(len(src)-done), true, func(p piece) error {
-			n, err := a.as.store(&p, src[done:done+int(p.len)])
-			done += n
-			return err
-		})
+		p, err := a.at(addr+usermem.Addr(done), uint64(len(src)-done), true)
+		if err != nil {
+			return done, err
+		}
+		n, err := a.as.store(&p, src[done:done+int(p.len)])
+		a.as.pages.RUnlock()
+		done += n
 		if err != nil {
 			return done, err
 		}
@@ -193,24 +194,32 @@ func (as *AddressSpace) store(p *piece, src []byte) (int, error) {
 
 // ZeroOut implements usermem.IO.
 func (a access) ZeroOut(addr usermem.Addr, n uint64) (uint64, error) {
-	var zero [4096]byte
 	var done uint64
 	for done < n {
-		err := a.with(addr+usermem.Addr(done), n-done, true, func(p piece) error {
-			if p.mem {
-				a.as.mem.Zero(mem.Range{Start: p.pos, End: p.pos + p.len})
-				done += p.len
-				return nil
-			}
-			k, err := a.as.store(&p, zero[:min(p.len, uint64(len(zero)))])
-			done += uint64(k)
-			return err
-		})
+		p, err := a.at(addr+usermem.Addr(done), n-done, true)
+		if err != nil {
+			return done, err
+		}
+		k := p.len
+		if p.mem {
+			a.as.mem.Zero(mem.Range{Start: p.pos, End: p.pos + p.len})
+		} else {
+			k, err = a.as.zeroFile(&p)
+		}
+		a.as.pages.RUnlock()
+		done += k
 		if err != nil {
 			return done, err
 		}
 	}
 	return done, nil
+}
+
+// zeroFile clears the first bytes of a piece of a host file.
+func (as *AddressSpace) zeroFile(p *piece) (uint64, error) {
+	var zero [pageSize]byte
+	n, err := as.store(p, zero[:min(p.len, pageSize)])
+	return uint64(n), err
 }
 
 // forced copies as a debugger does, page by page.
@@ -224,10 +233,10 @@ func (a access) forced(addr usermem.Addr, b []byte, write bool) (int, error) {
 	for done < len(b) {
 		at := addr + usermem.Addr(done)
 		s := as.mapping.vmas.Find(uint64(at))
-		if s == nil || write && s.Val.shared && s.Val.max&unix.PROT_WRITE == 0 {
+		if s == nil || write && s.Val.shared && s.Val.prot&unix.PROT_WRITE == 0 {
 			return done, unix.EFAULT
 		}
-		if err := as.ensure(s, uint64(at.RoundDown()), write); err != nil {
+		if _, err := as.ensure(s, uint64(at.RoundDown()), write); err != nil {
 			return done, unix.EFAULT
 		}
 		q := as.pages.pmas.Find(uint64(at))
@@ -252,49 +261,47 @@ func (a access) forced(addr usermem.Addr, b []byte, write bool) (int, error) {
 	return done, nil
 }
 
-// word calls f with the aligned word at addr, in the sentry's mapping.
-func (a access) word(addr usermem.Addr, write bool, f func(w *uint32)) error {
+// word reads the aligned word at addr and, if change and it is old, stores new
+// there.
+func (a access) word(addr usermem.Addr, change bool, old, new uint32) (uint32, error) {
 	if addr%4 != 0 {
-		return unix.EINVAL
+		return 0, unix.EINVAL
 	}
-	return a.with(addr, 4, write, func(p piece) error {
-		if p.mem {
-			b := a.as.mem.Slice(mem.Range{Start: p.pos, End: p.pos + 4})
-			f((*uint32)(unsafe.Pointer(&b[0])))
-			return nil
+	p, err := a.at(addr, 4, change)
+	if err != nil {
+		return 0, err
+	}
+	defer a.as.pages.RUnlock()
+	if !p.mem {
+		return a.as.wordOfFile(&p, change, old, new)
+	}
+	w := (*uint32)(unsafe.Pointer(unsafe.SliceData(a.as.mem.Slice(mem.Range{Start: p.pos, End: p.pos + 4}))))
+	for {
+		was := atomic.LoadUint32(w)
+		if !change || was != old || atomic.CompareAndSwapUint32(w, old, new) {
+			return was, nil
 		}
-		// A word of a host file: not atomic against other writers of the file.
-		var w uint32
-		b := usermem.BytesOf(&w)
-		if _, err := a.as.load(&p, b); err != nil {
-			return err
-		}
-		was := w
-		f(&w)
-		if w == was {
-			return nil
-		}
-		_, err := a.as.store(&p, b)
-		return err
-	})
+	}
+}
+
+// wordOfFile is word in a host file: not atomic against other writers of the
+// file.
+func (as *AddressSpace) wordOfFile(p *piece, change bool, old, new uint32) (uint32, error) {
+	var was uint32
+	_, err := as.load(p, usermem.BytesOf(&was))
+	if err != nil || !change || was != old {
+		return was, err
+	}
+	_, err = as.store(p, usermem.BytesOf(&new))
+	return was, err
 }
 
 // Load32 implements usermem.IO.
-func (a access) Load32(addr usermem.Addr) (v uint32, err error) {
-	err = a.word(addr, false, func(w *uint32) { v = atomic.LoadUint32(w) })
-	return v, err
-}
+func (a access) Load32(addr usermem.Addr) (uint32, error) { return a.word(addr, false, 0, 0) }
 
 // CompareAndSwap32 implements usermem.IO.
-func (a access) CompareAndSwap32(addr usermem.Addr, old, new uint32) (was uint32, err error) {
-	err = a.word(addr, true, func(w *uint32) {
-		for {
-			if was = atomic.LoadUint32(w); was != old || atomic.CompareAndSwapUint32(w, old, new) {
-				return
-			}
-		}
-	})
-	return was, err
+func (a access) CompareAndSwap32(addr usermem.Addr, old, new uint32) (uint32, error) {
+	return a.word(addr, true, old, new)
 }
 
 // bounceSize bounds the buffer that stands for pages of host files, in bytes.
@@ -308,15 +315,18 @@ func (a access) Direct(rs []usermem.Range, max uint64, write bool, f func([]unix
 	var fail error
 	for _, r := range rs {
 		for at := r.Start; at < r.End && max > 0 && fail == nil && !pins.full(); {
-			fail = a.with(at, min(uint64(r.End-at), max), write, func(p piece) error {
-				if !p.mem {
-					return errBounce
-				}
+			var p piece
+			if p, fail = a.at(at, min(uint64(r.End-at), max), write); fail != nil {
+				break
+			}
+			if p.mem {
 				pins.add(a.as.mem, p.pos, p.len)
 				at += usermem.Addr(p.len)
 				max -= p.len
-				return nil
-			})
+			} else {
+				fail = errBounce
+			}
+			a.as.pages.RUnlock()
 		}
 		if max == 0 || fail != nil || pins.full() {
 			break

@@ -38,12 +38,13 @@ func (as *AddressSpace) Map(o MapOpts, lim Limits) (usermem.Addr, error) {
 	if err == nil {
 		err = as.mapAt(addr, n, &o, lim)
 	}
+	o.Populate = o.Populate || o.Locked || as.mapping.defLocked == locked
 	as.mapping.Unlock()
 	if err != nil {
 		return 0, err
 	}
-	if o.Populate || o.Locked {
-		as.populate(addr, n, o.Prot&unix.PROT_WRITE != 0 && !o.Shared)
+	if o.Populate {
+		as.populate(addr, n)
 	}
 	return addr, nil
 }
@@ -118,16 +119,26 @@ func (as *AddressSpace) checkLimits(start, end uint64, v *vma, lim Limits) error
 		}
 	}
 	switch {
+	case as.mapping.vmas.Len()-(j-i) >= maxMappings:
+		return unix.ENOMEM
+	case v.lock != unlocked && !lim.Unlimited && as.mapping.locked-lockedBytes+n > lim.MemLock:
+		return unix.EAGAIN
 	case as.mapping.total-total+n > lim.AS:
 		return unix.ENOMEM
 	case v.isData() && as.mapping.data-data+n > lim.Data:
 		return unix.ENOMEM
-	case v.lock != unlocked && !lim.Unlimited && as.mapping.locked-lockedBytes+n > lim.MemLock:
-		return unix.EAGAIN
-	case as.mapping.vmas.Len()-(j-i) >= maxMappings:
+	case as.overcommits(v, n):
 		return unix.ENOMEM
 	}
 	return nil
+}
+
+// overcommits reports whether n bytes of v are obviously more than there is
+// (vm.overcommit_memory 0).
+func (as *AddressSpace) overcommits(v *vma, n uint64) bool {
+	_, anon := v.file.(*sharedAnon)
+	return as.mem.Limit() != 0 && n > as.mem.Limit() && !v.noReserve &&
+		(anon || !v.shared && v.prot&unix.PROT_WRITE != 0)
 }
 
 func (v *vma) isData() bool {
@@ -227,7 +238,7 @@ func (as *AddressSpace) unmap(start, end uint64) error {
 }
 
 // Protect is mprotect(2); growsDown is PROT_GROWSDOWN.
-func (as *AddressSpace) Protect(addr usermem.Addr, length uint64, prot platform.Prot, growsDown bool) error {
+func (as *AddressSpace) Protect(addr usermem.Addr, length uint64, prot platform.Prot, growsDown bool, lim Limits) error {
 	if !addr.Aligned() {
 		return unix.EINVAL
 	}
@@ -257,19 +268,7 @@ func (as *AddressSpace) Protect(addr usermem.Addr, length uint64, prot platform.
 		start = s.Start
 	}
 	// What is before a hole or a refusal is changed, as on Linux.
-	at := start
-	var fail error
-	for i := m.Search(start); at < end; i++ {
-		if i == m.Len() || m.At(i).Start > at {
-			fail = unix.ENOMEM
-			break
-		}
-		if prot&^m.At(i).Val.max != 0 {
-			fail = unix.EACCES
-			break
-		}
-		at = min(m.At(i).End, end)
-	}
+	at, fail := as.mayProtect(start, end, prot, lim)
 	if at == start {
 		return fail
 	}
@@ -289,6 +288,29 @@ func (as *AddressSpace) Protect(addr usermem.Addr, length uint64, prot platform.
 	as.reprotect(start, end)
 	as.mergeAround(start, end)
 	return fail
+}
+
+// mayProtect returns how far from start the protection may be changed, and why
+// not up to end. mapping is locked.
+func (as *AddressSpace) mayProtect(start, end uint64, prot platform.Prot, lim Limits) (uint64, error) {
+	m := &as.mapping.vmas
+	at, data := start, as.mapping.data
+	for i := m.Search(start); at < end; i++ {
+		if i == m.Len() || m.At(i).Start > at {
+			return at, unix.ENOMEM
+		}
+		v, to := m.At(i).Val, min(m.At(i).End, end)
+		if prot&^v.max != 0 {
+			return at, unix.EACCES
+		}
+		if prot&unix.PROT_WRITE != 0 && !v.shared && !v.stack && !v.isData() {
+			if data += to - at; data > lim.Data {
+				return at, unix.ENOMEM
+			}
+		}
+		at = to
+	}
+	return at, nil
 }
 
 // reprotect tells the platform of changed protections in [start, end): what is

@@ -14,10 +14,9 @@ func (as *AddressSpace) Remap(old usermem.Addr, oldLen, newLen uint64, flags int
 	move := flags&unix.MREMAP_MAYMOVE != 0
 	fixed, keep := flags&unix.MREMAP_FIXED != 0, flags&unix.MREMAP_DONTUNMAP != 0
 	switch {
-	case flags&^known != 0, (fixed || keep) && !move, keep && oldN != newN, !old.Aligned(), !ok:
+	case flags&^known != 0, (fixed || keep) && !move, keep && oldN != newN, !old.Aligned(),
+		!ok, newN > uint64(as.layout.end):
 		return 0, unix.EINVAL
-	case newN > uint64(as.layout.end):
-		return 0, unix.ENOMEM
 	}
 	if fixed {
 		if err := as.checkAddr(newAddr, newN); err != nil {
@@ -27,37 +26,61 @@ func (as *AddressSpace) Remap(old usermem.Addr, oldLen, newLen uint64, flags int
 			return 0, unix.EINVAL
 		}
 	}
+	if uint64(old)+oldN < oldN {
+		return 0, unix.EINVAL
+	}
+	to, lockedNow, err := as.remap(old, oldN, newN, flags, newAddr, lim)
+	if err == nil && lockedNow {
+		as.populate(to, newN)
+	}
+	return to, err
+}
+
+// remap does it, with lengths rounded and flags checked. lockedNow says that
+// what became longer is to be populated.
+func (as *AddressSpace) remap(old usermem.Addr, oldN, newN uint64, flags int32, newAddr usermem.Addr, lim Limits) (to usermem.Addr, lockedNow bool, err error) {
+	move := flags&unix.MREMAP_MAYMOVE != 0
+	fixed, keep := flags&unix.MREMAP_FIXED != 0, flags&unix.MREMAP_DONTUNMAP != 0
 	as.mapping.Lock()
 	defer as.mapping.Unlock()
 	s := as.mapping.vmas.Find(uint64(old))
 	if s == nil {
-		return 0, unix.EFAULT
+		return 0, false, unix.EFAULT
 	}
 	v := s.Val
 	switch {
 	case oldN == 0 && (!v.shared || !move):
-		return 0, unix.EINVAL
+		return 0, false, unix.EINVAL
 	case oldN == 0 || keep || fixed:
 	case newN == oldN:
-		return old, nil
+		return old, false, nil
 	case newN < oldN:
-		return old, as.unmap(uint64(old)+newN, uint64(old)+oldN)
+		return old, false, as.unmap(uint64(old)+newN, uint64(old)+oldN)
 	}
-	if uint64(old)+oldN > s.End {
-		return 0, unix.EFAULT // more than one vma
+	if uint64(old)+min(oldN, newN) > s.End || newN > oldN && uint64(old)+oldN > s.End {
+		return 0, false, unix.EFAULT // more than one vma
 	}
-	if newN > oldN {
-		if err := as.mayGrow(v, newN-oldN, lim); err != nil {
-			return 0, err
+	more := newN - min(oldN, newN)
+	if keep {
+		more = newN
+	}
+	if v.file != nil && v.off+(uint64(old)-s.Start)+newN < newN {
+		return 0, false, unix.EINVAL
+	}
+	if more > 0 {
+		if err := as.mayGrow(v, more, lim); err != nil {
+			return 0, false, err
 		}
 		if !fixed && !keep && oldN != 0 && as.extend(s, old, oldN, newN) {
-			return old, nil
+			return old, v.lock == locked, nil
 		}
 	}
 	if !move {
-		return 0, unix.ENOMEM
+		return 0, false, unix.ENOMEM
 	}
-	return as.move(old, oldN, newN, newAddr, fixed, keep)
+	lockedNow = v.lock == locked && more > 0
+	to, err = as.move(old, oldN, newN, newAddr, fixed, keep)
+	return to, lockedNow, err
 }
 
 // mayGrow checks the limits for n bytes more of v.
@@ -111,7 +134,6 @@ func (as *AddressSpace) move(old usermem.Addr, oldN, newN uint64, to usermem.Add
 		}
 	}
 	start, end := uint64(old), uint64(old)+oldN
-	shrunk := min(oldN, newN)
 	if oldN > newN {
 		if err := as.unmap(start+newN, end); err != nil {
 			return 0, err
@@ -121,6 +143,9 @@ func (as *AddressSpace) move(old usermem.Addr, oldN, newN uint64, to usermem.Add
 	m.SplitAt(start, splitVMA)
 	m.SplitAt(end, splitVMA)
 	src := m.Find(start)
+	if src == nil {
+		return 0, unix.EFAULT // an empty range within the new place
+	}
 	v := *src.Val
 	n := vmaSeg{Start: uint64(to), End: uint64(to) + newN, Val: &v}
 	if v.file != nil {
@@ -132,8 +157,10 @@ func (as *AddressSpace) move(old usermem.Addr, oldN, newN uint64, to usermem.Add
 		v.name.IncRef()
 	}
 	as.account(&v, newN, +1)
-	as.movePages(start, start+shrunk, uint64(to))
-	if oldN != 0 && !keep {
+	as.movePages(start, end, uint64(to))
+	if keep || oldN == 0 {
+		as.mergeAround(start, end)
+	} else {
 		if err := as.unmap(start, end); err != nil {
 			return 0, err
 		}

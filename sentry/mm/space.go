@@ -42,11 +42,11 @@ type AddressSpace struct {
 	// pages guards the pmas and everything that is told to the platform.
 	pages struct {
 		lock.RWMutex[lock.MMPages]
-		pmas    rangemap.Map[pma]
-		rss     [3]uint64 // bytes by kind of pma
-		peak    uint64
-		lastEnd usermem.Addr // where the last anonymous fault's pages ended
-		window  uint64       // how many bytes the next one in sequence gets
+		pmas   rangemap.Map[pma]
+		rss    [3]uint64 // bytes by kind of pma
+		peak   uint64
+		fresh  window // of anonymous memory
+		copies window // of copies on write
 	}
 }
 
@@ -145,7 +145,22 @@ func (as *AddressSpace) DecUsers() {
 		return
 	}
 	as.mapping.Lock()
+	as.release()
+	exe := as.mapping.info.Exe
+	as.mapping.info.Exe = nil
+	as.mapping.Unlock()
+	if exe != nil {
+		exe.DecRef()
+	}
+}
+
+// release gives up everything: first what guest code could reach, then what it
+// was. mapping is locked.
+func (as *AddressSpace) release() {
 	as.pages.Lock()
+	if as.host != nil {
+		as.host.Release()
+	}
 	for i := range as.pages.pmas.Len() {
 		as.dropPages(as.pages.pmas.At(i))
 	}
@@ -155,13 +170,6 @@ func (as *AddressSpace) DecUsers() {
 		as.closeVMA(as.mapping.vmas.At(i))
 	}
 	as.mapping.vmas.Clear()
-	exe := as.mapping.info.Exe
-	as.mapping.info.Exe = nil
-	as.mapping.Unlock()
-	if exe != nil {
-		exe.DecRef()
-	}
-	as.host.Release()
 }
 
 // Host returns what the platform's contexts switch to.

@@ -7,19 +7,13 @@ import (
 	"hull/sentry/usermem"
 )
 
-// Named also tells the name of memory that has none in a file system.
-type namer interface {
-	MappedName() (path string, dev, ino uint64)
-}
-
 // VMAs returns the mappings in order of address; withUsage fills the byte
 // counts.
 func (as *AddressSpace) VMAs(withUsage bool) []VMA {
 	as.mapping.RLock()
-	defer as.mapping.RUnlock()
 	as.pages.RLock()
-	defer as.pages.RUnlock()
 	vs := make([]VMA, 0, as.mapping.vmas.Len())
+	names := make([]Named, 0, as.mapping.vmas.Len())
 	for i := range as.mapping.vmas.Len() {
 		s := as.mapping.vmas.At(i)
 		v := s.Val
@@ -28,15 +22,25 @@ func (as *AddressSpace) VMAs(withUsage bool) []VMA {
 		if v.file != nil {
 			o.Offset = v.off
 		}
-		if n, ok := v.name.(namer); ok && v.name != nil {
-			o.Path, o.Dev, o.Ino = n.MappedName()
-		} else if n, ok := v.file.(namer); ok && v.label == "" {
+		if n, ok := v.file.(*sharedAnon); ok && v.label == "" && v.name == nil {
 			o.Path, o.Dev, o.Ino = n.MappedName()
 		}
 		if withUsage {
 			as.usageOf(s, &o)
 		}
-		vs = append(vs, o)
+		if v.name != nil {
+			v.name.IncRef()
+		}
+		vs, names = append(vs, o), append(names, v.name)
+	}
+	as.pages.RUnlock()
+	as.mapping.RUnlock()
+	// A name is asked for without locks: finding it takes those of the vfs.
+	for i, n := range names {
+		if n != nil {
+			vs[i].Path, vs[i].Dev, vs[i].Ino = n.MappedName()
+			n.DecRef()
+		}
 	}
 	return vs
 }
@@ -111,18 +115,21 @@ func (as *AddressSpace) FutexKey(addr usermem.Addr, private bool) (FutexKey, err
 func (as *AddressSpace) Invalidate(r usermem.Range, private bool) {
 	as.pages.Lock()
 	defer as.pages.Unlock()
-	m := &as.pages.pmas
 	if private {
 		as.removePages(uint64(r.Start), uint64(r.End))
 		return
 	}
-	m.SplitAt(uint64(r.Start), splitPMA)
-	m.SplitAt(uint64(r.End), splitPMA)
-	i, j := m.Between(uint64(r.Start), uint64(r.End))
-	for k := i; k < j; k++ {
-		if s := *m.At(k); !s.Val.anon {
-			as.removePages(s.Start, s.End)
-			k, j = k-1, j-1
+	m := &as.pages.pmas
+	for at := uint64(r.Start); at < uint64(r.End); {
+		i := m.Search(at)
+		if i == m.Len() || m.At(i).Start >= uint64(r.End) {
+			return
 		}
+		s := m.At(i)
+		from, to := max(at, s.Start), min(s.End, uint64(r.End))
+		if !s.Val.anon {
+			as.removePages(from, to)
+		}
+		at = to
 	}
 }

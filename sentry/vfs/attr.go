@@ -71,7 +71,13 @@ func Truncate(t current.Task, p Path, size int64) error {
 	default:
 		return unix.EINVAL
 	}
+	if size < 0 {
+		return unix.EINVAL
+	}
 	if err := permission(t, p, MayWrite); err != nil {
+		return err
+	}
+	if err := mayGrow(t, p.Inode(), size); err != nil {
 		return err
 	}
 	return SetStatPath(t, p, SetStat{Mask: SetSize, Size: size})

@@ -75,6 +75,18 @@ func (c *Context) SetCWD(p Path) {
 	old.DecRef()
 }
 
+// replace makes root and working directory to if they are from (pivot_root).
+func (c *Context) replace(from, to Path) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range []*Path{&c.root, &c.cwd} {
+		if *p == from {
+			*p = to.IncRef()
+			defer from.DecRef()
+		}
+	}
+}
+
 // Umask returns the umask.
 func (c *Context) Umask() uint32 {
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,9 @@ type Dentry struct {
 	hashed  atomic.Bool // changes under the parent's mu
 	freed   atomic.Bool
 	queued  atomic.Bool // is in the LRU
+	// linkable: it was made by O_TMPFILE without O_EXCL and may yet be named.
+	linkable atomic.Bool
+	erased   atomic.Bool // it was the last name of the file: watchers are told when it is freed
 
 	name   string  // guarded by fs.names
 	parent *Dentry // guarded by fs.names; nil for a root
@@ -80,11 +84,12 @@ func (d *Dentry) free() *Dentry {
 		return nil
 	}
 	if i := d.inode.Load(); i != nil {
+		if d.erased.Load() {
+			i.notify(unix.IN_DELETE_SELF, 0, "")
+		}
 		i.DecRef()
 	}
-	d.fs.names.Lock()
-	p := d.parent
-	d.fs.names.Unlock()
+	p, _ := d.place()
 	return p
 }
 
@@ -119,6 +124,29 @@ func (p *Dentry) unhash(d *Dentry, name string) {
 	d.hashed.Store(false)
 }
 
+// dropUnused unhashes the children that nobody uses, of a directory that was
+// removed: they would keep it. p.mu is held for writing; the caller frees what is
+// returned.
+func (p *Dentry) dropUnused() []*Dentry {
+	var gone []*Dentry
+	for name, c := range p.children {
+		if c.refs.Load() == 0 {
+			p.unhash(c, name)
+			gone = append(gone, c)
+		}
+	}
+	return gone
+}
+
+// freeAll frees unhashed dentries, without locks.
+func freeAll(ds []*Dentry) {
+	for _, d := range ds {
+		if p := d.free(); p != nil {
+			p.DecRef()
+		}
+	}
+}
+
 // hash adds a new child; i is nil for a negative one, whose reference is taken
 // over otherwise. The child has one reference. p.mu is held for writing.
 func (p *Dentry) hash(name string, i *Inode) *Dentry {
@@ -132,6 +160,12 @@ func (p *Dentry) hash(name string, i *Inode) *Dentry {
 	}
 	p.children[name] = d
 	return d
+}
+
+// detached reports whether d never was in a directory (a memfd).
+func (d *Dentry) detached() bool {
+	p, n := d.place()
+	return p == nil && n != "/"
 }
 
 // Deleted reports whether the name is gone.
@@ -162,11 +196,34 @@ func (p *Dentry) lookup(t current.Task, name string, ahead []string) (*Dentry, e
 	}
 	p.mu.Lock()
 	d, more, err := p.lookupLocked(t, name, ahead)
+	var made []*Dentry
+	if err == nil {
+		made = d.install(ahead, more)
+	}
 	p.mu.Unlock()
-	if err == nil && len(more) > 0 {
-		d.install(ahead, more)
+	for _, m := range slices.Backward(made) {
+		m.DecRef()
 	}
 	return d, err
+}
+
+// lookupOrNegative is lookup for a name that need not be there: its dentry is
+// negative then, also where such are not kept.
+func (p *Dentry) lookupOrNegative(t current.Task, name string) (*Dentry, error) {
+	d, err := p.lookup(t, name, nil)
+	if err != unix.ENOENT || !p.fs.Volatile {
+		return d, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.children[name]; d != nil {
+		d.refs.Add(1)
+		return d, nil
+	}
+	if p.Deleted() {
+		return nil, unix.ENOENT
+	}
+	return p.hash(name, nil), nil
 }
 
 // valid asks the file system whether a cached name still holds.
@@ -225,32 +282,19 @@ func (p *Dentry) lookupLocked(t current.Task, name string, ahead []string) (d *D
 	return p.hash(name, i), more, nil
 }
 
-// install caches inodes that were found ahead, below d, by their names.
-func (d *Dentry) install(names []string, inodes []*Inode) {
-	at := d
-	at.IncRef()
+// install caches inodes that were found ahead, below d, by their names, and
+// returns the dentries with a reference each. d is new, and d's parent still
+// locked: nobody can have come here.
+func (d *Dentry) install(names []string, inodes []*Inode) []*Dentry {
+	var made []*Dentry
 	for n, i := range inodes {
-		at.mu.Lock()
-		c := at.children[names[n]]
-		if c == nil && !at.Deleted() {
-			c = at.hash(names[n], i)
-		} else {
-			i.DecRef()
-			if c != nil {
-				c.refs.Add(1)
-			}
-		}
-		at.mu.Unlock()
-		at.DecRef()
-		if c == nil {
-			for _, rest := range inodes[n+1:] {
-				rest.DecRef()
-			}
-			return
-		}
-		at = c
+		d.mu.Nested() // below its parent
+		c := d.hash(names[n], i)
+		d.mu.Unlock()
+		made = append(made, c)
+		d = c
 	}
-	at.DecRef()
+	return made
 }
 
 // lru is the unused dentries of a file system, oldest first.
@@ -286,6 +330,25 @@ func (l *lru) push(d *Dentry) {
 		old.queued.Store(false)
 		if p := old.evict(); p != nil {
 			p.DecRef()
+		}
+	}
+}
+
+// empty evicts all, of a file system that nobody uses any more.
+func (l *lru) empty() {
+	for {
+		l.mu.Lock()
+		all := l.queue[l.head:]
+		l.queue, l.head = nil, 0
+		l.mu.Unlock()
+		if len(all) == 0 {
+			return
+		}
+		for _, d := range all {
+			d.queued.Store(false)
+			if p := d.evict(); p != nil {
+				p.DecRef()
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -23,12 +24,14 @@ type File struct {
 	Stream bool       // immutable: offsets mean nothing (ESPIPE)
 	impl   FileImpl   // immutable
 	once   bool       // immutable: a short write is not gone on with
-	here   Positioned // immutable: impl, if its offset is its own
-	flags  atomic.Uint32
-	refs   atomic.Int64
-	watch  releaseWatch
-	owner  fileOwner
-	pos    struct {
+	// counted says that it is one of its mount's writers. Immutable.
+	counted bool
+	here    Positioned // immutable: impl, if its offset is its own
+	flags   atomic.Uint32
+	refs    atomic.Int64
+	watch   releaseWatch
+	owner   fileOwner
+	pos     struct {
 		lock.Mutex[lock.File]
 		off int64
 	}
@@ -84,19 +87,24 @@ func (f *File) DecRef(t current.Task) {
 		f.impl.Release(t, f)
 		f.closed()
 	}
+	f.uncount()
 	f.Path.DecRef()
+}
+
+// uncount takes the file off its mount's writers.
+func (f *File) uncount() {
+	if f.counted {
+		f.Path.Mount.writers.Add(-1)
+	}
 }
 
 // closed tells watchers of the last close.
 func (f *File) closed() {
-	if f.Path.Dentry == nil {
-		return
-	}
 	mask := uint32(unix.IN_CLOSE_NOWRITE)
 	if f.writable() {
 		mask = unix.IN_CLOSE_WRITE
 	}
-	f.Path.event(mask)
+	f.event(mask)
 }
 
 func (f *File) readable() bool {
@@ -119,9 +127,19 @@ func (f *File) Read(t current.Task, dst usermem.Buffer) (int64, error) {
 	}
 	n, err := f.read(t, dst)
 	if err == unix.EAGAIN && !f.nonblock() {
-		return f.readWait(t, dst)
+		n, err = f.readWait(t, dst)
+	}
+	if n > 0 {
+		f.event(unix.IN_ACCESS)
 	}
 	return n, err
+}
+
+// event tells watchers of the file.
+func (f *File) event(mask uint32) {
+	if f.Path.Dentry != nil {
+		f.Path.event(mask)
+	}
 }
 
 // read reads without waiting.
@@ -134,6 +152,9 @@ func (f *File) read(t current.Task, dst usermem.Buffer) (int64, error) {
 	}
 	f.pos.Lock()
 	defer f.pos.Unlock()
+	if err := checkSpan(f.pos.off, dst.Len()); err != nil {
+		return 0, err
+	}
 	n, err := f.impl.Read(t, f, dst, f.pos.off)
 	f.pos.off += n
 	return n, err
@@ -147,6 +168,14 @@ func (f *File) readWait(t current.Task, dst usermem.Buffer) (n int64, err error)
 	return n, err
 }
 
+// checkSpan refuses offsets that a transfer of n bytes would make overflow.
+func checkSpan(off int64, n uint64) error {
+	if off < 0 || n > math.MaxInt64-uint64(off) {
+		return unix.EINVAL
+	}
+	return nil
+}
+
 // ReadAt is pread(2).
 func (f *File) ReadAt(t current.Task, dst usermem.Buffer, off int64) (int64, error) {
 	switch {
@@ -157,12 +186,18 @@ func (f *File) ReadAt(t current.Task, dst usermem.Buffer, off int64) (int64, err
 	case !f.readable():
 		return 0, unix.EBADF
 	}
+	if err := checkSpan(off, dst.Len()); err != nil {
+		return 0, err
+	}
 	n, err := f.impl.Read(t, f, dst, off)
 	if err == unix.EAGAIN && !f.nonblock() {
 		err = current.Retry(t, f, wait.Readable, time.Time{}, func() (err error) {
 			n, err = f.impl.Read(t, f, dst, off)
 			return err
 		})
+	}
+	if n > 0 {
+		f.event(unix.IN_ACCESS)
 	}
 	return n, err
 }
@@ -178,7 +213,7 @@ func (f *File) Write(t current.Task, src usermem.Buffer) (int64, error) {
 		return f.writeWait(t, src, n)
 	}
 	if n > 0 {
-		f.wrote(t)
+		f.event(unix.IN_MODIFY)
 	}
 	return n, err
 }
@@ -200,6 +235,9 @@ func (f *File) write(t current.Task, src usermem.Buffer) (int64, error) {
 	f.pos.Lock()
 	defer f.pos.Unlock()
 	off := f.pos.off
+	if err := checkSpan(off, src.Len()); err != nil {
+		return 0, err
+	}
 	if f.flags.Load()&unix.O_APPEND != 0 {
 		off = Append
 	}
@@ -238,28 +276,20 @@ func (f *File) bound(t current.Task, src usermem.Buffer, off int64) (usermem.Buf
 func (f *File) writeWait(t current.Task, src usermem.Buffer, done int64) (int64, error) {
 	src.Skip(uint64(done))
 	err := current.Retry(t, f, wait.Writable, time.Time{}, func() error {
-		n, err := f.write(t, src)
-		done += n
-		src.Skip(uint64(n))
-		if err == nil && n > 0 && f.goOn(0, &src) {
-			return unix.EAGAIN
+		for {
+			n, err := f.write(t, src)
+			done += n
+			src.Skip(uint64(n))
+			if err != nil || n == 0 || !f.goOn(0, &src) {
+				return err
+			}
 		}
-		return err
 	})
 	if done > 0 {
-		f.wrote(t)
+		f.event(unix.IN_MODIFY)
 		return done, nil
 	}
 	return 0, err
-}
-
-// wrote does what follows a write: set-id bits go, watchers are told.
-func (f *File) wrote(t current.Task) {
-	i := f.Path.Inode()
-	if i == nil || i.Type != unix.S_IFREG {
-		return
-	}
-	f.Path.event(unix.IN_MODIFY)
 }
 
 // WriteAt is pwrite(2). With O_APPEND it appends, as on Linux.
@@ -272,6 +302,9 @@ func (f *File) WriteAt(t current.Task, src usermem.Buffer, off int64) (int64, er
 	case !f.writable():
 		return 0, unix.EBADF
 	}
+	if err := checkSpan(off, src.Len()); err != nil {
+		return 0, err
+	}
 	if f.flags.Load()&unix.O_APPEND != 0 {
 		off = Append
 	}
@@ -281,7 +314,7 @@ func (f *File) WriteAt(t current.Task, src usermem.Buffer, off int64) (int64, er
 	}
 	n, _, err := f.impl.Write(t, f, src, off)
 	if n > 0 {
-		f.wrote(t)
+		f.event(unix.IN_MODIFY)
 	}
 	return n, err
 }
@@ -291,11 +324,16 @@ func (f *File) Seek(t current.Task, off int64, whence int32) (int64, error) {
 	if f.impl == nil {
 		return 0, unix.EBADF
 	}
+	if s, ok := f.impl.(Seeker); ok {
+		if f.Stream && f.here == nil {
+			return s.Seek(t, f, off, whence)
+		}
+		if !f.Stream {
+			return f.seekOwn(t, s, off, whence)
+		}
+	}
 	if f.Stream {
 		return 0, unix.ESPIPE
-	}
-	if s, ok := f.impl.(Seeker); ok {
-		return f.seekOwn(t, s, off, whence)
 	}
 	var size int64
 	if whence != unix.SEEK_SET && whence != unix.SEEK_CUR {
@@ -360,11 +398,10 @@ func (f *File) Truncate(t current.Task, size int64) error {
 	case !f.writable() || f.Path.Inode().Type != unix.S_IFREG:
 		return unix.EINVAL
 	}
-	if lim := t.Limits().Get(unix.RLIMIT_FSIZE).Cur; uint64(size) > lim {
-		t.Signal(int(unix.SIGXFSZ))
-		return unix.EFBIG
-	}
 	i := f.Path.Inode()
+	if err := mayGrow(t, i, size); err != nil {
+		return err
+	}
 	if tr, ok := f.impl.(Truncater); ok {
 		return tr.Truncate(t, f, size)
 	}
@@ -382,6 +419,19 @@ func (f *File) Truncate(t current.Task, size int64) error {
 	}
 	f.Path.event(unix.IN_MODIFY)
 	return nil
+}
+
+// mayGrow checks RLIMIT_FSIZE for a file that shall have size bytes.
+func mayGrow(t current.Task, i *Inode, size int64) error {
+	if limit := t.Limits().Get(unix.RLIMIT_FSIZE).Cur; uint64(size) <= limit {
+		return nil
+	}
+	s, err := i.Impl.Stat(t)
+	if err != nil || size <= s.Size {
+		return err
+	}
+	t.Signal(int(unix.SIGXFSZ))
+	return unix.EFBIG
 }
 
 // Sync is fsync(2).
@@ -432,6 +482,7 @@ func (f *File) ReadDir(t current.Task, emit func(Dirent) bool) error {
 	if f.Path.Dentry.Deleted() {
 		return unix.ENOENT
 	}
+	f.event(unix.IN_ACCESS | unix.IN_ISDIR)
 	f.pos.Lock()
 	defer f.pos.Unlock()
 	return d.ReadDir(t, f, f.pos.off, func(e Dirent) bool {
@@ -478,7 +529,7 @@ func (m *mapped) MappedName() (path string, dev, ino uint64) {
 // top is the root of the namespace that p is in.
 func (p Path) top() Path {
 	m := p.Mount
-	if ns := m.ns; ns != nil {
+	if ns := m.ns.Load(); ns != nil {
 		ns.mu.RLock()
 		m = ns.mu.root
 		ns.mu.RUnlock()

@@ -18,6 +18,9 @@ type Filesystem struct {
 
 	rename lock.Mutex[lock.Rename]
 	lru    lru
+	// watches counts the watchers of its inodes, so that what nobody watches
+	// is told to nobody at the price of one load.
+	watches atomic.Int64
 	// names guards name and parent of every dentry.
 	names lock.RWMutex[lock.Leaf]
 }
@@ -32,9 +35,11 @@ func NewFilesystem(impl FilesystemImpl, typ string, dev Dev) *Filesystem {
 // IncRef adds a reference.
 func (fs *Filesystem) IncRef() { fs.refs.Add(1) }
 
-// DecRef drops one; with the last Impl.Release is called.
+// DecRef drops one; with the last the cached names go and Impl.Release is
+// called.
 func (fs *Filesystem) DecRef() {
 	if fs.refs.Add(-1) == 0 {
+		fs.lru.empty()
 		fs.Impl.Release()
 	}
 }
@@ -170,19 +175,26 @@ func (i *Inode) AddWatch(w Watcher) {
 	s.watchers = append(slices.Clone(s.watchers), w)
 	s.watched.Store(true)
 	s.mu.Unlock()
+	i.FS.watches.Add(1)
 }
 
 // RemoveWatch takes one off.
 func (i *Inode) RemoveWatch(w Watcher) {
 	s := i.specials()
 	s.mu.Lock()
+	had := len(s.watchers)
 	s.watchers = slices.DeleteFunc(slices.Clone(s.watchers), func(x Watcher) bool { return x == w })
 	s.watched.Store(len(s.watchers) > 0)
+	gone := had - len(s.watchers)
 	s.mu.Unlock()
+	i.FS.watches.Add(-int64(gone))
 }
 
 // notify tells the watchers of i.
 func (i *Inode) notify(mask, cookie uint32, name string) {
+	if i.FS.watches.Load() == 0 {
+		return
+	}
 	s := i.specials()
 	if !s.watched.Load() {
 		return

@@ -90,28 +90,36 @@ func (f *File) Flock(t current.Task, op int32) error {
 	write := op&unix.LOCK_EX != 0
 	// A change of kind is not atomic: the old lock goes first, as on Linux.
 	try := func() error {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		had := len(l.whole)
-		l.whole = slices.DeleteFunc(l.whole, func(w wholeLock) bool { return w.owner == f && w.write != write })
-		if len(l.whole) != had {
-			defer l.queue.Notify(wait.In)
+		gone, err := l.tryWhole(f, write)
+		if gone {
+			l.queue.Notify(wait.In)
 		}
-		for _, w := range l.whole {
-			if w.owner == f {
-				return nil
-			}
-			if w.write || write {
-				return unix.EAGAIN
-			}
-		}
-		l.whole = append(l.whole, wholeLock{f, write})
-		return nil
+		return err
 	}
 	if op&unix.LOCK_NB != 0 {
 		return try()
 	}
 	return current.Retry(t, l, wait.In, time.Time{}, try)
+}
+
+// tryWhole takes the lock if nobody is in the way. gone says that f's lock of the
+// other kind was given up.
+func (l *Locks) tryWhole(f *File, write bool) (gone bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	had := len(l.whole)
+	l.whole = slices.DeleteFunc(l.whole, func(w wholeLock) bool { return w.owner == f && w.write != write })
+	gone = len(l.whole) != had
+	for _, w := range l.whole {
+		if w.owner == f {
+			return gone, nil
+		}
+		if w.write || write {
+			return gone, unix.EAGAIN
+		}
+	}
+	l.whole = append(l.whole, wholeLock{f, write})
+	return gone, nil
 }
 
 // PosixLock is fcntl(2)'s F_GETLK, F_SETLK, F_SETLKW. owner is the caller's
@@ -158,10 +166,31 @@ func (f *File) PosixLock(t current.Task, cmd int32, fl *unix.Flock_t, owner any)
 		l.replace(want, true)
 		return nil
 	}
-	if cmd == unix.F_SETLK {
-		return try()
+	if err := try(); err != unix.EAGAIN || cmd == unix.F_SETLK {
+		return err
 	}
-	return current.Retry(t, l, wait.In, time.Time{}, try)
+	if owner == any(f) {
+		return current.Retry(t, l, wait.In, time.Time{}, try)
+	}
+	return f.waitForLock(t, &lockWait{l, want}, try)
+}
+
+// waitForLock waits for a lock of a process. Each time that it is in vain, whom
+// it waits for may have changed.
+func (f *File) waitForLock(t current.Task, w *lockWait, try func() error) error {
+	ws := &f.Path.Mount.env.lockWaits
+	defer ws.remove(w)
+	return current.Retry(t, w.l, wait.In, time.Time{}, func() error {
+		err := try()
+		if err != unix.EAGAIN {
+			return err
+		}
+		ws.remove(w)
+		if !ws.add(w) {
+			return unix.EDEADLK
+		}
+		return err
+	})
 }
 
 // lockRange makes an interval of a struct flock.

@@ -100,13 +100,16 @@ func (w *walker) lookupOrCreate(a *At, name string, how OpenHow) (d *Dentry, mad
 		if d.Inode() != nil && d.valid(w.t, p, name) {
 			return d, false, nil
 		}
-		d.DecRef()
+		if d.Inode() != nil {
+			p.forget(d, name)
+		} else {
+			d.DecRef()
+		}
 	}
 	p.mu.Lock()
 	d, _, err = p.lookupLocked(w.t, name, nil)
-	if err == unix.ENOENT && p.fs.Volatile {
-		p.mu.Unlock()
-		return nil, false, err
+	if err == unix.ENOENT && p.fs.Volatile && !p.Deleted() {
+		d, err = p.hash(name, nil), nil
 	}
 	if err != nil {
 		p.mu.Unlock()
@@ -177,6 +180,7 @@ func openTmpfile(t current.Task, a At, how OpenHow) (*File, error) {
 	d.refs.Store(1)
 	dir.Dentry.IncRef()
 	dir.Mount.incRef()
+	d.linkable.Store(how.Flags&unix.O_EXCL == 0)
 	how.Flags &^= unix.O_TMPFILE
 	return openPath(t, Path{dir.Mount, d}, how, true)
 }
@@ -189,11 +193,18 @@ func openPath(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
 		p.DecRef()
 		return nil, err
 	}
-	mask := uint32(unix.IN_OPEN)
 	if how.Flags&unix.O_PATH == 0 {
-		p.event(mask)
+		p.event(unix.IN_OPEN)
+		if truncates(p, how, made) {
+			p.event(unix.IN_MODIFY)
+		}
 	}
 	return f, nil
+}
+
+// truncates reports whether the open empties p.
+func truncates(p Path, how OpenHow, made bool) bool {
+	return how.Flags&unix.O_TRUNC != 0 && !made && p.Inode().Type == unix.S_IFREG
 }
 
 func open(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
@@ -238,15 +249,26 @@ func open(t current.Task, p Path, how OpenHow, made bool) (*File, error) {
 			return nil, unix.EPERM
 		}
 	}
-	if flags&unix.O_TRUNC != 0 && !made && i.Type == unix.S_IFREG {
-		if err := SetStatPath(t, p, SetStat{Mask: SetSize}); err != nil {
+	if truncates(p, how, made) {
+		if err := setStat(t, p, SetStat{Mask: SetSize}); err != nil {
 			return nil, err
 		}
 	}
 	f := NewFile(nil, p, flags, t.Cred(), false)
+	if may&MayWrite != 0 || made && flags&unix.O_ACCMODE != unix.O_RDONLY {
+		f.counted = i.Type == unix.S_IFREG
+	}
+	if f.counted {
+		// Counted first: a remount to read-only sees the file, or this sees it.
+		if p.Mount.writers.Add(1); p.Mount.ReadOnly() {
+			p.Mount.writers.Add(-1)
+			return nil, unix.EROFS
+		}
+	}
 	f.flags.Store(flags &^ (unix.O_CLOEXEC | unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC))
 	impl, err := p.openImpl(t, f)
 	if err != nil {
+		f.uncount()
 		return nil, err
 	}
 	f.impl = impl

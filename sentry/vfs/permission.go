@@ -144,6 +144,19 @@ func newInode(t current.Task, a *At, dir *Inode, mode uint32, dev Dev) (NewInode
 // SetStatPath changes attributes with the checks of chmod, chown, truncate and
 // utimensat.
 func SetStatPath(t current.Task, p Path, s SetStat) error {
+	if err := setStat(t, p, s); err != nil {
+		return err
+	}
+	mask := uint32(unix.IN_ATTRIB)
+	if s.Mask&SetSize != 0 {
+		mask = unix.IN_MODIFY
+	}
+	p.event(mask)
+	return nil
+}
+
+// setStat is SetStatPath that tells no watchers.
+func setStat(t current.Task, p Path, s SetStat) error {
 	if p.Mount.ReadOnly() {
 		return unix.EROFS
 	}
@@ -155,20 +168,7 @@ func SetStatPath(t current.Task, p Path, s SetStat) error {
 	if err := checkSetStat(t, i, &old, &s); err != nil {
 		return err
 	}
-	if err := i.Impl.SetStat(t, s); err != nil {
-		return err
-	}
-	p.attributesChanged(s.Mask)
-	return nil
-}
-
-// attributesChanged tells watchers.
-func (p Path) attributesChanged(m SetMask) {
-	mask := uint32(unix.IN_ATTRIB)
-	if m&SetSize != 0 {
-		mask = unix.IN_MODIFY
-	}
-	p.event(mask)
+	return i.Impl.SetStat(t, s)
 }
 
 // checkSetStat is setattr_prepare: who may change what, and what else changes
@@ -232,7 +232,7 @@ func (p Path) event(mask uint32) { p.Dentry.event(mask, 0) }
 
 func (d *Dentry) event(mask, cookie uint32) {
 	i := d.Inode()
-	if i == nil {
+	if i == nil || i.FS.watches.Load() == 0 {
 		return
 	}
 	if i.Type == unix.S_IFDIR {

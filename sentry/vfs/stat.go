@@ -50,6 +50,25 @@ type SetStat struct {
 	Atime, Mtime Time
 }
 
+// TouchesAtime reports whether a read of f at now changes the access time of a
+// file with the attributes s, as its flags and its mount say.
+func (f *File) TouchesAtime(s *Stat, now Time) bool {
+	m := f.Path.Mount
+	if m == nil || f.flags.Load()&unix.O_NOATIME != 0 {
+		return false
+	}
+	switch flags := m.Flags(); {
+	case flags&(unix.MS_NOATIME|unix.MS_RDONLY) != 0, flags&unix.MS_NODIRATIME != 0 && s.IsDir():
+		return false
+	case flags&unix.MS_RELATIME == 0:
+		return true
+	}
+	return !s.Mtime.before(s.Atime) || !s.Ctime.before(s.Atime) || now.Sec-s.Atime.Sec >= 24*60*60
+}
+
+// before reports whether t is earlier than u.
+func (t Time) before(u Time) bool { return t.Sec < u.Sec || t.Sec == u.Sec && t.Nsec < u.Nsec }
+
 // The permissions that are asked for.
 const (
 	MayExec  = 1

@@ -231,18 +231,10 @@ func (w *walker) up() error {
 		if w.cur.Dentry != w.cur.Mount.root {
 			break
 		}
-		m := w.cur.Mount
-		ns := m.ns
-		if ns == nil {
+		p, ok := w.cur.Mount.above()
+		if !ok {
 			return nil
 		}
-		ns.mu.RLock()
-		if m.parent == nil {
-			ns.mu.RUnlock()
-			return nil
-		}
-		p := Path{m.parent, m.point}.IncRef()
-		ns.mu.RUnlock()
 		if w.at.Resolve&unix.RESOLVE_NO_XDEV != 0 {
 			p.DecRef()
 			return unix.EXDEV
@@ -293,7 +285,7 @@ func (w *walker) link(p Path) error {
 		return unix.ENAMETOOLONG
 	}
 	if target[0] == '/' {
-		if w.at.Resolve&unix.RESOLVE_BENEATH != 0 {
+		if w.at.Resolve&unix.RESOLVE_BENEATH != 0 || w.at.Resolve&unix.RESOLVE_NO_XDEV != 0 && w.cur.Mount != w.root.Mount {
 			return unix.EXDEV
 		}
 		w.cur.DecRef()
@@ -317,6 +309,10 @@ func PathName(p Path, root Path) (name string, ok bool) {
 	if n, ok := p.Inode().Impl.(*anonInode); ok {
 		return n.String(), true
 	}
+	if p.Dentry.detached() {
+		_, n := p.Dentry.place()
+		return n + " (deleted)", true
+	}
 	var parts []string
 	deleted := p.Dentry.Deleted()
 	m, d := p.Mount, p.Dentry
@@ -330,17 +326,12 @@ func PathName(p Path, root Path) (name string, ok bool) {
 			d = parent
 			continue
 		}
-		ns := m.ns
-		if ns == nil {
+		up, ok := m.above()
+		if !ok {
 			break
 		}
-		ns.mu.RLock()
-		up, point := m.parent, m.point
-		ns.mu.RUnlock()
-		if up == nil {
-			break
-		}
-		m, d = up, point
+		defer up.DecRef()
+		m, d = up.Mount, up.Dentry
 	}
 	ok = m == root.Mount && d == root.Dentry
 	var b strings.Builder
@@ -378,15 +369,10 @@ func ParentIno(p Path) (uint64, bool) {
 	}
 	d := p.Dentry
 	if d == p.Mount.root {
-		ns := p.Mount.ns
-		if ns == nil {
-			return 0, false
+		if up, ok := p.Mount.above(); ok {
+			defer up.DecRef()
+			d = up.Dentry
 		}
-		ns.mu.RLock()
-		if p.Mount.parent != nil {
-			d = p.Mount.point
-		}
-		ns.mu.RUnlock()
 	}
 	if parent, _ := d.place(); parent != nil {
 		return parent.Inode().Ino, true

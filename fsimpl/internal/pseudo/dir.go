@@ -99,17 +99,25 @@ func (d *dir) Lookup(t current.Task, name string) (*vfs.Inode, error) {
 	return d.lister.Lookup(t, name)
 }
 
-// A pseudo file system's names are not the guest's to change: EPERM, as proc
-// answers (ENOENT for creation, which vfs has already found to be missing).
+// A pseudo file system's names are not the guest's to change.
+
+// noCreate is the error of making a name: that of a directory without the
+// operation, but in proc ENOENT.
+func (d *dir) noCreate() error {
+	if d.fs.magic == unix.PROC_SUPER_MAGIC {
+		return unix.ENOENT
+	}
+	return unix.EPERM
+}
 
 // Create implements vfs.DirImpl.
 func (d *dir) Create(current.Task, string, vfs.NewInode) (*vfs.Inode, error) {
-	return nil, unix.EPERM
+	return nil, d.noCreate()
 }
 
 // Mkdir implements vfs.DirImpl.
 func (d *dir) Mkdir(current.Task, string, vfs.NewInode) (*vfs.Inode, error) {
-	return nil, unix.EPERM
+	return nil, d.noCreate()
 }
 
 // Symlink implements vfs.DirImpl.

@@ -16,7 +16,7 @@ import (
 // Namespace is what the AF_UNIX sockets of one network namespace share. It is
 // the Family too.
 type Namespace struct {
-	mu       lock.Mutex[lock.Leaf]
+	mu       lock.Mutex[lock.Socket]
 	abstract map[string]*Sock // guarded by mu: by name, its leading NUL left out
 
 	flight counter // descriptors under way

@@ -28,7 +28,14 @@ func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) 
 		return socket.IntValue(unix.AF_UNIX), nil
 	case unix.SO_PROTOCOL:
 		return socket.IntValue(0), nil
+	case unix.SO_ERROR, unix.SO_ACCEPTCONN, unix.SO_PEERCRED:
+		return s.stateOption(name), nil
 	}
+	return s.opts.Get(name)
+}
+
+// stateOption returns an option that tells the socket's state.
+func (s *Sock) stateOption(name int32) []byte {
 	s.st.Lock()
 	defer s.st.Unlock()
 	switch name {
@@ -38,15 +45,13 @@ func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) 
 			v = int32(e)
 		}
 		s.st.err = nil
-		return socket.IntValue(v), nil
+		return socket.IntValue(v)
 	case unix.SO_ACCEPTCONN:
-		return socket.Bool(s.st.state == listening), nil
-	case unix.SO_PEERCRED:
-		c := s.st.peerCred
-		if s.st.state != connected || s.typ == unix.SOCK_DGRAM && c == (unix.Ucred{}) {
-			c = unix.Ucred{Pid: 0, Uid: ^uint32(0), Gid: ^uint32(0)}
-		}
-		return append([]byte(nil), usermem.BytesOf(&c)...), nil
+		return socket.Bool(s.st.state == listening)
 	}
-	return s.opts.Get(name)
+	c := s.st.peerCred // SO_PEERCRED
+	if s.st.state != connected || s.typ == unix.SOCK_DGRAM && c == (unix.Ucred{}) {
+		c = unix.Ucred{Pid: 0, Uid: ^uint32(0), Gid: ^uint32(0)}
+	}
+	return append([]byte(nil), usermem.BytesOf(&c)...)
 }

@@ -66,7 +66,7 @@ func Compile(t testing.TB, source string, flags ...string) string {
 		return out
 	}
 	tmp := fmt.Sprintf("%s.%d", out, os.Getpid())
-	args := append([]string{"-std=gnu17", "-O1", "-g0", "-Wall", "-Werror", "-Wno-unused-result", "-Wno-stringop-overread", "-Wno-stringop-overflow", "-Wno-nonnull", "-Wno-format-truncation", "-pthread", "-o", tmp, source}, flags...)
+	args := append([]string{"-std=gnu17", "-O1", "-w", "-pthread", "-o", tmp, source}, flags...)
 	if b, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, b)
 	}

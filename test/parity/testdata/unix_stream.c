@@ -1,0 +1,58 @@
+#include "t.h"
+
+int main(int argc, char **argv) {
+	int s[2];
+	R(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	char b[100];
+	R(write(s[0], "hello", 5));
+	R(recv(s[1], b, 3, MSG_PEEK));
+	R(read(s[1], b, 100));
+	R(recv(s[1], b, 100, MSG_DONTWAIT));
+	R(shutdown(s[0], SHUT_WR));
+	R(read(s[1], b, 100));
+	R(write(s[1], "back", 4));
+	R(read(s[0], b, 100));
+	R(send(s[0], "x", 1, MSG_NOSIGNAL));
+	struct pollfd p = {s[1], POLLIN | POLLOUT | POLLRDHUP};
+	R(poll(&p, 1, 0));
+	printf("%x\n", p.revents);
+	close(s[0]);
+	R(poll(&p, 1, 0));
+	printf("%x\n", p.revents);
+	CHILD("sigpipe", write(s[1], "x", 1));
+	int l = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un a = {AF_UNIX, "sock"};
+	R(connect(l, (void *)&a, sizeof a));
+	R(bind(l, (void *)&a, sizeof a));
+	R(bind(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&a, sizeof a));
+	int c = socket(AF_UNIX, SOCK_STREAM, 0);
+	R(connect(c, (void *)&a, sizeof a));
+	R(accept(l, 0, 0));
+	R(listen(l, 1));
+	R(connect(c, (void *)&a, sizeof a));
+	struct sockaddr_un o;
+	socklen_t n = sizeof o;
+	int k = accept(l, (void *)&o, &n);
+	printf("%d\n", (int)n);
+	n = sizeof o;
+	R(getpeername(c, (void *)&o, &n));
+	printf("%d %s\n", (int)n, o.sun_path);
+	R(connect(c, (void *)&a, sizeof a));
+	struct ucred u;
+	n = sizeof u;
+	R(getsockopt(c, SOL_SOCKET, SO_PEERCRED, &u, &n));
+	printf("%d %d\n", u.pid == getpid(), u.uid);
+	struct stat st;
+	stat("sock", &st);
+	printf("%o\n", st.st_mode & S_IFMT);
+	R(open("sock", O_RDONLY));
+	int v;
+	n = 4;
+	R(getsockopt(l, SOL_SOCKET, SO_ACCEPTCONN, &v, &n));
+	printf("%d\n", v);
+	R(getsockopt(l, SOL_SOCKET, 9999, &v, &n));
+	R(socket(AF_UNIX, 77, 0));
+	R(socket(12345, SOCK_STREAM, 0));
+	R(listen(0, 1));
+	return 0;
+}
