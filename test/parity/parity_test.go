@@ -33,7 +33,7 @@ func TestParity(t *testing.T) {
 		t.Fatalf("%d programs in testdata, not 80 or more (%v)", len(sources), err)
 	}
 	known := readKnown(t)
-	box, host := sandbox.Find(t), sandbox.Host()
+	box, host := sandbox.Find(t), sandbox.Host(t)
 	for _, source := range sources {
 		name := strings.TrimSuffix(filepath.Base(source), ".c")
 		d := sandbox.Directives(t, source)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Runner starts commands in the sandbox under test, or on the host.
@@ -20,12 +22,26 @@ type Runner struct {
 }
 
 // Host runs commands as they are.
-func Host() *Runner { return &Runner{} }
+func Host(t testing.TB) *Runner {
+	t.Helper()
+	closeOnExec(t)
+	return &Runner{}
+}
+
+// closeOnExec keeps descriptors that the test itself was started with from the
+// commands: which numbers are free would depend on who runs the test.
+func closeOnExec(t testing.TB) {
+	t.Helper()
+	if err := unix.CloseRange(3, 1<<31, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		t.Fatalf("close_range: %v", err)
+	}
+}
 
 // Find returns the sandbox under test; without one the test fails and says
 // what to do.
 func Find(t testing.TB) *Runner {
 	t.Helper()
+	closeOnExec(t)
 	if r := os.Getenv("HULL_TEST_RUNNER"); r != "" {
 		return &Runner{prefix: strings.Fields(r)}
 	}

@@ -50,6 +50,7 @@ int main(void) {
 	c = fork();
 	if (c == 0) {
 		char line[64];
+		close(p[1]);
 		for (int i = 0; (r = read(p[0], line, sizeof line)) > 0 && i < 1000; i++)
 			write(back[1], line, r);
 		_exit(0);

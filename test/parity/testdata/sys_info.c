@@ -37,7 +37,6 @@ int main(void) {
 	SHOW(sched_getaffinity(0, sizeof set, &set));
 	printf("now %d\n", CPU_COUNT(&set));
 	FORK("inherited", { sched_getaffinity(0, sizeof set, &set); printf("%d\n", CPU_COUNT(&set)); });
-	SHOW(sched_getcpu());
 	struct sched_param sp = {0};
 	SHOW(sched_getscheduler(0));
 	SHOW(sched_getparam(0, &sp));
