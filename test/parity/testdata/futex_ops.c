@@ -1,5 +1,6 @@
 // futex: wait, wake, requeue, bitsets, WAKE_OP, timeouts.
 #include "show.h"
+#include <dirent.h>
 #include <linux/futex.h>
 #include <pthread.h>
 
@@ -15,10 +16,33 @@ static void *waiter(void *arg) {
 	return NULL;
 }
 
+// asleep waits until all n threads but this one sleep.
+static void asleep(int n) {
+	for (int tries = 0; tries < 1000; tries++) {
+		int sleeping = 0;
+		DIR *d = opendir("/proc/self/task");
+		for (struct dirent *e; (e = readdir(d));) {
+			char name[300], b[64] = {0};
+			snprintf(name, sizeof name, "/proc/self/task/%s/stat", e->d_name);
+			int fd = open(name, O_RDONLY);
+			if (fd < 0)
+				continue;
+			read(fd, b, sizeof b - 1);
+			close(fd);
+			sleeping += strstr(b, ") S ") != NULL;
+		}
+		closedir(d);
+		if (sleeping >= n - 1)
+			break;
+		ms(2);
+	}
+	ms(20);
+}
+
 static void start(pthread_t *t, int n, const int *bits) {
 	for (int i = 0; i < n; i++)
 		pthread_create(&t[i], NULL, waiter, (void *)(long)bits[i]);
-	ms(50);
+	asleep(n + 1);
 }
 
 int main(void) {
@@ -61,7 +85,7 @@ int main(void) {
 	pid_t p = fork();
 	if (p == 0)
 		_exit(futex(shared, FUTEX_WAIT, 0, NULL, NULL, 0) == 0 ? 7 : 8);
-	ms(50);
+	ms(300);
 	SHOW(futex(shared, FUTEX_WAKE, 1, NULL, NULL, 0));
 	int st;
 	waitpid(p, &st, 0);

@@ -55,6 +55,7 @@ int main(void) {
 			execl("/bin/sleep", "sleep", "100", NULL);
 			_exit(1);
 		}
+		ms(100); // vfork returns before exec is over
 		SHOW(setpgid(e, e));
 		kill(e, SIGKILL);
 		waitpid(e, &st, 0);

@@ -10,6 +10,7 @@ int main(int argc, char **argv) {
 	pid_t p = fork();
 	if (p == 0) {
 		raise(SIGSTOP);
+		msleep(300); // what it was continued for is asked for meanwhile
 		_exit(9);
 	}
 	R(waitpid(p, &s, WUNTRACED) == p);
@@ -27,7 +28,7 @@ int main(int argc, char **argv) {
 	p = fork();
 	if (p == 0)
 		_exit(1);
-	msleep(20);
+	msleep(200);
 	struct rusage u;
 	R(wait4(-getpgrp(), &s, WNOHANG, &u) == p);
 	return 0;
