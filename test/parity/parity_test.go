@@ -1,163 +1,181 @@
-// Package parity runs small programs on the host and in hull and compares what
-// they print and how they end: Linux is the specification.
+// Package parity runs small programs on the host and in the sandbox: Linux is
+// the oracle, and the outputs and exit statuses must be equal.
+//
+// A program is a C file in testdata, one subject a file. It prints what system
+// calls return, and nothing that differs between two runs on one kernel: no
+// addresses, times or process ids. It starts in an empty directory of its own.
+// Lines of its head can say:
+//
+//	// link: dynamic      compiled dynamically too, not only statically
+//	// needs: root        left out when the tests run as another user
+//	// args: a b          its arguments
+//
+// A program whose output differs runs again, twice at most, and what differed is
+// logged: the host's own scheduling is part of what is compared, and a machine
+// under load can starve either side.
+//
+// known.txt names programs that are known to fail and why. It may only shrink:
+// one that passes has to be taken from the list.
 package parity
 
 import (
 	"bufio"
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"hull/test/internal/sandbox"
 )
 
-// limit is how long one program may run.
-const limit = 60 * time.Second
+// attempts is how often a program may differ before it counts.
+const attempts = 3
 
-// outcome is what is compared.
-type outcome struct {
-	out    string
-	status int
-}
-
-// TestParity runs every program of testdata.
 func TestParity(t *testing.T) {
-	hull := binary(t)
-	known := knownFailures(t)
-	srcs, err := filepath.Glob("testdata/*.c")
-	if err != nil || len(srcs) == 0 {
-		t.Fatalf("no programs: %v", err)
+	sources, err := filepath.Glob("testdata/*.c")
+	if err != nil || len(sources) < 80 {
+		t.Fatalf("%d programs in testdata, not 80 or more (%v)", len(sources), err)
 	}
-	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, src := range srcs {
-		name := strings.TrimSuffix(filepath.Base(src), ".c")
+	known := readKnown(t)
+	box, host := sandbox.Find(t), sandbox.Host(t)
+	for _, source := range sources {
+		name := strings.TrimSuffix(filepath.Base(source), ".c")
+		d := sandbox.Directives(t, source)
+		links := []string{"static"}
+		if slices.Contains(d["link"], "dynamic") {
+			links = append(links, "dynamic")
+		}
+		why, isKnown := known[name]
+		delete(known, name)
 		t.Run(name, func(t *testing.T) {
-			prog := compile(t, dir, src, name)
-			work := filepath.Join(dir, name+".d")
-			want := run(t, work, prog)
-			got := run(t, work, hull, "do", "--", prog)
-			same := got == want
+			if slices.Contains(d["needs"], "root") && os.Getuid() != 0 {
+				t.Skip("needs root")
+			}
+			var diffs []string
+			for _, link := range links {
+				var diff string
+				for range attempts {
+					if diff = compare(t, box, host, source, link, d["args"]); diff == "" || isKnown {
+						break
+					}
+					t.Logf("%s: %s", link, diff)
+				}
+				if diff != "" {
+					diffs = append(diffs, link+": "+diff)
+				}
+			}
 			switch {
-			case known[name] && same:
-				t.Errorf("it is in known.txt and passes: take it out")
-			case known[name]:
-				t.Logf("known to differ:\n%s", diff(want, got))
-			case !same:
-				t.Errorf("%s", diff(want, got))
+			case isKnown && len(diffs) == 0 && box.Hull():
+				t.Errorf("passes: take it from known.txt")
+			case isKnown && len(diffs) != 0:
+				t.Skipf("known: %s\n%s", why, strings.Join(diffs, "\n"))
+			case len(diffs) != 0:
+				t.Error(strings.Join(diffs, "\n"))
 			}
 		})
 	}
+	for name := range known {
+		t.Errorf("known.txt names %s, which there is not", name)
+	}
 }
 
-// binary is the hull to test: HULL_BIN, or the repository's own.
-func binary(t *testing.T) string {
-	bin := os.Getenv("HULL_BIN")
-	if bin == "" {
-		bin = "../../bin/hull"
+// compare runs source in both worlds and says how they differ.
+func compare(t *testing.T, box, host *sandbox.Runner, source, link string, args []string) string {
+	var flags []string
+	if link == "static" {
+		flags = append(flags, "-static")
 	}
-	abs, err := filepath.Abs(bin)
+	program := sandbox.Compile(t, source, flags...)
+	// One path for both, which the sandbox sees as it is and changes for itself
+	// only; the host's run is last, so that it too finds it empty.
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := sandbox.Cmd{Dir: dir, Args: append([]string{program}, args...), Limit: 20 * time.Second}
+	got := box.Run(t, c)
+	if left, err := os.ReadDir(dir); box.Hull() && (err != nil || len(left) != 0) {
+		t.Errorf("the sandbox left %v on the host (%v)", left, err)
+	}
+	if !box.Hull() {
+		clean(t, dir)
+	}
+	want := host.Run(t, c)
+	if got.Stdout == want.Stdout && got.Status == want.Status && !got.TimedOut {
+		return ""
+	}
+	s := fmt.Sprintf("host: status %d; sandbox: status %d", want.Status, got.Status)
+	if got.TimedOut {
+		s += " (out of time)"
+	}
+	s += "\n" + lineDiff(want.Stdout, got.Stdout)
+	if got.Stderr != "" {
+		s += "sandbox's stderr:\n" + got.Stderr
+	}
+	return s
+}
+
+func clean(t *testing.T, dir string) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if err == nil {
+			err = os.RemoveAll(filepath.Join(dir, e.Name()))
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(abs); err != nil {
-		t.Fatalf("%v: run make build first", err)
-	}
-	return abs
 }
 
-// knownFailures reads known.txt: a name a line, # comments. It may only shrink.
-func knownFailures(t *testing.T) map[string]bool {
+// lineDiff prints the lines that only one side has, around a common
+// subsequence. Outputs are short.
+func lineDiff(want, got string) string {
+	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
+	common := make([][]int, len(a)+1)
+	for i := range common {
+		common[i] = make([]int, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if a[i] == b[j] {
+				common[i][j] = common[i+1][j+1] + 1
+			} else {
+				common[i][j] = max(common[i+1][j], common[i][j+1])
+			}
+		}
+	}
+	var s strings.Builder
+	for i, j := 0, 0; i < len(a) || j < len(b); {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			i, j = i+1, j+1
+		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
+			fmt.Fprintf(&s, "  host    %s\n", a[i])
+			i++
+		default:
+			fmt.Fprintf(&s, "  sandbox %s\n", b[j])
+			j++
+		}
+	}
+	return s.String()
+}
+
+// readKnown reads `program reason` lines.
+func readKnown(t *testing.T) map[string]string {
 	f, err := os.Open("known.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	known := map[string]bool{}
+	known := map[string]string{}
 	for s := bufio.NewScanner(f); s.Scan(); {
 		line, _, _ := strings.Cut(s.Text(), "#")
-		if line = strings.TrimSpace(line); line != "" {
-			known[line] = true
+		if name, why, _ := strings.Cut(strings.TrimSpace(line), " "); name != "" {
+			known[name] = strings.TrimSpace(why)
 		}
 	}
 	return known
 }
-
-func compile(t *testing.T, dir, src, name string) string {
-	t.Helper()
-	prog := filepath.Join(dir, name)
-	c := exec.Command("gcc", "-O1", "-w", "-pthread", "-o", prog, src, "-lrt")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("gcc %s: %v\n%s", src, err, out)
-	}
-	return prog
-}
-
-// run runs a program in an empty directory, with nothing to read.
-func run(t *testing.T, work string, name string, args ...string) outcome {
-	t.Helper()
-	if err := os.RemoveAll(work); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(work, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	c := exec.CommandContext(ctx, name, args...)
-	c.Dir = work
-	c.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
-	// A program that hangs may leave others with its output open.
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	c.WaitDelay = 5 * time.Second
-	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &out, &errs
-	err := c.Run()
-	var ee *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return outcome{out.String() + "\n(timed out)", -1}
-	case err != nil && !errors.As(err, &ee):
-		t.Fatal(err)
-	}
-	status := c.ProcessState.ExitCode()
-	if ws := c.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
-		status = 128 + int(ws.Signal()) // as hull says it
-	}
-	if errs.Len() > 0 {
-		out.WriteString("stderr: " + errs.String())
-	}
-	return outcome{out.String(), status}
-}
-
-// diff shows the first line that differs.
-func diff(want, got outcome) string {
-	if want.status != got.status {
-		return fmt.Sprintf("status %d, the host has %d; output %q, the host's %q", got.status, want.status, tail(got.out), tail(want.out))
-	}
-	w, g := strings.Split(want.out, "\n"), strings.Split(got.out, "\n")
-	for i := range max(len(w), len(g)) {
-		a, b := "(end)", "(end)"
-		if i < len(w) {
-			a = w[i]
-		}
-		if i < len(g) {
-			b = g[i]
-		}
-		if a != b {
-			return fmt.Sprintf("line %d: %q, the host has %q", i+1, b, a)
-		}
-	}
-	return ""
-}
-
-func tail(s string) string { return s[max(0, len(s)-200):] }

@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
 			syscall(SYS_futex, w, FUTEX_WAIT, 0, 0);
 			_exit(0);
 		}
-	msleep(50);
+	msleep(300);
 	R(syscall(SYS_futex, w, FUTEX_CMP_REQUEUE, 1, 1L, w + 1, 0));
 	R(syscall(SYS_futex, w + 1, FUTEX_WAKE, 10));
 	R(syscall(SYS_futex, w, FUTEX_WAKE, 10));
