@@ -105,7 +105,7 @@ func fcntlPipe(t *kernel.Task, f *vfs.File, cmd int32, size uint64) (uintptr, er
 
 // sealer is a file that F_ADD_SEALS works on: those of memfd_create(2).
 type sealer interface {
-	Seals() (uint32, error)
+	Seals(f *vfs.File) (uint32, error)
 	AddSeals(t current.Task, f *vfs.File, seals uint32) error
 }
 
@@ -115,7 +115,7 @@ func fcntlSeals(t *kernel.Task, f *vfs.File, cmd int32, seals uint32) (uintptr, 
 		return 0, unix.EINVAL
 	}
 	if cmd == unix.F_GET_SEALS {
-		have, err := s.Seals()
+		have, err := s.Seals(f)
 		return uintptr(have), err
 	}
 	return 0, s.AddSeals(t, f, seals)

@@ -1,6 +1,8 @@
 package syscalls
 
 import (
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/arch"
@@ -92,11 +94,20 @@ func openHow(t *kernel.Task, dirfd int32, path arch.Arg, how unix.OpenHow) (uint
 	if err := checkHow(&how); err != nil {
 		return 0, err
 	}
-	p, err := placeArg(t, dirfd, path, how.Flags&unix.O_NOFOLLOW == 0, false)
+	name, err := pathArg(t, path)
+	if err != nil {
+		return 0, err
+	}
+	from := name
+	if how.Resolve&unix.RESOLVE_IN_ROOT != 0 && strings.HasPrefix(name, "/") {
+		from = "." // the descriptor is what the name is absolute from
+	}
+	p, err := placeOf(t, dirfd, from, how.Flags&unix.O_NOFOLLOW == 0, false)
 	if err != nil {
 		return 0, err
 	}
 	defer p.done(t)
+	p.Name = name
 	p.Resolve = how.Resolve
 	f, err := vfs.Open(t, p.At, vfs.OpenHow{Flags: how.Flags, Mode: uint32(how.Mode)})
 	if err != nil {

@@ -46,11 +46,16 @@ func (c xattrCall) fd(t *kernel.Task, a arch.Args) (uintptr, error) {
 	return c(t, f.Path, a)
 }
 
-// xattrName copies a name in: ERANGE for none and one too long.
+// xattrName copies a name in: ERANGE for none and one too long, EINVAL for a
+// prefix with nothing after it.
 func xattrName(t *kernel.Task, addr arch.Arg) (string, error) {
 	name, err := usermem.CString(t.Mem(), usermem.Addr(addr), maxXattrName+1)
 	if err == unix.ENAMETOOLONG || err == nil && name == "" {
 		return "", unix.ERANGE
+	}
+	switch name {
+	case "user.", "trusted.", "security.", "system.":
+		return "", unix.EINVAL
 	}
 	return name, err
 }

@@ -25,21 +25,25 @@ func setrlimit(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = setLimit(t, t.Limits(), a[0].Uint(), l)
+	_, err = setLimit(t, t.ThreadGroup(), a[0].Uint(), l)
 	return 0, err
 }
 
 // maxOpenFiles is /proc/sys/fs/nr_open.
 const maxOpenFiles = 1 << 20
 
-func setLimit(t *kernel.Task, s *limits.Set, r uint32, l limits.Limit) (limits.Limit, error) {
+func setLimit(t *kernel.Task, tg *kernel.ThreadGroup, r uint32, l limits.Limit) (limits.Limit, error) {
 	if r >= limits.Count || l.Cur > l.Max {
 		return limits.Limit{}, unix.EINVAL
 	}
 	if r == unix.RLIMIT_NOFILE && l.Max > maxOpenFiles {
 		return limits.Limit{}, unix.EPERM
 	}
-	return s.Set(int(r), l, t.Cred().HasCap(unix.CAP_SYS_RESOURCE))
+	old, err := tg.Limits().Set(int(r), l, t.Cred().HasCap(unix.CAP_SYS_RESOURCE))
+	if err == nil && r == unix.RLIMIT_CPU {
+		tg.LimitCPU()
+	}
+	return old, err
 }
 
 // prlimit64 is prlimit(2).
@@ -65,11 +69,10 @@ func prlimit64(t *kernel.Task, a arch.Args) (uintptr, error) {
 			return 0, err
 		}
 	}
-	s := o.ThreadGroup().Limits()
-	old := s.Get(int(r))
+	old := o.ThreadGroup().Limits().Get(int(r))
 	if newAddr != 0 {
 		var err error
-		if old, err = setLimit(t, s, r, l); err != nil {
+		if old, err = setLimit(t, o.ThreadGroup(), r, l); err != nil {
 			return 0, err
 		}
 	}

@@ -16,7 +16,14 @@ import (
 type master struct{ t *tty }
 
 // slave is an open slave side.
-type slave struct{ t *tty }
+type slave struct {
+	t    *tty
+	born int // immutable: the hang-ups before it was opened
+}
+
+// hungUp reports whether the terminal was hung up since s was opened: it is cut
+// off for good. The tty's lock is held.
+func (s *slave) hungUp() bool { return s.t.mu.hangups != s.born }
 
 // maxChunk bounds what one write copies in at a time.
 const maxChunk = 2048
@@ -146,12 +153,18 @@ func (m *master) Release(current.Task, *vfs.File) { m.t.closeMaster() }
 
 // Read implements vfs.FileImpl: what was typed.
 func (s *slave) Read(ct current.Task, f *vfs.File, dst usermem.Buffer, _ int64) (int64, error) {
-	if err := jobControl(ct, s.t, unix.SIGTTIN); err != nil {
-		return 0, err
-	}
 	t := s.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if s.hungUp() {
+		return 0, nil
+	}
+	t.mu.Unlock()
+	err := jobControl(ct, t, unix.SIGTTIN)
+	t.mu.Lock()
+	if err != nil {
+		return 0, err
+	}
 	if dst.Len() == 0 {
 		return 0, nil
 	}
@@ -166,7 +179,7 @@ func (s *slave) Read(ct current.Task, f *vfs.File, dst usermem.Buffer, _ int64) 
 		}
 		n, _ = t.mu.ld.readable()
 	} else if n == 0 {
-		if t.mu.hungUp {
+		if s.hungUp() {
 			return 0, nil
 		}
 		return 0, unix.EAGAIN
@@ -189,7 +202,7 @@ func (s *slave) raw(ct current.Task, f *vfs.File, have int) (done bool, err erro
 	switch {
 	case have >= max(minimum, 1):
 		return false, nil
-	case t.mu.hungUp:
+	case s.hungUp():
 		return have == 0, nil
 	case f.Flags()&unix.O_NONBLOCK != 0 && have > 0:
 		return false, nil
@@ -202,7 +215,7 @@ func (s *slave) raw(ct current.Task, f *vfs.File, have int) (done bool, err erro
 	e := wait.Entry{Listener: ct.Waker()}
 	t.slaveQueue.Register(&e, wait.Readable)
 	defer t.slaveQueue.Unregister(&e)
-	for have < max(minimum, 1) && !t.mu.hungUp {
+	for have < max(minimum, 1) && !s.hungUp() {
 		deadline := time.Now().Add(time.Duration(tenths) * time.Second / 10)
 		t.mu.Unlock()
 		err := ct.Block(nil, deadline)
@@ -235,7 +248,7 @@ func jobControl(ct current.Task, t *tty, sig unix.Signal) error {
 func (s *slave) Write(ct current.Task, _ *vfs.File, src usermem.Buffer, off int64) (int64, int64, error) {
 	t := s.t
 	t.mu.Lock()
-	tostop := t.mu.ld.is(unix.TOSTOP)
+	tostop := t.mu.ld.is(unix.TOSTOP) && !s.hungUp()
 	t.mu.Unlock()
 	if tostop {
 		if err := jobControl(ct, t, unix.SIGTTOU); err != nil {
@@ -250,7 +263,7 @@ func (s *slave) Write(ct current.Task, _ *vfs.File, src usermem.Buffer, off int6
 		if err != nil && n == 0 {
 			return done, off, firstError(done, err)
 		}
-		took, err := t.output(b[:n])
+		took, err := s.output(b[:n])
 		done += int64(took)
 		src.Skip(uint64(took))
 		if err != nil {
@@ -261,10 +274,11 @@ func (s *slave) Write(ct current.Task, _ *vfs.File, src usermem.Buffer, off int6
 }
 
 // output queues what the slave writes and returns how much there was room for.
-func (t *tty) output(b []byte) (int, error) {
+func (s *slave) output(b []byte) (int, error) {
+	t := s.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.mu.hungUp {
+	if s.hungUp() {
 		return 0, unix.EIO
 	}
 	t.pending()
@@ -299,7 +313,7 @@ func (s *slave) Readiness(mask wait.Mask) wait.Mask {
 	if len(t.mu.out) < maxOutput && !t.mu.ld.paused {
 		r |= wait.Out | wait.WrNrm
 	}
-	if t.mu.hungUp {
+	if s.hungUp() {
 		r |= wait.Hup | wait.In | wait.RdNrm | wait.Out | wait.WrNrm | wait.Err
 	}
 	return r & (mask | wait.Hup | wait.Err)
@@ -312,4 +326,4 @@ func (s *slave) Register(e *wait.Entry, mask wait.Mask) { s.t.slaveQueue.Registe
 func (s *slave) Unregister(e *wait.Entry) { s.t.slaveQueue.Unregister(e) }
 
 // Release implements vfs.FileImpl.
-func (s *slave) Release(current.Task, *vfs.File) { s.t.closeSlave() }
+func (s *slave) Release(current.Task, *vfs.File) { s.t.closeSlave(s) }

@@ -1,6 +1,7 @@
 package devpts
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 
@@ -112,7 +113,7 @@ func (fs *FS) newTTY(t current.Task) (*tty, error) {
 	return tt, nil
 }
 
-// forget drops a terminal whose master is gone: its name is free again.
+// forget drops a terminal that nobody has open: its number is free again.
 func (fs *FS) forget(t *tty) {
 	fs.mu.Lock()
 	delete(fs.mu.ttys, t.index)
@@ -134,13 +135,15 @@ func (t *tty) open(ct current.Task, noCTTY bool) (vfs.FileImpl, error) {
 		t.mu.Unlock()
 		return nil, unix.EBUSY
 	}
+	t.mu.files++
 	t.mu.slaves++
-	t.mu.opened, t.mu.hungUp = true, false
+	t.mu.opened = true
+	s := &slave{t, t.mu.hangups}
 	t.mu.Unlock()
 	if kt, ok := ct.(*kernel.Task); ok && !noCTTY {
 		kt.AdoptTerminal(t)
 	}
-	return &slave{t}, nil
+	return s, nil
 }
 
 // openPeer is TIOCGPTPEER on the master f: it opens the slave, whatever is
@@ -192,7 +195,7 @@ func (l lister) Lookup(_ current.Task, name string) (*vfs.Inode, error) {
 	l.fs.mu.Lock()
 	t := l.fs.mu.ttys[n]
 	l.fs.mu.Unlock()
-	if t == nil {
+	if t == nil || t.gone() {
 		return nil, unix.ENOENT
 	}
 	return l.fs.pseudo.DeviceIno(unix.S_IFCHR, slaveDev(n), t, t, slaveIno(n)), nil
@@ -208,10 +211,11 @@ func slaveIno(n int) uint64 { return uint64(n) + 3 }
 // List implements pseudo.Lister.
 func (l lister) List(_ current.Task, cookie int64) ([]vfs.Dirent, error) {
 	l.fs.mu.Lock()
-	defer l.fs.mu.Unlock()
+	ttys := maps.Clone(l.fs.mu.ttys)
+	l.fs.mu.Unlock()
 	var es []vfs.Dirent
-	for n := range l.fs.mu.ttys {
-		if next := int64(n) + 3; next > max(cookie, 2) {
+	for n, t := range ttys {
+		if next := int64(n) + 3; next > max(cookie, 2) && !t.gone() {
 			es = append(es, vfs.Dirent{Name: strconv.Itoa(n), Ino: slaveIno(n), Type: unix.DT_CHR, Next: next})
 		}
 	}

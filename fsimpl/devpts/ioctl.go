@@ -164,6 +164,15 @@ func (t *tty) flow(arg uintptr) error {
 
 // Ioctl implements vfs.FileImpl.
 func (s *slave) Ioctl(ct current.Task, _ *vfs.File, cmd uint32, arg uintptr) (uintptr, error) {
+	s.t.mu.Lock()
+	hungUp := s.hungUp()
+	s.t.mu.Unlock()
+	if hungUp {
+		if cmd == unix.TIOCSPGRP {
+			return 0, unix.ENOTTY
+		}
+		return 0, unix.EIO
+	}
 	return s.t.common(ct, cmd, arg, false)
 }
 

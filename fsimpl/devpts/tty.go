@@ -26,9 +26,10 @@ type tty struct {
 		size       unix.Winsize
 		locked     bool // TIOCSPTLCK: the slave cannot be opened
 		masterOpen bool
-		slaves     int  // open slaves
+		files      int  // open files of the slave
+		slaves     int  // those of them that no hang-up has cut off
+		hangups    int  // how often: cuts off the slaves that were open
 		opened     bool // a slave was open once: the master sees EIO when none is
-		hungUp     bool // no more for slaves
 		exclusive  bool // TIOCEXCL
 		packet     bool // TIOCPKT
 		status     byte // TIOCPKT_* not yet told
@@ -45,12 +46,18 @@ func (t *tty) Control() *kernel.TerminalControl { return &t.control }
 // SessionGone implements kernel.Terminal: the session leader exited.
 func (t *tty) SessionGone() { t.hangUp() }
 
-// hangUp makes the slave's reads end and its writes fail.
+// hangUp cuts off the slaves that are open: their reads end, all else fails.
 func (t *tty) hangUp() {
 	t.mu.Lock()
-	t.mu.hungUp = true
+	t.cut()
 	t.mu.Unlock()
 	t.notify()
+}
+
+// cut is hangUp under the lock.
+func (t *tty) cut() {
+	t.mu.hangups++
+	t.mu.slaves = 0
 }
 
 // notify wakes everybody to look again.
@@ -63,18 +70,36 @@ func (t *tty) notify() {
 // closeMaster ends the terminal: its session gets SIGHUP.
 func (t *tty) closeMaster() {
 	t.mu.Lock()
-	t.mu.masterOpen, t.mu.hungUp = false, true
+	t.mu.masterOpen = false
+	t.cut()
+	last := t.mu.files == 0
 	t.mu.Unlock()
 	t.fs.k.HangUp(t)
 	t.notify()
-	t.fs.forget(t)
+	if last {
+		t.fs.forget(t)
+	}
 }
 
-func (t *tty) closeSlave() {
+func (t *tty) closeSlave(s *slave) {
 	t.mu.Lock()
-	t.mu.slaves--
+	t.mu.files--
+	if !s.hungUp() {
+		t.mu.slaves--
+	}
+	last := t.mu.files == 0 && !t.mu.masterOpen
 	t.mu.Unlock()
 	t.masterQueue.Notify(wait.Readable | wait.Writable)
+	if last {
+		t.fs.forget(t)
+	}
+}
+
+// gone reports whether the master is closed: the slave has no name any more.
+func (t *tty) gone() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.mu.masterOpen
 }
 
 // flushSignals delivers the signals that were typed, without the lock.

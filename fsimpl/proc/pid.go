@@ -272,6 +272,10 @@ type area struct {
 // maxArea bounds what is shown of them, in bytes.
 const maxArea = 1 << 20
 
+// Alive implements pseudo.Alive: an open environ is of the memory, which can be
+// empty, not of the task.
+func (a area) Alive() bool { return a.env || a.p.Alive() }
+
 // Content implements pseudo.Content.
 func (a area) Content(t current.Task, w *bytes.Buffer) error {
 	if a.env {

@@ -44,7 +44,7 @@ func (fs *FS) sysctl() *vfs.Inode {
 		dir("vm", text("overcommit_memory", 0), text("overcommit_ratio", 50), text("max_map_count", 65530),
 			text("mmap_min_addr", 65536), text("swappiness", 60), text("nr_hugepages", 0), text("min_free_kbytes", 67584)),
 		dir("fs", text("file-max", uint64(1)<<63-1), text("nr_open", 1<<20), text("pipe-max-size", 1<<20),
-			text("file-nr", "0\t0\t9223372036854775807"), text("protected_hardlinks", 0), text("protected_symlinks", 0),
+			text("file-nr", "0\t0\t9223372036854775807"), text("protected_hardlinks", 1), text("protected_symlinks", 0),
 			text("protected_fifos", 0), text("protected_regular", 0), text("suid_dumpable", 0), text("lease-break-time", 45),
 			dir("inotify", text("max_queued_events", 16384), text("max_user_instances", 128), text("max_user_watches", 65536)),
 			dir("epoll", text("max_user_watches", 1<<20)),

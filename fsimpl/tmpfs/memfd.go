@@ -23,8 +23,12 @@ func NewMemfd(fs *vfs.Filesystem, t current.Task, mode uint32, sealable bool) (*
 	return r.node, nil
 }
 
-// Seals returns the file's seals, F_GET_SEALS.
-func (f *file) Seals() (uint32, error) {
+// Seals returns the file's seals, F_GET_SEALS. Seen through an overlay it is a
+// file that has none.
+func (f *file) Seals(vf *vfs.File) (uint32, error) {
+	if vf.Path.Inode() != f.r.node {
+		return 0, unix.EINVAL
+	}
 	f.r.pages.Lock()
 	defer f.r.pages.Unlock()
 	return f.r.pages.seals, nil
@@ -32,6 +36,9 @@ func (f *file) Seals() (uint32, error) {
 
 // AddSeals is F_ADD_SEALS.
 func (f *file) AddSeals(_ current.Task, vf *vfs.File, seals uint32) error {
+	if vf.Path.Inode() != f.r.node {
+		return unix.EINVAL
+	}
 	const known = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_FUTURE_WRITE
 	if vf.Flags()&unix.O_ACCMODE == unix.O_RDONLY {
 		return unix.EPERM

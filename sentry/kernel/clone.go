@@ -193,6 +193,7 @@ func (k *Kernel) newGroup(parent *ThreadGroup, ns *PIDNamespace, a *CloneArgs) *
 		tg.clearHandlers()
 	}
 	tg.oom = parent.oom
+	tg.barrier.Store(parent.barrier.Load())
 	return tg
 }
 
@@ -237,6 +238,11 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	}
 	if t.group.pgrp != nil {
 		tg.join(t.group.pgrp)
+	}
+	if tg.cpuLimit() != 0 {
+		tg.sig.Lock()
+		tg.startTick()
+		tg.sig.Unlock()
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package kernel
 
 import (
+	"math"
 	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hull/sentry/limits"
 )
 
 // Timers by the clocks of processor time. The host tells nobody when a task has
@@ -134,6 +137,7 @@ func (tg *ThreadGroup) startTick() {
 	}
 	missing(ts.virt.next, tg.userTime())
 	missing(ts.prof.next, tg.allTime())
+	missing(tg.cpuLimit(), tg.allTime())
 	for _, tm := range ts.posix {
 		if tm.cpu != nil {
 			missing(tm.next, tm.cpu.now())
@@ -152,10 +156,43 @@ func (tg *ThreadGroup) startTick() {
 	}
 }
 
+// cpuLimit is the processor time in nanoseconds at which RLIMIT_CPU has
+// something to say next; 0 is never.
+func (tg *ThreadGroup) cpuLimit() int64 {
+	soft := tg.limits.Get(unix.RLIMIT_CPU).Cur
+	if soft > math.MaxInt64/uint64(time.Second) {
+		return 0
+	}
+	return int64(max(soft, 1)) * int64(time.Second)
+}
+
+// LimitCPU makes a new RLIMIT_CPU count.
+func (tg *ThreadGroup) LimitCPU() {
+	tg.lockTimers()
+	defer tg.unlockTimers()
+	tg.startTick()
+}
+
+// overCPULimit returns the signal that RLIMIT_CPU has for the process now, or 0:
+// SIGKILL at the hard limit, SIGXCPU at the soft one and each second after it.
+func (tg *ThreadGroup) overCPULimit() int32 {
+	at := tg.cpuLimit()
+	if at == 0 || tg.allTime() < at {
+		return 0
+	}
+	l := tg.limits.Get(unix.RLIMIT_CPU)
+	if tg.allTime() >= int64(min(l.Max, math.MaxInt64/uint64(time.Second)))*int64(time.Second) {
+		return sigKill
+	}
+	_, _ = tg.limits.Set(unix.RLIMIT_CPU, limits.Limit{Cur: min(l.Cur+1, l.Max), Max: l.Max}, false)
+	return int32(unix.SIGXCPU)
+}
+
 // ticked sends the signals of the timers that are due.
 func (tg *ThreadGroup) ticked() {
 	tg.lockTimers()
 	ts := &tg.sig.timers
+	over := tg.overCPULimit()
 	virt, prof := ts.virt.expire(tg.userTime()), ts.prof.expire(tg.allTime())
 	var due []*posixTimer
 	for _, tm := range ts.posix {
@@ -183,6 +220,9 @@ func (tg *ThreadGroup) ticked() {
 		tg.startTick()
 	}
 	tg.sig.Unlock()
+	if over != 0 {
+		_ = tg.sendSignal(&SignalInfo{Signo: over, Code: siKernel})
+	}
 	if virt {
 		_ = tg.sendSignal(&SignalInfo{Signo: int32(unix.SIGVTALRM), Code: siKernel})
 	}

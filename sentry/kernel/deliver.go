@@ -3,6 +3,7 @@ package kernel
 import (
 	"golang.org/x/sys/unix"
 
+	"hull/platform"
 	"hull/sentry/abi"
 	"hull/sentry/arch"
 	"hull/sentry/usermem"
@@ -230,7 +231,9 @@ func (t *Task) frameFPU(addr usermem.Addr) ([]byte, error) {
 // forceSignal delivers a signal that the task itself caused and cannot go on
 // without: blocked or ignored, it kills.
 func (t *Task) forceSignal(info *SignalInfo) {
-	info.trap = trapOf(info)
+	if info.trap == (arch.Trap{}) {
+		info.trap = trapOf(info)
+	}
 	g := &t.group.sig
 	g.Lock()
 	act := g.handlers.get(info.Signo)
@@ -247,30 +250,40 @@ func (t *Task) forceSignal(info *SignalInfo) {
 	g.Unlock()
 }
 
-// trapOf is what a sigcontext tells of a fault. Of a page fault's error code
-// only that it came from user mode is known here, and whether a page was there.
+// pageFaultTrap is what a sigcontext tells of a page fault: the error code that
+// the processor would have pushed.
+func pageFaultTrap(addr uint64, a platform.Access, present bool) arch.Trap {
+	const pageFault = 14
+	const presentBit, writeBit, userBit, execBit = 1, 2, 4, 16
+	tr := arch.Trap{No: pageFault, Err: userBit, CR2: addr}
+	if present {
+		tr.Err |= presentBit
+	}
+	if a.Write {
+		tr.Err |= writeBit
+	}
+	if a.Exec {
+		tr.Err |= execBit
+	}
+	return tr
+}
+
+// trapOf is what a sigcontext tells of any other exception.
 func trapOf(info *SignalInfo) arch.Trap {
-	const (
-		generalProtection, pageFault = 13, 14
-		segvAccErr                   = 2
-		present, user                = 1, 4
-	)
+	const generalProtection, debug, breakpoint = 13, 1, 3
+	const trapTrace = 2
 	switch unix.Signal(info.Signo) {
 	case unix.SIGSEGV, unix.SIGBUS:
-		if info.Code == siKernel {
-			return arch.Trap{No: generalProtection}
-		}
-		tr := arch.Trap{No: pageFault, Err: user, CR2: info.Addr}
-		if info.Code == segvAccErr {
-			tr.Err |= present
-		}
-		return tr
+		return arch.Trap{No: generalProtection}
 	case unix.SIGILL:
 		return arch.Trap{No: 6}
 	case unix.SIGFPE:
 		return arch.Trap{No: 0}
 	case unix.SIGTRAP:
-		return arch.Trap{No: 3}
+		if info.Code == trapTrace {
+			return arch.Trap{No: debug}
+		}
+		return arch.Trap{No: breakpoint}
 	}
 	return arch.Trap{}
 }

@@ -128,7 +128,7 @@ func (t *Task) findProgram(a ExecArgs) (program, error) {
 		return program{}, err
 	}
 	p := program{file: f, argv: a.Argv, name: a.Name}
-	for range maxInterpreters {
+	for depth := 0; ; depth++ {
 		interp, arg, ok, err := loader.Script(execImage{t, p.file})
 		if err != nil {
 			p.file.DecRef(t)
@@ -136,6 +136,10 @@ func (t *Task) findProgram(a ExecArgs) (program, error) {
 		}
 		if !ok {
 			return p, nil
+		}
+		if depth == maxInterpreters {
+			p.file.DecRef(t)
+			return program{}, unix.ELOOP
 		}
 		if a.Cloexec {
 			p.file.DecRef(t)
@@ -156,8 +160,6 @@ func (t *Task) findProgram(a ExecArgs) (program, error) {
 		}
 		p.file, p.argv, p.name = next, words, interp
 	}
-	p.file.DecRef(t)
-	return program{}, unix.ELOOP
 }
 
 // loadError is the errno of a loader's error, whose reason is noted.
@@ -264,6 +266,7 @@ func (t *Task) MMLimits() mm.Limits {
 	return mm.Limits{
 		AS: l.Get(unix.RLIMIT_AS).Cur, Data: l.Get(unix.RLIMIT_DATA).Cur, Stack: l.Get(unix.RLIMIT_STACK).Cur,
 		MemLock: l.Get(unix.RLIMIT_MEMLOCK).Cur, Unlimited: t.has.cred.HasCap(unix.CAP_IPC_LOCK),
+		Machine: t.k.cfg.MemoryTotal,
 	}
 }
 

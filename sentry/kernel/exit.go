@@ -138,10 +138,7 @@ func (t *Task) exitTree() {
 		return
 	}
 	if !tg.exiting {
-		tg.exiting, tg.status = true, t.own.status
-		if tg.leader != t {
-			tg.status = tg.leader.own.status
-		}
+		tg.exiting, tg.status = true, t.own.status // the last thread's
 	}
 	tg.exitGroup()
 }

@@ -170,6 +170,8 @@ func (t *Task) doFault(ev *platform.Event) {
 		if ev.Code == siKernel {
 			// A general protection fault: the processor does not say where.
 			info.Code, info.Addr = siKernel, 0
+		} else {
+			info.trap = pageFaultTrap(ev.Addr, ev.Access, fe.Present)
 		}
 	} else {
 		// Memory ran out: the task is what the OOM killer would take.

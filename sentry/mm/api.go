@@ -31,13 +31,18 @@ type MapOpts struct {
 // Limits are the resource limits that mapping calls obey, in bytes.
 type Limits struct {
 	AS, Data, Stack, MemLock uint64
-	Unlimited                bool // CAP_IPC_LOCK: MemLock does not bind
+	// Machine is how much memory there is: a private mapping of more is refused,
+	// as with vm.overcommit_memory=0. 0 is not known.
+	Machine   uint64
+	Unlimited bool // CAP_IPC_LOCK: MemLock does not bind
 }
 
 // FaultError says which signal a fault that cannot be served is.
 type FaultError struct {
 	Signo unix.Signal // SIGSEGV or SIGBUS
 	Code  int32       // SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR
+	// Present says that a page is there, which does not allow the access.
+	Present bool
 }
 
 func (e *FaultError) Error() string { return "fault: " + e.Signo.String() }

@@ -44,7 +44,7 @@ func (as *AddressSpace) HandleFault(addr usermem.Addr, a platform.Access) error 
 		as.mapping.RLock()
 		s, err = as.vmaFor(addr, a)
 		if err == errGrow {
-			err = &FaultError{unix.SIGSEGV, segvMapErr}
+			err = &FaultError{Signo: unix.SIGSEGV, Code: segvMapErr}
 		}
 	}
 	defer as.mapping.RUnlock()
@@ -81,7 +81,7 @@ func (as *AddressSpace) stale(p *pmaSeg, page uint64) error {
 		return nil
 	}
 	as.removePages(page, page+pageSize)
-	return &FaultError{unix.SIGBUS, busAdrErr}
+	return &FaultError{Signo: unix.SIGBUS, Code: busAdrErr}
 }
 
 // pastEnd reports whether the page off bytes into p is behind the end of the
@@ -112,26 +112,33 @@ func (as *AddressSpace) vmaFor(addr usermem.Addr, a platform.Access) (*vmaSeg, e
 	m := &as.mapping.vmas
 	i := m.Search(uint64(addr))
 	if i == m.Len() {
-		return nil, &FaultError{unix.SIGSEGV, segvMapErr}
+		return nil, &FaultError{Signo: unix.SIGSEGV, Code: segvMapErr}
 	}
 	s := m.At(i)
 	if s.Start > uint64(addr) {
 		if s.Val.growsDown {
 			return nil, errGrow
 		}
-		return nil, &FaultError{unix.SIGSEGV, segvMapErr}
+		return nil, &FaultError{Signo: unix.SIGSEGV, Code: segvMapErr}
 	}
 	p := s.Val.prot
 	if a.Write && p&unix.PROT_WRITE == 0 || a.Exec && p&unix.PROT_EXEC == 0 || p == 0 ||
 		!a.Write && !a.Exec && p&(unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC) == 0 {
-		return nil, &FaultError{unix.SIGSEGV, segvAccErr}
+		return nil, &FaultError{Signo: unix.SIGSEGV, Code: segvAccErr, Present: p != 0 && as.present(addr)}
 	}
 	return s, nil
 }
 
+// present reports whether there is a page at addr.
+func (as *AddressSpace) present(addr usermem.Addr) bool {
+	as.pages.Lock()
+	defer as.pages.Unlock()
+	return as.pages.pmas.Find(uint64(addr.RoundDown())) != nil
+}
+
 // grow extends the stack above addr down to it.
 func (as *AddressSpace) grow(addr usermem.Addr) error {
-	fail := &FaultError{unix.SIGSEGV, segvMapErr}
+	fail := &FaultError{Signo: unix.SIGSEGV, Code: segvMapErr}
 	as.mapping.Lock()
 	defer as.mapping.Unlock()
 	m := &as.mapping.vmas
@@ -188,7 +195,7 @@ func (as *AddressSpace) ensure(s *vmaSeg, addr uint64, write bool) (told bool, e
 				return false, err
 			}
 			if as.pages.pmas.Find(addr).Val.max&unix.PROT_WRITE == 0 {
-				return false, &FaultError{unix.SIGBUS, busAdrErr}
+				return false, &FaultError{Signo: unix.SIGBUS, Code: busAdrErr}
 			}
 		}
 		return false, nil
@@ -242,7 +249,7 @@ func (as *AddressSpace) newFile(s *vmaSeg, addr uint64, write bool) error {
 		return unix.ENOMEM
 	}
 	if err != nil || seg.Len == 0 {
-		return &FaultError{unix.SIGBUS, busAdrErr}
+		return &FaultError{Signo: unix.SIGBUS, Code: busAdrErr}
 	}
 	if n := end - start; seg.Len > n {
 		if seg.Mem {
@@ -300,7 +307,7 @@ func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) (told bool, 
 		return false, nil
 	}
 	if p.Val.pastEnd(addr - p.Start) {
-		return false, &FaultError{unix.SIGBUS, busAdrErr}
+		return false, &FaultError{Signo: unix.SIGBUS, Code: busAdrErr}
 	}
 	from, size := addr&^(cowWindow-1), as.pages.copies.next(addr, cowWindow, maxCOWWindow)
 	start, end := max(from, p.Start, s.Start), min(from+size, p.End, s.End)
@@ -403,7 +410,7 @@ func (as *AddressSpace) copyPages(p *pmaSeg, start uint64, r mem.Range) error {
 		n, err := readFull(p.Val.fd, dst, int64(pos))
 		pos += uint64(len(dst))
 		if err != nil && n == 0 {
-			fail = &FaultError{unix.SIGBUS, busAdrErr}
+			fail = &FaultError{Signo: unix.SIGBUS, Code: busAdrErr}
 			return false
 		}
 		return true // beyond the end of the file are zeros

@@ -105,6 +105,9 @@ func (as *AddressSpace) mapAt(addr usermem.Addr, n uint64, o *MapOpts, lim Limit
 // replace counts for it.
 func (as *AddressSpace) checkLimits(start, end uint64, v *vma, lim Limits) error {
 	n := end - start
+	if !v.shared && !v.noReserve && v.prot&unix.PROT_WRITE != 0 && lim.Machine != 0 && n > lim.Machine {
+		return unix.ENOMEM
+	}
 	var total, data, lockedBytes uint64
 	i, j := as.mapping.vmas.Between(start, end)
 	for k := i; k < j; k++ {

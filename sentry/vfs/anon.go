@@ -76,6 +76,17 @@ func (i *anonInode) String() string {
 	return i.name
 }
 
+// magic is the file system that Linux has such a file on (linux/magic.h).
+func (i *anonInode) magic() int64 {
+	switch i.name {
+	case "pipe":
+		return unix.PIPEFS_MAGIC
+	case "socket":
+		return unix.SOCKFS_MAGIC
+	}
+	return unix.ANON_INODE_FS_MAGIC
+}
+
 // Stat implements InodeImpl.
 func (i *anonInode) Stat(t current.Task) (Stat, error) {
 	if s, ok := i.impl.(Statter); ok {

@@ -41,6 +41,9 @@ func StatFS(t current.Task, p Path) (unix.Statfs_t, error) {
 	if err != nil {
 		return s, err
 	}
+	if i, ok := p.Inode().Impl.(*anonInode); ok {
+		s.Type = i.magic()
+	}
 	const valid = 0x20
 	s.Flags = valid
 	// The ST_* bits of a statfs(2) are the MS_* ones for these.

@@ -163,19 +163,31 @@ func LinkPath(t current.Task, src Path, new At) error {
 			return nil, err
 		} else if s.Nlink == 0 && !src.Dentry.linkable.Load() {
 			return nil, unix.ENOENT
+		} else if !mayHardLink(t, i, &s) {
+			return nil, unix.EPERM
 		}
 		if err := impl.Link(t, name, i); err != nil {
 			return nil, err
 		}
 		src.Dentry.linkable.Store(false)
 		i.IncRef()
+		i.notify(unix.IN_ATTRIB, 0, "") // before the directory tells of the name
 		return i, nil
 	})
 	p.DecRef()
-	if err == nil {
-		i.notify(unix.IN_ATTRIB, 0, "")
-	}
 	return err
+}
+
+// mayHardLink is fs.protected_hardlinks: to a file of another's only what the
+// caller may read and write anyway, and what lends no rights.
+func mayHardLink(t current.Task, i *Inode, s *Stat) bool {
+	c := t.Cred()
+	if c.FSUID == s.UID || c.HasCap(unix.CAP_FOWNER) {
+		return true
+	}
+	const setgidExec = unix.S_ISGID | 0o010
+	return s.Mode&unix.S_IFMT == unix.S_IFREG && s.Mode&unix.S_ISUID == 0 && s.Mode&setgidExec != setgidExec &&
+		inodePermission(t, i, c, MayRead|MayWrite) == nil
 }
 
 // Unlink is unlinkat(2); dir is AT_REMOVEDIR.

@@ -30,6 +30,10 @@ func inodePermission(t current.Task, i *Inode, c *auth.Cred, may uint32) error {
 	return checkMode(&s, c, may)
 }
 
+// CheckMode checks the mode, owner and group in s: for a Permitter that has more
+// to say than they.
+func CheckMode(t current.Task, s *Stat, may uint32) error { return checkMode(s, t.Cred(), may) }
+
 // checkMode is generic_permission: owner, group and others, then what
 // capabilities allow.
 func checkMode(s *Stat, c *auth.Cred, may uint32) error {

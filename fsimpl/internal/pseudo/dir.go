@@ -85,6 +85,19 @@ func (d *dir) Valid(current.Task, *vfs.Inode, string) bool {
 	return !ok || a.Alive()
 }
 
+// Permission implements vfs.Permitter: what belonged to a task that has gone
+// cannot be searched.
+func (d *dir) Permission(t current.Task, may uint32) error {
+	if a, ok := d.lister.(Alive); ok && !a.Alive() {
+		return unix.ESRCH
+	}
+	s, err := d.Stat(t)
+	if err != nil {
+		return err
+	}
+	return vfs.CheckMode(t, &s, may)
+}
+
 // Lookup implements vfs.DirImpl.
 func (d *dir) Lookup(t current.Task, name string) (*vfs.Inode, error) {
 	for _, e := range d.entries {

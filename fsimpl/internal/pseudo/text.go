@@ -90,7 +90,11 @@ func (x *text) Open(t current.Task, f *vfs.File) (vfs.FileImpl, error) {
 			return nil, err
 		}
 	}
-	return &textFile{content: x.content}, nil
+	alive, ok := x.content.(Alive)
+	if !ok {
+		alive, _ = x.owner.(Alive)
+	}
+	return &textFile{content: x.content, alive: alive}, nil
 }
 
 // textFile is an open text: what was generated is kept between reads.
@@ -98,6 +102,7 @@ type textFile struct {
 	vfs.AlwaysReady
 	vfs.NoIoctl
 	content Content
+	alive   Alive // whose text it is: ESRCH when that has gone; nil if nobody's
 
 	mu   lock.Mutex[lock.Inode]
 	text []byte // guarded by mu
@@ -110,6 +115,9 @@ func (x *textFile) Read(t current.Task, _ *vfs.File, dst usermem.Buffer, off int
 	text, made := x.text, x.made
 	x.mu.Unlock()
 	if off == 0 || !made {
+		if x.alive != nil && !x.alive.Alive() {
+			return 0, unix.ESRCH
+		}
 		var w bytes.Buffer
 		if err := x.content.Content(t, &w); err != nil {
 			return 0, err

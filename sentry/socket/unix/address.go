@@ -86,10 +86,10 @@ func (ns *Namespace) lookup(t current.Task, addr []byte, typ int32) (*Sock, erro
 		ns.mu.Lock()
 		s := ns.abstract[name[1:]]
 		ns.mu.Unlock()
-		if s == nil {
+		if s == nil || s.typ != typ { // the type is part of such a name
 			return nil, unix.ECONNREFUSED
 		}
-		return s, s.sameType(typ)
+		return s, nil
 	}
 	p, err := vfs.Walk(t, vfs.At{FS: t.(walker).FS(), Name: name, Follow: true})
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Sock) Bind(t current.Task, addr []byte) error {
 		return nil // autobind of what has a name keeps it
 	case name == "":
 		return s.autobind()
-	case bound:
+	case bound && name[0] == 0:
 		return unix.EINVAL
 	case name[0] == 0:
 		return s.bindAbstract(name)
@@ -148,6 +148,7 @@ func (s *Sock) Bind(t current.Task, addr []byte) error {
 	s.st.Lock()
 	if s.st.addr != nil || s.st.state == closed {
 		s.st.Unlock()
+		_ = vfs.Unlink(t, vfs.At{FS: t.(walker).FS(), Name: name}, false)
 		return unix.EINVAL
 	}
 	s.st.addr = a

@@ -1,6 +1,8 @@
 package unix
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/current"
@@ -55,3 +57,6 @@ func (s *Sock) stateOption(name int32) []byte {
 	}
 	return append([]byte(nil), usermem.BytesOf(&c)...)
 }
+
+// Deadline returns when a wait that starts now ends (SO_RCVTIMEO, SO_SNDTIMEO).
+func (s *Sock) Deadline(send bool) time.Time { return s.opts.Deadline(send) }
