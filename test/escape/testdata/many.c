@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
 	if (argc < 2)
 		return 0;
 	char line[16];
-	loop(argv[0], 200);
+	loop(argv[0], 1000); // until pools and tables have their size
 	puts("ready");
 	fflush(stdout);
 	fgets(line, sizeof line, stdin);

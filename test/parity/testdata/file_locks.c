@@ -67,8 +67,9 @@ int main(void) {
 	l = lk(F_WRLCK, 1, 1);
 	SHOW(fcntl(fd, F_SETLKW, &l));
 	l = lk(F_UNLCK, 0, 0);
-	SHOW(fcntl(fd, F_SETLKW, &l));
+	int unlocked = fcntl(fd, F_SETLKW, &l);
 	waitpid(c, NULL, 0);
+	SHOW(unlocked);
 	// Locks of open files.
 	int a = MUST(open("f", O_RDWR)), z = MUST(open("f", O_RDWR));
 	l = lk(F_WRLCK, 0, 5);
