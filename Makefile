@@ -62,7 +62,7 @@ lockcheck: ## unit tests that panic when locks are taken out of order
 
 blackbox: build ## parity, end to end, posture and escape tests of the binary
 	$(call need,$(TEST_NEEDS))
-	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape
+	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape
 
 bench: build ## the same programs natively, in hull, runc and runsc
 	$(call need,$(TEST_NEEDS))
@@ -76,7 +76,7 @@ fuzz: ## each fuzz test for FUZZTIME (20s)
 	$(call need,$(BUILD_NEEDS))
 	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r f; do \
 		for t in `sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f`; do \
-			echo "== $$t in $${f%/*}"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) $${f%/*}; done; done
+			echo "== $$t in $${f%/*}"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $${f%/*}; done; done
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -8,7 +8,8 @@ static void on_chld(int s, siginfo_t *i, void *c) {
 	last_code = i->si_code;
 }
 static volatile int conts;
-static void on_cont(int s) { (void)s; conts++; }
+static int handled[2];
+static void on_cont(int s) { (void)s; conts++; write(handled[1], "x", 1); }
 
 static void until(volatile int *what, int n) {
 	for (int i = 0; i < 2000 && *what < n; i++)
@@ -19,7 +20,7 @@ int main(void) {
 	struct sigaction sa = {.sa_sigaction = on_chld, .sa_flags = SA_SIGINFO | SA_RESTART};
 	sigaction(SIGCHLD, &sa, NULL);
 	int fds[2], st;
-	MUST(pipe(fds));
+	MUST(pipe(fds)), MUST(pipe(handled));
 	pid_t p = fork();
 	if (p == 0) {
 		signal(SIGCONT, on_cont);
@@ -40,6 +41,7 @@ int main(void) {
 	printf("continue: code %d\n", last_code);
 	waitpid(p, &st, WCONTINUED);
 	show_status("wait", st);
+	read(handled[0], &c, 1); // a stop signal would take the SIGCONT away
 	kill(p, SIGTSTP);
 	until(&chld, 3);
 	printf("stop: code %d\n", last_code);
