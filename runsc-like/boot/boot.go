@@ -43,6 +43,7 @@ type sandbox struct {
 	env      *vfs.Environment
 	boot     *caller
 	terminal kernel.Terminal // the host's, or nil
+	console  console
 	init     *kernel.ThreadGroup
 }
 
@@ -107,7 +108,7 @@ func (s *sandbox) newKernel() error {
 	if err != nil {
 		return fmt.Errorf("vDSO: %w", err)
 	}
-	s.boot, s.env = newCaller(), newEnvironment()
+	s.boot, s.env = newCaller(), newEnvironment(&s.console)
 	table := syscalls.Table()
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
@@ -168,13 +169,13 @@ func (s *sandbox) start() error {
 	if p.User.Umask != nil {
 		ctx.SetUmask(*p.User.Umask)
 	}
-	files, err := s.streams(cred)
+	files, err := s.streams(ctx, cred)
 	if err != nil {
 		return err
 	}
 	s.init, err = s.kernel.Start(kernel.InitArgs{
 		Args: p.Args, Env: p.Env, Cred: cred, Limits: limits, FS: ctx, Files: files, Namespace: ns, Terminal: s.terminal,
-		Direct: s.cfg.Overlay, Stopped: s.stopped,
+		Ignored: kernel.SignalSet(s.cfg.Ignored), Direct: s.cfg.Overlay, Stopped: s.stopped,
 	})
 	return err
 }

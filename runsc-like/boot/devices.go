@@ -7,18 +7,36 @@ import (
 
 	"hull/fsimpl/dev"
 	"hull/fsimpl/devpts"
+	"hull/fsimpl/hosttty"
 	"hull/fsimpl/pipe"
+	"hull/sentry/current"
 	"hull/sentry/vfs"
 )
 
+// consoleDev is the number of /dev/console (Documentation/admin-guide/devices.txt).
+const consoleDev = vfs.Dev(5<<8 | 1)
+
+// console is the driver of /dev/console: the terminal that the sandbox was
+// started on. Without one nobody can open it.
+type console struct{ tty *hosttty.TTY }
+
+// Open implements vfs.Driver.
+func (c *console) Open(t current.Task, f *vfs.File) (vfs.FileImpl, error) {
+	if c.tty == nil {
+		return nil, unix.ENXIO
+	}
+	return c.tty.OpenFile(t, f)
+}
+
 // newEnvironment returns what opens special files: the drivers of the character
 // devices, by number, and named pipes. There are no block devices.
-func newEnvironment() *vfs.Environment {
+func newEnvironment(c *console) *vfs.Environment {
 	d := map[vfs.Dev]vfs.Driver{}
 	for _, n := range dev.Nodes() {
 		d[vfs.Dev(unix.Mkdev(n.Major, n.Minor))] = n.Driver
 	}
 	d[vfs.Dev(unix.Mkdev(devpts.TTYMajor, devpts.TTYMinor))] = devpts.CTTY{}
+	d[consoleDev] = c
 	return &vfs.Environment{Char: d, FIFO: pipe.FIFOs{}}
 }
 
@@ -34,6 +52,9 @@ func (s *sandbox) populateDev(ctx *vfs.Context) error {
 	tty := vfs.Dev(unix.Mkdev(devpts.TTYMajor, devpts.TTYMinor))
 	if err := vfs.Mknod(s.boot, at("tty"), unix.S_IFCHR|0o666, tty); err != nil {
 		return fmt.Errorf("/dev/tty: %w", err)
+	}
+	if err := vfs.Mknod(s.boot, at("console"), unix.S_IFCHR|0o620, consoleDev); err != nil {
+		return fmt.Errorf("/dev/console: %w", err)
 	}
 	for _, l := range []struct{ name, target string }{
 		{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},

@@ -148,6 +148,7 @@ func configure(o Options) (*control.Config, error) {
 		MemoryTotal: info.Totalram * uint64(info.Unit),
 		Roots:       roots,
 		Umask:       o.Umask,
+		Ignored:     ignored(),
 	}, nil
 }
 

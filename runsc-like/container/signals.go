@@ -3,6 +3,8 @@ package container
 import (
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -46,9 +48,33 @@ func forwarded() []os.Signal {
 	return sigs
 }
 
+// ignored are the signals that the caller has this process ignore, as nohup(1)
+// does: the guest starts with them ignored, as if it were run directly. Those
+// that Go's runtime has taken over before anybody could look are not among them.
+func ignored() uint64 {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if hex, ok := strings.CutPrefix(line, "SigIgn:"); ok {
+			set, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
+			if err != nil {
+				return 0
+			}
+			return set
+		}
+	}
+	return 0
+}
+
 func (s *sandbox) forwardSignals() *forwarder {
 	f := &forwarder{s: s, ch: make(chan os.Signal, 64), wake: make(chan wake, 16), done: make(chan struct{})}
-	signal.Notify(f.ch, forwarded()...)
+	for _, sig := range forwarded() {
+		if s.cfg.Ignored&(1<<(sig.(syscall.Signal)-1)) == 0 {
+			signal.Notify(f.ch, sig)
+		}
+	}
 	go f.run()
 	return f
 }

@@ -56,6 +56,9 @@ type Config struct {
 	Roots []jail.Root `json:"roots,omitempty"`
 	// Umask is the one that the first process starts with.
 	Umask uint32 `json:"umask"`
+	// Ignored are the signals that it ignores from the start: bit n-1 is
+	// signal n.
+	Ignored uint64 `json:"ignored,omitempty"`
 }
 
 // Kind is what a Message says.

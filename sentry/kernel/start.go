@@ -18,6 +18,7 @@ type InitArgs struct {
 	FS        *vfs.Context // taken over
 	Files     *vfs.FDTable // taken over
 	Namespace *vfs.Namespace
+	Ignored   SignalSet // what it ignores from the start
 	// Terminal, if not nil, becomes the controlling terminal.
 	Terminal Terminal
 	// Direct says that the process stands for one outside: its terminal's job
@@ -54,6 +55,11 @@ func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
 	t.group = k.newGroup(nil, t.ns, &CloneArgs{})
 	t.group.limits, t.group.onStop, t.group.direct = a.Limits, a.Stopped, a.Direct
 	t.sig.init(nil, false)
+	for signo := int32(1); signo <= MaxSignal; signo++ {
+		if a.Ignored.Has(signo) {
+			t.group.sig.handlers.set(signo, SigAction{Handler: sigIgnore})
+		}
+	}
 	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, k.uts, a.Namespace
 	a.Namespace.IncRef()
 	t.own.ctx = k.cfg.Platform.NewContext()

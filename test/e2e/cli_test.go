@@ -54,6 +54,15 @@ func TestSharedOffset(t *testing.T) {
 	}
 }
 
+// TestIgnoredSignals: what the caller ignores the command ignores, as under
+// nohup(1).
+func TestIgnoredSignals(t *testing.T) {
+	got := run(t, "", "sh", "-c", `trap "" HUP; "$0" do -- sh -c 'kill -HUP $$; echo alive'`, hull(t))
+	if got.out != "alive\n" || got.status != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestStreams(t *testing.T) {
 	bin := hull(t)
 	if got := run(t, "line one\nline two\n", bin, "do", "--", "cat", "-n"); got.out != "     1\tline one\n     2\tline two\n" {

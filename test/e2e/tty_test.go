@@ -141,6 +141,15 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
+// TestTerminalName: the terminal has a name, which opens it.
+func TestTerminalName(t *testing.T) {
+	x := openTerminal(t, 24, 80, hull(t), "do", "--", "sh", "-c", "tty; echo into it >`tty`; stty size </dev/console; echo done")
+	x.expect("/dev/console\r\n")
+	x.expect("into it\r\n")
+	x.expect("24 80\r\n")
+	x.expect("done\r\n")
+}
+
 func TestInterrupt(t *testing.T) {
 	x := openTerminal(t, 24, 80, hull(t), "do", "--", "sh", "-c", "echo ready; sleep 100")
 	x.expect("ready")
