@@ -122,6 +122,7 @@ func mapSegment(r *Request, img Image, s *segment, bias usermem.Addr) error {
 	prot := s.prot()
 	if s.filesz > 0 {
 		o := mm.MapOpts{Addr: start, Length: uint64(filePages - start), Prot: prot, Fixed: true, Offset: s.off &^ (pageSize - 1)}
+		o.Populate = o.Length <= eager(prot&unix.PROT_WRITE != 0)
 		if err := img.Map(&o); err != nil {
 			return err
 		}
@@ -142,11 +143,22 @@ func mapSegment(r *Request, img Image, s *segment, bias usermem.Addr) error {
 	}
 	if memPages > filePages {
 		o := mm.MapOpts{Addr: filePages, Length: uint64(memPages - filePages), Prot: prot, Fixed: true}
+		o.Populate = o.Length <= eager(prot&unix.PROT_WRITE != 0)
 		if _, err := r.MM.Map(o, r.Limits); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// eager is the size in bytes of a segment that is made accessible before it is
+// touched. A program's start touches nearly all of its segments, and a fault
+// costs more than a mapping; of those that are written, each page is a copy.
+func eager(writable bool) uint64 {
+	if writable {
+		return 64 << 10
+	}
+	return 8 << 20
 }
 
 // note records what /proc/PID/stat shows of a segment, and where the program

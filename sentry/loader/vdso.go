@@ -86,13 +86,13 @@ func (v *SharedObject) Map(as *mm.AddressSpace) (usermem.Addr, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = as.Map(mm.MapOpts{Addr: at, Length: v.data.Len(), Fixed: true, Prot: unix.PROT_READ,
+	_, err = as.Map(mm.MapOpts{Addr: at, Length: v.data.Len(), Fixed: true, Prot: unix.PROT_READ, Populate: true,
 		MaxProt: unix.PROT_READ, File: pages{v.m, v.data}, Label: "[vvar]"}, lim)
 	if err != nil {
 		return 0, err
 	}
 	code := at + usermem.Addr(v.data.Len())
-	_, err = as.Map(mm.MapOpts{Addr: code, Length: v.text.Len(), Fixed: true, Prot: unix.PROT_READ | unix.PROT_EXEC,
+	_, err = as.Map(mm.MapOpts{Addr: code, Length: v.text.Len(), Fixed: true, Prot: unix.PROT_READ | unix.PROT_EXEC, Populate: true,
 		File: pages{v.m, v.text}, Label: "[vdso]"}, lim)
 	return code, err
 }

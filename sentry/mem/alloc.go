@@ -38,23 +38,9 @@ func (f *File) Allocate(n uint64) (Range, error) {
 	return r, nil
 }
 
-// cacheSearch is how many cached ranges are looked at for one that is long
-// enough.
-const cacheSearch = 32
-
 // pick chooses a range. f.mu is held.
 func (f *File) pick(n uint64) (r Range, dirty bool, err error) {
-	// The ranges that were freed last: they are warm.
-	for i := len(f.mu.cache) - 1; i >= max(0, len(f.mu.cache)-cacheSearch); i-- {
-		c := &f.mu.cache[i]
-		if c.Len() < n {
-			continue
-		}
-		r = Range{c.Start, c.Start + n}
-		if c.Start += n; c.Len() == 0 {
-			f.mu.cache = append(f.mu.cache[:i], f.mu.cache[i+1:]...)
-		}
-		f.mu.cached -= n
+	if r, ok := f.mu.cache.take(n); ok {
 		return r, true, nil
 	}
 	for i := range f.mu.free {
@@ -151,24 +137,17 @@ func (f *File) discard(r Range, gone []Range) []Range {
 		return gone
 	}
 	f.used.Add(-n)
-	if f.mu.cached+n <= cacheLimit {
+	if f.mu.cache.bytes+n <= cacheLimit {
 		f.keep(r)
 		return gone
 	}
 	return append(gone, r)
 }
 
-// keep caches a dirty range, joined with the one freed before it. f.mu is held.
+// keep caches a dirty range. f.mu is held.
 func (f *File) keep(r Range) {
-	f.mu.cached += r.Len()
 	f.mu.frees++
-	if k := len(f.mu.cache); k > 0 && f.mu.cache[k-1].End == r.Start {
-		f.mu.cache[k-1].End = r.End
-	} else if k > 0 && f.mu.cache[k-1].Start == r.End {
-		f.mu.cache[k-1].Start = r.Start
-	} else {
-		f.mu.cache = append(f.mu.cache, r)
-	}
+	f.mu.cache.put(r)
 	if f.mu.timer == nil && !f.mu.released {
 		f.arm()
 	}
@@ -253,8 +232,7 @@ func (f *File) insert(r Range) {
 // Trim gives what is cached back to the host.
 func (f *File) Trim() {
 	f.mu.Lock()
-	gone := f.mu.cache
-	f.mu.cache, f.mu.cached = nil, 0
+	gone := f.mu.cache.drain()
 	f.mu.Unlock()
 	f.giveBack(gone)
 }

@@ -54,14 +54,13 @@ type File struct {
 
 	mu struct {
 		lock.Mutex[lock.Leaf]
-		end    uint64                // what was ever given out ends here
-		size   uint64                // of the memfd
-		refs   []*[chunkPages]uint32 // by chunk and page
-		free   []Range               // clean ranges below end, in order, never touching
-		cache  []Range               // dirty ranges, the one freed last at the end
-		cached uint64                // bytes in cache
-		frees  uint64                // how often something was cached, to see whether it still is
-		timer  *time.Timer           `snapshot:"-"` // looks at the cache; nil if it is empty or being looked at
+		end   uint64                // what was ever given out ends here
+		size  uint64                // of the memfd
+		refs  []*[chunkPages]uint32 // by chunk and page
+		free  []Range               // clean ranges below end, in order, never touching
+		cache cache                 // dirty ranges
+		frees uint64                // how often something was cached, to see whether it still is
+		timer *time.Timer           `snapshot:"-"` // looks at the cache; nil if it is empty or being looked at
 
 		released bool
 	}
@@ -139,7 +138,7 @@ func (f *File) Zero(r Range) {
 // Release gives everything back.
 func (f *File) Release() {
 	f.mu.Lock()
-	f.mu.cache, f.mu.released = nil, true // nothing is left to trim
+	f.mu.cache, f.mu.released = cache{}, true // nothing is left to trim
 	timer := f.mu.timer
 	f.mu.Unlock()
 	if timer != nil && timer.Stop() {

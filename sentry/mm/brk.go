@@ -14,6 +14,9 @@ func (as *AddressSpace) SetBrk(addr usermem.Addr) {
 	as.mapping.info.BrkStart = addr
 }
 
+// brkWindow is how far a heap may grow with its pages made at once.
+const brkWindow = 16 << 10
+
 // Brk is brk(2): it returns the break that is in force afterwards.
 func (as *AddressSpace) Brk(addr usermem.Addr, lim Limits) usermem.Addr {
 	as.mapping.Lock()
@@ -29,6 +32,8 @@ func (as *AddressSpace) Brk(addr usermem.Addr, lim Limits) usermem.Addr {
 		as.mapping.Unlock()
 		return old
 	}
+	// A heap that grows a little is about to be written there.
+	soon := to > from && uint64(to-from) <= brkWindow
 	lockedNew := m.defLocked == locked && to > from
 	switch {
 	case to < from:
@@ -50,7 +55,7 @@ func (as *AddressSpace) Brk(addr usermem.Addr, lim Limits) usermem.Addr {
 	}
 	m.brk = addr
 	as.mapping.Unlock()
-	if lockedNew {
+	if lockedNew || soon {
 		as.populate(from, uint64(to-from))
 	}
 	return addr
