@@ -21,8 +21,17 @@ type inode struct {
 	mu struct {
 		lock.Mutex[lock.Inode]
 		attr proto.Attr
+		caps *fileCaps // what is known of the file's capabilities, in an exclusive mount; or nil
 	}
 }
+
+// fileCaps is an answer about security.capability, which each execve asks for.
+type fileCaps struct {
+	value []byte
+	err   error // ENODATA or EOPNOTSUPP
+}
+
+const capsName = "security.capability"
 
 type hasBase interface{ base() *inode }
 
@@ -99,6 +108,7 @@ func (i *inode) Stat(current.Task) (vfs.Stat, error) {
 
 // SetStat implements vfs.InodeImpl.
 func (i *inode) SetStat(_ current.Task, s vfs.SetStat) error {
+	defer i.forgetCaps() // the host takes them from a file that changes hands
 	if i.fs.opts.ReadOnly {
 		return unix.EROFS
 	}
@@ -150,11 +160,36 @@ func (i *inode) GetXattr(_ current.Task, name string) ([]byte, error) {
 	if i.typ != unix.S_IFREG && i.typ != unix.S_IFDIR {
 		return nil, unix.EOPNOTSUPP
 	}
+	keep := name == capsName && i.fs.opts.Exclusive
+	if keep {
+		i.mu.Lock()
+		known := i.mu.caps
+		i.mu.Unlock()
+		if known != nil {
+			return known.value, known.err
+		}
+	}
 	r, err := call(i.fs.c, &proto.Request{Op: proto.GetXattr, Fid: i.fid, Name: name})
-	if err != nil {
+	if err != nil && err != unix.ENODATA && err != unix.EOPNOTSUPP {
 		return nil, err
 	}
-	return r.Value, nil
+	var value []byte
+	if err == nil {
+		value = r.Value
+	}
+	if keep {
+		i.mu.Lock()
+		i.mu.caps = &fileCaps{value, err}
+		i.mu.Unlock()
+	}
+	return value, err
+}
+
+// forgetCaps is for when the file's attributes change.
+func (i *inode) forgetCaps() {
+	i.mu.Lock()
+	i.mu.caps = nil
+	i.mu.Unlock()
 }
 
 // SetXattr implements vfs.Xattrs.
@@ -162,6 +197,7 @@ func (i *inode) SetXattr(_ current.Task, name string, value []byte, flags int32)
 	if len(value) > proto.MaxValue {
 		return unix.ENOSPC
 	}
+	defer i.forgetCaps()
 	_, err := call(i.fs.c, &proto.Request{Op: proto.SetXattr, Fid: i.fid, Name: name, Value: value, Flags: uint32(flags)})
 	return err
 }
@@ -180,6 +216,7 @@ func (i *inode) ListXattr(current.Task) ([]string, error) {
 
 // RemoveXattr implements vfs.Xattrs.
 func (i *inode) RemoveXattr(_ current.Task, name string) error {
+	defer i.forgetCaps()
 	_, err := call(i.fs.c, &proto.Request{Op: proto.RemoveXattr, Fid: i.fid, Name: name})
 	return err
 }
