@@ -36,6 +36,8 @@ type sandbox struct {
 	boot     *caller
 	console  console
 	main     *container // the first one
+
+	terminals terminals
 }
 
 // Run runs the sandbox of cfg to its end and returns the exit status of its

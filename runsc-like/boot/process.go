@@ -22,6 +22,7 @@ type process struct {
 	stdio    [3]int // descriptors of the host, taken over
 	terminal bool   // the first of them is a terminal, the controlling one
 	main     bool   // the container's first: its terminal is the console
+	release  func() // takes back what initArgs gave, when the process has ended
 }
 
 // initArgs prepares what the kernel is to be told of p.
@@ -45,7 +46,7 @@ func (c *container) initArgs(p *process) (kernel.InitArgs, error) {
 	if p.spec.User.Umask != nil {
 		a.FS.SetUmask(*p.spec.User.Umask)
 	}
-	if a.Files, a.Terminal, err = c.s.streams(a.FS, a.Cred, p); err != nil {
+	if a.Files, a.Terminal, p.release, err = c.s.streams(a.FS, a.Cred, p); err != nil {
 		return a, err
 	}
 	return a, nil

@@ -98,11 +98,14 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 
 // exec runs a process that somebody asks for, and stays with it.
 func (s *sandbox) exec(conn *control.Conn, m control.Message, fds []int) {
-	tg, tty, err := s.startExec(conn, fds)
+	p := &process{release: func() {}}
+	tg, tty, err := s.startExec(conn, fds, p)
 	if err != nil {
+		p.release()
 		_ = conn.Send(failed(err))
 		return
 	}
+	defer p.release()
 	if err := conn.Send(control.Message{Kind: control.Started, PID: int(tg.ID())}); err == nil {
 		go func() {
 			<-tg.Done()
@@ -126,8 +129,9 @@ func (s *sandbox) exec(conn *control.Conn, m control.Message, fds []int) {
 	_ = tg.SendSignal(&kernel.SignalInfo{Signo: int32(unix.SIGKILL)})
 }
 
-// startExec starts the process. The descriptors are taken over.
-func (s *sandbox) startExec(conn *control.Conn, fds []int) (*kernel.ThreadGroup, kernel.Terminal, error) {
+// startExec starts the process, which it fills p in for. The descriptors are taken
+// over.
+func (s *sandbox) startExec(conn *control.Conn, fds []int, p *process) (*kernel.ThreadGroup, kernel.Terminal, error) {
 	if len(fds) != control.ExecFDs {
 		for _, fd := range fds {
 			_ = unix.Close(fd)
@@ -155,8 +159,12 @@ func (s *sandbox) startExec(conn *control.Conn, fds []int) (*kernel.ThreadGroup,
 		return nil, nil, errStopped
 	}
 	const umask = 0o022 // as other runtimes have it
-	args, err := c.initArgs(&process{spec: &cfg.Process, umask: umask, terminal: cfg.Terminal, stdio: streams})
+	p.spec, p.umask, p.terminal, p.stdio = &cfg.Process, umask, cfg.Terminal, streams
+	args, err := c.initArgs(p)
 	if err != nil {
+		if p.release == nil {
+			p.release = func() {}
+		}
 		return nil, nil, err
 	}
 	args.Stopped = func(signo int32) { _ = conn.Send(control.Message{Kind: control.Stopped, Signo: int(signo)}) }

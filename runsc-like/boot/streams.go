@@ -16,60 +16,88 @@ import (
 // standard input, output and error are the caller's own descriptors, so that
 // offset and end of file are shared with whoever else has them. Those that are
 // the host's terminal are one terminal of the guest, which becomes the
-// controlling one if p.terminal says so.
-func (s *sandbox) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (*vfs.FDTable, kernel.Terminal, error) {
-	files := vfs.NewFDTable()
-	var tty *hosttty.TTY
+// controlling one if p.terminal says so. release takes its name back.
+func (s *sandbox) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (files *vfs.FDTable, tty kernel.Terminal, release func(), err error) {
+	o := opener{s: s, ctx: ctx, cred: cred, p: p, release: func() {}}
+	files = vfs.NewFDTable()
 	for n, fd := range p.stdio {
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+		f, err := o.open(fd)
 		if err != nil {
-			return nil, nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
-		}
-		open := uint32(flags) & (unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK)
-		var f *vfs.File
-		if _, ioctl := unix.IoctlGetTermios(fd, unix.TCGETS); ioctl == nil {
-			if tty == nil {
-				if tty, err = hosttty.New(s.kernel, fd); err != nil {
-					return nil, nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
-				}
-				if p.main {
-					s.console.tty = tty
-				}
-			}
-			f, err = s.openTerminal(ctx, tty, fd, open, cred)
-		} else {
-			f, err = host.New(s.kernel.Anon(), fd, open, cred)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
+			o.release()
+			return nil, nil, nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
 		}
 		if _, err := files.Install(f, int32(n), false, uint64(n)+1); err != nil {
-			return nil, nil, fmt.Errorf("descriptor %d of the guest: %w", n, err)
+			o.release()
+			return nil, nil, nil, fmt.Errorf("descriptor %d of the guest: %w", n, err)
 		}
 	}
-	if tty == nil || !p.terminal {
-		return files, nil, nil
+	if o.tty != nil && p.terminal {
+		tty = o.tty
 	}
-	return files, tty, nil
+	return files, tty, o.release, nil
 }
 
-// openTerminal opens the host's terminal for a stream whose descriptor is fd. If
-// it is the console and there is such a node it is opened as /dev/console, which
-// is then its name (ttyname(3)).
-func (s *sandbox) openTerminal(ctx *vfs.Context, tty *hosttty.TTY, fd int, flags uint32, cred *auth.Cred) (*vfs.File, error) {
-	if tty != s.console.tty {
-		return tty.File(fd, flags, cred)
-	}
-	at := vfs.At{FS: ctx, Name: "/dev/console"}
-	p, err := vfs.Walk(s.boot, at)
+// opener makes files of the host's descriptors of one process.
+type opener struct {
+	s       *sandbox
+	ctx     *vfs.Context
+	cred    *auth.Cred
+	p       *process
+	tty     *hosttty.TTY // once one of them was a terminal
+	name    string       // its name in the guest, or ""
+	release func()
+}
+
+func (o *opener) open(fd int) (*vfs.File, error) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil {
-		return tty.File(fd, flags, cred)
+		return nil, err
+	}
+	open := uint32(flags) & (unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK)
+	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+		return host.New(o.s.kernel.Anon(), fd, open, o.cred)
+	}
+	if o.tty == nil {
+		if o.tty, err = hosttty.New(o.s.kernel, fd); err != nil {
+			return nil, err
+		}
+		o.nameTerminal()
+	}
+	return o.openTerminal(fd, open)
+}
+
+// nameTerminal gives the terminal a name. That of a process that stands for one
+// outside is the console's only; a container's has a number in /dev/pts, as its
+// callers expect.
+func (o *opener) nameTerminal() {
+	if o.p.main {
+		o.s.console.tty, o.name = o.tty, "/dev/console"
+	}
+	if o.p.direct {
+		return
+	}
+	if name, release := o.s.nameTerminal(o.ctx, o.tty, o.cred); release != nil {
+		o.name, o.release = name, release
+	}
+}
+
+// openTerminal opens the host's terminal for a stream whose descriptor is fd, by
+// its name if it has one, so that ttyname(3) finds it.
+func (o *opener) openTerminal(fd int, flags uint32) (*vfs.File, error) {
+	s := o.s
+	if o.name == "" {
+		return o.tty.File(fd, flags, o.cred)
+	}
+	p, err := vfs.Walk(s.boot, vfs.At{FS: o.ctx, Name: o.name})
+	if err != nil {
+		return o.tty.File(fd, flags, o.cred)
 	}
 	defer p.DecRef()
-	if st, err := vfs.StatPath(s.boot, p); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != consoleDev {
-		return tty.File(fd, flags, cred)
+	st, err := vfs.StatPath(s.boot, p)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || o.name == "/dev/console" && st.Rdev != consoleDev {
+		return o.tty.File(fd, flags, o.cred)
 	}
-	if err := vfs.SetStatPath(s.boot, p, vfs.SetStat{Mask: vfs.SetUID, UID: cred.EUID}); err != nil {
+	if err := vfs.SetStatPath(s.boot, p, vfs.SetStat{Mask: vfs.SetUID, UID: o.cred.EUID}); err != nil {
 		return nil, err
 	}
 	f, err := vfs.OpenPath(s.boot, p, vfs.OpenHow{Flags: uint64(flags | unix.O_NOCTTY)})
