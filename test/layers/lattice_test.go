@@ -74,7 +74,9 @@ func lattice() []rule {
 		// The host's side, and the one package that knows every implementation.
 		{"runsc-like/jail", ""},
 		{"runsc-like/control", "runsc-like/jail"},
-		{"runsc-like/container", "runsc-like/control runsc-like/jail"},
+		{"runsc-like/cgroup", ""},
+		{"runsc-like/hooks", ""},
+		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks"},
 		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/*"},
 		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
@@ -141,6 +143,12 @@ func TestDependencies(t *testing.T) {
 		{"github.com/spf13/cobra", "runsc-like/cmd"},
 		{"github.com/opencontainers/runtime-spec/specs-go", "runsc-like/* test/*"},
 		{"github.com/seccomp/libseccomp-golang", "runsc-like/jail"},
+		{"github.com/opencontainers/cgroups", "runsc-like/cgroup"},
+		{"github.com/opencontainers/cgroups/devices", "runsc-like/cgroup"},
+		{"github.com/opencontainers/cgroups/devices/config", "runsc-like/cgroup"},
+		{"github.com/opencontainers/cgroups/manager", "runsc-like/cgroup"},
+		{"github.com/coreos/go-systemd/v22/dbus", "runsc-like/cgroup"},
+		{"github.com/godbus/dbus/v5", "runsc-like/cgroup"},
 	}
 	for _, p := range packages(t) {
 	next:
