@@ -44,14 +44,21 @@ type FS struct {
 
 	mu struct {
 		lock.Mutex[lock.Leaf]
-		ttys map[int]*tty
+		ttys map[int]named
 	}
+}
+
+// named is what has a number in an instance: a slave's node.
+type named interface {
+	pseudo.CustomFile
+	pseudo.Attributes
+	gone() bool
 }
 
 // New returns an instance and its root inode, with a reference.
 func New(k *kernel.Kernel, dev vfs.Dev, o Options) (*FS, *vfs.Inode) {
 	fs := &FS{k: k, opts: o}
-	fs.mu.ttys = map[int]*tty{}
+	fs.mu.ttys = map[int]named{}
 	fs.pseudo = pseudo.New("devpts", unix.DEVPTS_SUPER_MAGIC, dev, true, fs.options())
 	ptmx := fs.pseudo.Device(unix.S_IFCHR|o.PTMXMode, vfs.Dev(unix.Mkdev(TTYMajor, PTMXMinor)), PTMX{fs}, nil)
 	return fs, fs.pseudo.Dynamic(0755, lister{fs}, nil, pseudo.Entry{Name: "ptmx", Inode: ptmx})
@@ -94,10 +101,7 @@ func (fs *FS) newTTY(t current.Task) (*tty, error) {
 	if len(fs.mu.ttys) >= fs.opts.Max {
 		return nil, unix.ENOSPC
 	}
-	i := 0
-	for fs.mu.ttys[i] != nil {
-		i++
-	}
+	i := fs.unused()
 	tt := &tty{fs: fs, index: i}
 	tt.mu.ld.t = defaultTermios()
 	tt.mu.masterOpen, tt.mu.locked = true, true
@@ -111,6 +115,62 @@ func (fs *FS) newTTY(t current.Task) (*tty, error) {
 	}
 	fs.mu.ttys[i] = tt
 	return tt, nil
+}
+
+// unused returns the lowest number that nobody has. The lock is held.
+func (fs *FS) unused() int {
+	i := 0
+	for fs.mu.ttys[i] != nil {
+		i++
+	}
+	return i
+}
+
+// foreign is a terminal from elsewhere that has a number and a name here.
+type foreign struct {
+	Opener
+	mu struct {
+		lock.Mutex[lock.Leaf]
+		uid, gid, perm uint32
+	}
+}
+
+// Adopt gives a terminal from elsewhere, such as the host's, a number in the
+// instance, and a node that opens it, owned by uid. Release takes them back.
+func (fs *FS) Adopt(o Opener, uid uint32) (number int, err error) {
+	f := &foreign{Opener: o}
+	f.mu.uid, f.mu.gid, f.mu.perm = uid, fs.opts.GID, fs.opts.Mode
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if len(fs.mu.ttys) >= fs.opts.Max {
+		return 0, unix.ENOSPC
+	}
+	number = fs.unused()
+	fs.mu.ttys[number] = f
+	return number, nil
+}
+
+// Release forgets a terminal that was adopted.
+func (fs *FS) Release(number int) {
+	fs.mu.Lock()
+	delete(fs.mu.ttys, number)
+	fs.mu.Unlock()
+}
+
+func (f *foreign) gone() bool { return false }
+
+// Attributes implements pseudo.Attributes.
+func (f *foreign) Attributes() (uid, gid, perm uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.uid, f.mu.gid, f.mu.perm
+}
+
+// SetAttributes implements pseudo.Attributes.
+func (f *foreign) SetAttributes(uid, gid, perm uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.uid, f.mu.gid, f.mu.perm = uid, gid, perm
 }
 
 // forget drops a terminal that nobody has open: its number is free again.
@@ -204,6 +264,9 @@ func (l lister) Lookup(_ current.Task, name string) (*vfs.Inode, error) {
 func slaveDev(n int) vfs.Dev {
 	return vfs.Dev(unix.Mkdev(uint32(SlaveMajor+n>>8%slaveMajors), uint32(n&0xff)))
 }
+
+// Number is what proc_pid_stat(5) shows as tty_nr of slave n.
+func Number(n int) int32 { return int32(slaveDev(n)) }
 
 // slaveIno is the inode number of slave n: the same each time it is looked up.
 func slaveIno(n int) uint64 { return uint64(n) + 3 }

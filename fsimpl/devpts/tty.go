@@ -43,6 +43,9 @@ var _ kernel.Terminal = (*tty)(nil)
 // Control implements kernel.Terminal.
 func (t *tty) Control() *kernel.TerminalControl { return &t.control }
 
+// Number returns what tty_nr of proc_pid_stat(5) is for the slave.
+func (t *tty) Number() int32 { return Number(t.index) }
+
 // SessionGone implements kernel.Terminal: the session leader exited.
 func (t *tty) SessionGone() { t.hangUp() }
 

@@ -10,6 +10,8 @@
 package hosttty
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/host"
@@ -25,6 +27,7 @@ type TTY struct {
 	k       *kernel.Kernel
 	control kernel.TerminalControl
 	own     *host.File // a descriptor of its own, which /dev/tty is opened on
+	number  atomic.Int32
 }
 
 var _ kernel.Terminal = (*TTY)(nil)
@@ -45,6 +48,13 @@ func New(k *kernel.Kernel, fd int) (*TTY, error) {
 
 // Control implements kernel.Terminal.
 func (t *TTY) Control() *kernel.TerminalControl { return &t.control }
+
+// SetNumber says which device number the terminal's node has: tty_nr of
+// proc_pid_stat(5). 0 is none.
+func (t *TTY) SetNumber(n int32) { t.number.Store(n) }
+
+// Number returns it.
+func (t *TTY) Number() int32 { return t.number.Load() }
 
 // SessionGone implements kernel.Terminal: the host's terminal stays.
 func (t *TTY) SessionGone() {}

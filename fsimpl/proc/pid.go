@@ -283,14 +283,23 @@ func (a area) Content(t current.Task, w *bytes.Buffer) error {
 			return err
 		}
 	}
-	m := a.p.t.PeekMM()
+	w.Write(readArea(a.p.t, a.env))
+	return nil
+}
+
+// CommandLine returns the arguments of a process as they are in its memory now,
+// each ended by a zero byte.
+func CommandLine(t *kernel.Task) []byte { return readArea(t, false) }
+
+func readArea(t *kernel.Task, env bool) []byte {
+	m := t.PeekMM()
 	if m == nil {
 		return nil
 	}
 	defer m.DecUsers()
 	i := m.Info()
 	start, end := i.ArgStart, i.ArgEnd
-	if a.env {
+	if env {
 		start, end = i.EnvStart, i.EnvEnd
 	}
 	if start >= end || end-start > maxArea {
@@ -299,14 +308,13 @@ func (a area) Content(t current.Task, w *bytes.Buffer) error {
 	b := make([]byte, end-start)
 	n, _ := m.IgnorePerm().CopyIn(start, b)
 	b = b[:n]
-	if !a.env && n > 0 && b[n-1] != 0 && i.EnvEnd > i.EnvStart {
+	if !env && n > 0 && b[n-1] != 0 && i.EnvEnd > i.EnvStart {
 		// The program wrote over its arguments (setproctitle): one string.
 		if z := bytes.IndexByte(b, 0); z >= 0 {
 			b = b[:z+1]
 		}
 	}
-	w.Write(b)
-	return nil
+	return b
 }
 
 type auxv struct{ p pid }

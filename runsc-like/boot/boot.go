@@ -1,9 +1,9 @@
 package boot
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -24,14 +24,6 @@ import (
 	"hull/syscalls/strace"
 )
 
-// The exit statuses of a first process that could not be started, as a shell
-// has them.
-const (
-	statusFailed        = 125
-	statusNotExecutable = 126
-	statusNotFound      = 127
-)
-
 // sandbox is one that is being put together, and then runs.
 type sandbox struct {
 	cfg      *control.Config
@@ -42,52 +34,90 @@ type sandbox struct {
 	types    vfs.FilesystemTypes
 	env      *vfs.Environment
 	boot     *caller
-	terminal kernel.Terminal // the host's, or nil
 	console  console
-	init     *kernel.ThreadGroup
+	main     *container // the first one
+
+	terminals terminals
 }
 
-// Run runs the sandbox of cfg to its end. An error is a failure of hull's own;
-// that the first process cannot be started is told on conn.
-func Run(cfg *control.Config, conn *control.Conn) error {
-	s := &sandbox{cfg: cfg, conn: conn, types: vfs.FilesystemTypes{}}
-	var err error
+// Run runs the sandbox of cfg to its end and returns the exit status of its
+// first process. An error is a failure of hull's own; that the first process
+// cannot be started is told on conn.
+func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
+	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}}
 	if s.platform, err = newPlatform(cfg.Platform); err != nil {
-		return err
+		return 0, err
 	}
 	if s.memory, err = mem.New(0); err != nil {
-		return err
+		return 0, err
 	}
 	// The heap may grow to several times what lives in it while the guest
 	// works, and goes back when it rests.
 	debug.SetGCPercent(workGC)
 	s.memory.OnQuiet(debug.FreeOSMemory)
+	var signals chan os.Signal
+	if cfg.Detached {
+		signals = make(chan os.Signal, 64)
+		signal.Notify(signals, control.Forwarded()...)
+	}
 	denied := jail.Kill
 	if cfg.TrapDenied {
 		denied = jail.Trap
 	}
 	if err := jail.Seal(jail.SentryRules(cfg.Platform), denied); err != nil {
-		return err
+		return 0, err
 	}
 	if err := s.newKernel(); err != nil {
-		return err
+		return 0, err
 	}
-	if err := s.start(); err != nil {
-		return s.tellFailure(err)
+	if s.main, err = s.newContainer(); err != nil {
+		return failureStatus(err), conn.Send(failed(err))
+	}
+	if cfg.Detached {
+		err = s.rest(conn, signals)
+	} else {
+		err = s.attend(conn)
+	}
+	if err != nil {
+		return 0, err
+	}
+	<-s.main.done
+	return s.main.code, nil
+}
+
+// attend starts the first process for a parent that stays.
+func (s *sandbox) attend(conn *control.Conn) error {
+	if err := s.main.start(); err != nil {
+		return conn.Send(failed(err))
 	}
 	if err := conn.Send(control.Message{Kind: control.Started}); err != nil {
 		return err
 	}
-	go s.serve()
-	<-s.init.Done()
-	status := s.init.Status()
-	s.kernel.Kill() // what the first process left behind
-	code := status.ExitStatus()
-	if status.Signaled() {
-		code = 128 + int(status.Signal())
-	}
-	return conn.Send(control.Message{Kind: control.Exited, Code: code})
+	s.main.watch(conn)
+	go func() {
+		s.converse(conn)
+		os.Exit(statusFailed) // without a parent it has no reason to be
+	}()
+	return nil
 }
+
+// rest leaves the first process to be started by somebody who asks.
+func (s *sandbox) rest(conn *control.Conn, signals <-chan os.Signal) error {
+	if err := conn.Send(control.Message{Kind: control.Created}); err != nil {
+		return err
+	}
+	go func() {
+		for sig := range signals {
+			s.main.hostSignal(sig.(unix.Signal))
+		}
+	}()
+	go s.converse(conn)
+	go s.listen()
+	return nil
+}
+
+// killAll ends all processes of the guest.
+func (s *sandbox) killAll() { s.kernel.Kill() }
 
 // workGC is GOGC of a sentry at work.
 const workGC = 500
@@ -144,53 +174,4 @@ func (s *sandbox) newKernel() error {
 func crash(reason any, stack []byte) {
 	fmt.Fprintf(os.Stderr, "fatal: the sentry failed: %v\n%s", reason, stack)
 	os.Exit(statusFailed)
-}
-
-// start starts the first process.
-func (s *sandbox) start() error {
-	p := s.cfg.Spec.Process
-	ns, err := s.mountAll()
-	if err != nil {
-		return err
-	}
-	cred, err := credOf(p, s.kernel.UserNS())
-	if err != nil {
-		return err
-	}
-	limits, err := limitsOf(p)
-	if err != nil {
-		return err
-	}
-	ctx := vfs.NewContext(ns)
-	if err := s.enterCwd(ctx, p.Cwd); err != nil {
-		return err
-	}
-	ctx.SetUmask(s.cfg.Umask)
-	if p.User.Umask != nil {
-		ctx.SetUmask(*p.User.Umask)
-	}
-	files, err := s.streams(ctx, cred)
-	if err != nil {
-		return err
-	}
-	s.init, err = s.kernel.Start(kernel.InitArgs{
-		Args: p.Args, Env: p.Env, Cred: cred, Limits: limits, FS: ctx, Files: files, Namespace: ns, Terminal: s.terminal,
-		Ignored: kernel.SignalSet(s.cfg.Ignored), Direct: s.cfg.Overlay, Stopped: s.stopped,
-	})
-	return err
-}
-
-// tellFailure says on the control socket why the first process is not there.
-func (s *sandbox) tellFailure(err error) error {
-	m := control.Message{Kind: control.Failed, Code: statusFailed, Text: err.Error()}
-	var se *kernel.StartError
-	if errors.As(err, &se) {
-		switch se.Errno {
-		case unix.ENOENT, unix.ENOTDIR:
-			m.Code = statusNotFound
-		default:
-			m.Code = statusNotExecutable
-		}
-	}
-	return s.conn.Send(m)
 }

@@ -12,37 +12,162 @@ import (
 	"hull/sentry/kernel"
 )
 
-// serve takes signals from the control socket until it ends. Without a parent
-// the sandbox has no reason to be.
-func (s *sandbox) serve() {
+// listen takes new conversations for ever.
+func (s *sandbox) listen() {
+	l := control.NewListener(control.FDListen)
 	for {
-		m, err := s.conn.Receive()
-		switch {
-		case errors.Is(err, io.EOF):
-			os.Exit(statusFailed)
-		case err != nil:
+		conn, err := l.Accept()
+		if err != nil {
 			fmt.Fprintf(os.Stderr, "control socket: %v\n", err)
-		case m.Kind == control.Signal:
-			s.signal(m)
+			return
+		}
+		go func() {
+			s.converse(conn)
+			_ = conn.Close()
+		}()
+	}
+}
+
+// converse answers what is asked on conn until the other side is gone.
+func (s *sandbox) converse(conn *control.Conn) {
+	defer s.main.unwatch(conn)
+	for {
+		m, fds, err := conn.ReceiveFDs()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "control socket: %v\n", err)
+			if err := conn.Send(failed(err)); err != nil {
+				return
+			}
+			continue
+		}
+		if m.Kind == control.Exec {
+			s.exec(conn, m, fds) // the rest of the conversation is about that process
+			return
+		}
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+		if s.answer(conn, m) != nil {
+			return
 		}
 	}
 }
 
-// signal delivers a signal of the caller's.
-func (s *sandbox) signal(m control.Message) {
-	sig := unix.Signal(m.Signo)
-	if m.Foreground && s.terminal != nil {
-		s.kernel.SignalForeground(s.terminal, sig)
-		return
+// answer answers one question. An error is of the socket.
+func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
+	c := s.main
+	switch m.Kind {
+	case control.Signal: // without an answer
+		sig := unix.Signal(m.Signo)
+		if m.Foreground && c.tty != nil {
+			s.kernel.SignalForeground(c.tty, sig)
+		} else if err := c.kill(sig); err != nil && !errors.Is(err, errStopped) {
+			fmt.Fprintf(os.Stderr, "signal %d: %v\n", m.Signo, err)
+		}
+		return nil
+	case control.Ask:
+		c.mu.Lock()
+		status, code := c.status, c.code
+		c.mu.Unlock()
+		return conn.Send(control.Message{Kind: control.Is, Status: status, Code: code})
+	case control.Start:
+		if err := c.start(); err != nil {
+			return conn.Send(failed(err))
+		}
+		return conn.Send(control.Message{Kind: control.Started})
+	case control.Kill:
+		kill := c.kill
+		if m.All {
+			kill = c.killEach
+		}
+		if err := kill(unix.Signal(m.Signo)); err != nil {
+			return conn.Send(failed(err))
+		}
+		return conn.Send(control.Message{Kind: control.Done})
+	case control.Wait:
+		c.watch(conn)
+		return nil
+	case control.Processes:
+		return s.tellProcesses(conn)
 	}
-	if err := s.init.SendSignal(&kernel.SignalInfo{Signo: int32(sig)}); err != nil {
-		fmt.Fprintf(os.Stderr, "signal %d: %v\n", m.Signo, err)
-	}
+	return conn.Send(failed(fmt.Errorf("the sandbox does not know %q", m.Kind)))
 }
 
-// stopped tells the caller that the first process was stopped.
-func (s *sandbox) stopped(signo int32) {
-	if err := s.conn.Send(control.Message{Kind: control.Stopped, Signo: int(signo)}); err != nil {
-		fmt.Fprintf(os.Stderr, "control socket: %v\n", err)
+// exec runs a process that somebody asks for, and stays with it.
+func (s *sandbox) exec(conn *control.Conn, m control.Message, fds []int) {
+	p := &process{release: func() {}}
+	tg, tty, err := s.startExec(conn, fds, p)
+	if err != nil {
+		p.release()
+		_ = conn.Send(failed(err))
+		return
 	}
+	defer p.release()
+	if err := conn.Send(control.Message{Kind: control.Started, PID: int(tg.ID())}); err == nil {
+		go func() {
+			<-tg.Done()
+			_ = conn.Send(control.Message{Kind: control.Exited, Code: exitCode(tg.Status())})
+		}()
+	}
+	for {
+		m, err := conn.Receive()
+		if err != nil {
+			break
+		}
+		switch sig := unix.Signal(m.Signo); {
+		case m.Kind != control.Signal:
+		case m.Foreground && tty != nil:
+			s.kernel.SignalForeground(tty, sig)
+		default:
+			_ = tg.SendSignal(&kernel.SignalInfo{Signo: int32(sig)}) // a process that is gone needs none
+		}
+	}
+	// Who asked for the process is gone: so is its reason to be.
+	_ = tg.SendSignal(&kernel.SignalInfo{Signo: int32(unix.SIGKILL)})
+}
+
+// startExec starts the process, which it fills p in for. The descriptors are taken
+// over.
+func (s *sandbox) startExec(conn *control.Conn, fds []int, p *process) (*kernel.ThreadGroup, kernel.Terminal, error) {
+	if len(fds) != control.ExecFDs {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+		return nil, nil, fmt.Errorf("%d descriptors came with a process, not %d", len(fds), control.ExecFDs)
+	}
+	f := os.NewFile(uintptr(fds[control.ExecConfigFD]), "process")
+	cfg, err := control.ReadExec(f)
+	_ = f.Close()
+	streams := [3]int{fds[control.ExecStdin], fds[control.ExecStdout], fds[control.ExecStderr]}
+	if err == nil && len(cfg.Process.Args) == 0 {
+		err = errors.New("process.args: is empty")
+	}
+	if err != nil {
+		for _, fd := range streams {
+			_ = unix.Close(fd)
+		}
+		return nil, nil, err
+	}
+	c := s.main
+	c.mu.Lock()
+	status := c.status
+	c.mu.Unlock()
+	if status == control.StatusStopped {
+		return nil, nil, errStopped
+	}
+	const umask = 0o022 // as other runtimes have it
+	p.spec, p.umask, p.terminal, p.stdio = &cfg.Process, umask, cfg.Terminal, streams
+	args, err := c.initArgs(p)
+	if err != nil {
+		if p.release == nil {
+			p.release = func() {}
+		}
+		return nil, nil, err
+	}
+	args.Stopped = func(signo int32) { _ = conn.Send(control.Message{Kind: control.Stopped, Signo: int(signo)}) }
+	tg, err := s.kernel.Start(args)
+	return tg, args.Terminal, err
 }

@@ -7,62 +7,97 @@ import (
 
 	"hull/fsimpl/host"
 	"hull/fsimpl/hosttty"
-	"hull/runsc-like/control"
 	"hull/sentry/auth"
+	"hull/sentry/kernel"
 	"hull/sentry/vfs"
 )
 
-// streams makes the descriptor table of the first process: standard input,
-// output and error are the caller's own descriptors, so that offset and
-// end of file are shared with whoever else has them. Those that are the host's
-// terminal are one terminal of the guest, which becomes the controlling one.
-func (s *sandbox) streams(ctx *vfs.Context, cred *auth.Cred) (*vfs.FDTable, error) {
-	files := vfs.NewFDTable()
-	for n, fd := range []int{control.FDStdin, control.FDStdout, control.FDStderr} {
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+// streams makes the descriptor table of a process that is started from outside:
+// standard input, output and error are the caller's own descriptors, so that
+// offset and end of file are shared with whoever else has them. Those that are
+// the host's terminal are one terminal of the guest, which becomes the
+// controlling one if p.terminal says so. release takes its name back.
+func (s *sandbox) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (files *vfs.FDTable, tty kernel.Terminal, release func(), err error) {
+	o := opener{s: s, ctx: ctx, cred: cred, p: p, release: func() {}}
+	files = vfs.NewFDTable()
+	for n, fd := range p.stdio {
+		f, err := o.open(fd)
 		if err != nil {
-			return nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
-		}
-		open := uint32(flags) & (unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK)
-		var f *vfs.File
-		if _, ioctl := unix.IoctlGetTermios(fd, unix.TCGETS); ioctl == nil {
-			f, err = s.openTerminal(ctx, fd, open, cred)
-		} else {
-			f, err = host.New(s.kernel.Anon(), fd, open, cred)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
+			o.release()
+			return nil, nil, nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
 		}
 		if _, err := files.Install(f, int32(n), false, uint64(n)+1); err != nil {
-			return nil, fmt.Errorf("descriptor %d of the guest: %w", n, err)
+			o.release()
+			return nil, nil, nil, fmt.Errorf("descriptor %d of the guest: %w", n, err)
 		}
 	}
-	if s.console.tty != nil && s.cfg.Terminal {
-		s.terminal = s.console.tty
+	if o.tty != nil && p.terminal {
+		tty = o.tty
 	}
-	return files, nil
+	return files, tty, o.release, nil
 }
 
-// openTerminal opens the host's terminal for a stream whose descriptor is fd: as
-// /dev/console, which is then its name (ttyname(3)), if there is such a node.
-func (s *sandbox) openTerminal(ctx *vfs.Context, fd int, flags uint32, cred *auth.Cred) (*vfs.File, error) {
-	if s.console.tty == nil {
-		tty, err := hosttty.New(s.kernel, fd)
-		if err != nil {
+// opener makes files of the host's descriptors of one process.
+type opener struct {
+	s       *sandbox
+	ctx     *vfs.Context
+	cred    *auth.Cred
+	p       *process
+	tty     *hosttty.TTY // once one of them was a terminal
+	name    string       // its name in the guest, or ""
+	release func()
+}
+
+func (o *opener) open(fd int) (*vfs.File, error) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil {
+		return nil, err
+	}
+	open := uint32(flags) & (unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK)
+	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+		return host.New(o.s.kernel.Anon(), fd, open, o.cred)
+	}
+	if o.tty == nil {
+		if o.tty, err = hosttty.New(o.s.kernel, fd); err != nil {
 			return nil, err
 		}
-		s.console.tty = tty
+		o.nameTerminal()
 	}
-	at := vfs.At{FS: ctx, Name: "/dev/console"}
-	p, err := vfs.Walk(s.boot, at)
+	return o.openTerminal(fd, open)
+}
+
+// nameTerminal gives the terminal a name. That of a process that stands for one
+// outside is the console's only; a container's has a number in /dev/pts, as its
+// callers expect.
+func (o *opener) nameTerminal() {
+	if o.p.main {
+		o.s.console.tty, o.name = o.tty, "/dev/console"
+	}
+	if o.p.direct {
+		return
+	}
+	if name, release := o.s.nameTerminal(o.ctx, o.tty, o.cred); release != nil {
+		o.name, o.release = name, release
+	}
+}
+
+// openTerminal opens the host's terminal for a stream whose descriptor is fd, by
+// its name if it has one, so that ttyname(3) finds it.
+func (o *opener) openTerminal(fd int, flags uint32) (*vfs.File, error) {
+	s := o.s
+	if o.name == "" {
+		return o.tty.File(fd, flags, o.cred)
+	}
+	p, err := vfs.Walk(s.boot, vfs.At{FS: o.ctx, Name: o.name})
 	if err != nil {
-		return s.console.tty.File(fd, flags, cred)
+		return o.tty.File(fd, flags, o.cred)
 	}
 	defer p.DecRef()
-	if st, err := vfs.StatPath(s.boot, p); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != consoleDev {
-		return s.console.tty.File(fd, flags, cred)
+	st, err := vfs.StatPath(s.boot, p)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || o.name == "/dev/console" && st.Rdev != consoleDev {
+		return o.tty.File(fd, flags, o.cred)
 	}
-	if err := vfs.SetStatPath(s.boot, p, vfs.SetStat{Mask: vfs.SetUID, UID: cred.EUID}); err != nil {
+	if err := vfs.SetStatPath(s.boot, p, vfs.SetStat{Mask: vfs.SetUID, UID: o.cred.EUID}); err != nil {
 		return nil, err
 	}
 	f, err := vfs.OpenPath(s.boot, p, vfs.OpenHow{Flags: uint64(flags | unix.O_NOCTTY)})

@@ -21,7 +21,7 @@ func (s *sandbox) addTypes() {
 	s.types["proc"] = procType{s.kernel, s.env}
 	s.types["sysfs"] = sysType{s.cfg.CPUs, s.env}
 	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
-	s.types["devpts"] = devptsType{s.kernel, s.env}
+	s.types["devpts"] = devptsType{s}
 }
 
 // procType makes instances of proc, each showing the mounter's pid namespace.
@@ -84,21 +84,21 @@ func (f tmpfsType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.In
 }
 
 // devptsType makes instances of devpts.
-type devptsType struct {
-	k   *kernel.Kernel
-	env *vfs.Environment
-}
+type devptsType struct{ s *sandbox }
 
 // NoDev implements vfs.FilesystemType.
 func (devptsType) NoDev() bool { return true }
 
 // New implements vfs.FilesystemType.
-func (p devptsType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
+func (p devptsType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
 	o, err := devptsOptions(data)
 	if err != nil {
 		return nil, nil, err
 	}
-	fs, root := devpts.New(p.k, p.env.AnonDev(), o)
+	fs, root := devpts.New(p.s.kernel, p.s.env.AnonDev(), o)
+	if t == p.s.boot {
+		p.s.terminals.add(fs)
+	}
 	return fs.VFS(), root, nil
 }
 

@@ -6,9 +6,8 @@ import (
 	"hull/runsc-like/container"
 )
 
-func newDo() *cobra.Command {
+func newDo(g *globals) *cobra.Command {
 	var d container.Do
-	var f sandboxFlags
 	c := &cobra.Command{
 		Use:   "do [flags] [--] CMD [ARG...]",
 		Short: "Run a command over the host's files, without letting it change them",
@@ -36,7 +35,7 @@ that is not there.`,
 			if err != nil {
 				return err
 			}
-			return f.run(s, true)
+			return g.runDirectly(s)
 		},
 	}
 	fl := c.Flags()
@@ -48,7 +47,6 @@ that is not there.`,
 	fl.StringArrayVar(&d.Env, "env", nil, "set `NAME=value`, or take NAME over (repeatable)")
 	fl.StringVar(&d.User, "user", "", "run as `USER[:GROUP]`, names or numbers")
 	fl.StringVar(&d.Hostname, "hostname", "", "the guest's host `NAME`")
-	f.add(c)
 	_ = c.MarkFlagDirname("root")
 	_ = c.MarkFlagDirname("rw")
 	return c

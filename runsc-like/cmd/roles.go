@@ -24,7 +24,15 @@ func roles() map[string]func() int {
 		"sentry-inside": func() int { return inside(sentry) },
 		"gofer":         func() int { return confine("gofer-inside") },
 		"gofer-inside":  func() int { return inside(gofer) },
+
+		container.MonitorRole: monitor,
 	}
+}
+
+// monitor stands for a process of a container.
+func monitor() int {
+	lean()
+	return container.Monitor()
 }
 
 // fatal writes the line that the launcher shows.
@@ -38,10 +46,16 @@ func confine(next string) int {
 	if err != nil {
 		return fatal(err)
 	}
+	if cfg.Hold {
+		// A creator that dies before it lets go leaves nothing behind.
+		if n, err := unix.Read(control.FDControl, make([]byte, control.MaxMessage)); n <= 0 {
+			return fatal(fmt.Errorf("the creator is gone (%v)", err))
+		}
+	}
 	return fatal(jail.Confine(cfg.Jail, []string{"hull", next}))
 }
 
-func inside(role func(*control.Config) error) int {
+func inside(role func(*control.Config) (int, error)) int {
 	f := os.NewFile(control.FDConfig, "config")
 	cfg, err := control.ReadConfig(f)
 	if err != nil {
@@ -50,19 +64,22 @@ func inside(role func(*control.Config) error) int {
 	if err := f.Close(); err != nil {
 		return fatal(err)
 	}
-	// Set again: an execution may have cleared it.
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fatal(fmt.Errorf("PR_SET_PDEATHSIG: %w", err))
+	if !cfg.Detached {
+		// Set again: an execution may have cleared it.
+		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+			return fatal(fmt.Errorf("PR_SET_PDEATHSIG: %w", err))
+		}
 	}
 	deafen()
 	// Else Go looks for changes of the number of processors by itself.
 	// More than processors: a task that waits in a host call may hold one.
 	runtime.GOMAXPROCS(2*cfg.CPUs + 2)
 	lean()
-	if err := role(cfg); err != nil {
+	status, err := role(cfg)
+	if err != nil {
 		return fatal(err)
 	}
-	return 0
+	return status
 }
 
 // lean makes the process keep little memory that it does not use: a sandbox

@@ -38,7 +38,8 @@ func Main(args []string) int {
 			return role()
 		}
 	}
-	root := newRoot()
+	g := &globals{}
+	root := newRoot(g)
 	root.SetArgs(args)
 	err := root.Execute()
 	if err == nil {
@@ -51,22 +52,40 @@ func Main(args []string) int {
 			return status
 		}
 	}
+	g.report(err)
 	fmt.Fprintf(os.Stderr, "hull: %v\n", err)
 	return status
 }
 
-func newRoot() *cobra.Command {
+func newRoot(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hull",
 		Short: "Run untrusted programs over a kernel of their own",
 		Long: `hull runs Linux programs without letting them talk to the host's kernel: an
 application kernel, written in Go and locked into a jail, serves their system
 calls. No virtual machine and no privilege is needed.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return g.check() },
+		Version:           revision(),
 	}
-	c.AddCommand(newDo(), newRun(), newDebug(), newVersion())
+	c.SetVersionTemplate(versionText())
+	g.add(c)
+	c.AddCommand(newDo(g), newRun(g), newCreate(g), newStart(g), newState(g), newKill(g), newDelete(g), newExec(g),
+		newPs(g), newList(g), newCheckpoint(), newRestore(), newDebug(g), newVersion())
 	return c
+}
+
+// failing makes the errors of a command end with status, as runc has it.
+func failing(status int, f func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		err := f(c, args)
+		var e *exit
+		if err == nil || errors.As(err, &e) {
+			return err
+		}
+		return &exit{status, err}
+	}
 }
 
 // exactly is cobra.ExactArgs with an error that names what is missing.

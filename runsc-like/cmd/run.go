@@ -6,30 +6,69 @@ import (
 	"hull/runsc-like/container"
 )
 
-func newRun() *cobra.Command {
-	var bundle string
-	var f sandboxFlags
+// createFlags are those of create and run.
+type createFlags struct {
+	bundle, consoleSocket, pidFile string
+	noPivot, noNewKeyring          bool
+	preserveFDs                    int
+}
+
+func (f *createFlags) add(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringVarP(&f.bundle, "bundle", "b", ".", "the bundle's `DIR`")
+	fl.StringVar(&f.consoleSocket, "console-socket", "", "send the terminal's master to the Unix socket `PATH`")
+	fl.StringVar(&f.pidFile, "pid-file", "", "write the number of the container's process to `FILE`")
+	fl.IntVar(&f.preserveFDs, "preserve-fds", 0, "hand on `N` descriptors after the standard streams")
+	fl.BoolVar(&f.noPivot, "no-pivot", false, "accepted; hull's guests are not in a root of the host")
+	fl.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "accepted; guests have no keys of the host")
+	_ = c.MarkFlagDirname("bundle")
+}
+
+// options reads the bundle.
+func (f *createFlags) options(g *globals, id string) (container.CreateOptions, error) {
+	o := container.CreateOptions{ID: id, Bundle: f.bundle, ConsoleSocket: f.consoleSocket, PidFile: f.pidFile}
+	if err := container.CheckID(id); err != nil {
+		return o, err
+	}
+	if f.preserveFDs != 0 {
+		return o, &container.FieldError{Field: "--preserve-fds", Why: "is not supported yet"}
+	}
+	s, err := container.LoadBundle(f.bundle)
+	if err != nil {
+		return o, err
+	}
+	o.Options = g.options(s)
+	o.Umask = container.DefaultUmask
+	return o, nil
+}
+
+func newRun(g *globals) *cobra.Command {
+	var f createFlags
+	var ro container.RunOptions
 	c := &cobra.Command{
 		Use:   "run [flags] --bundle DIR ID",
 		Short: "Run an OCI bundle from start to end",
-		Long: `run starts the container that DIR/config.json describes, waits until its process
-has ended, and ends with its status. ID is the container's name.`,
+		Long: `run creates the container that DIR/config.json describes, starts it, waits until
+its process has ended, deletes it, and ends with its status. ID is its name.`,
 		Example: `  hull run --bundle /srv/bundles/web web
-  cd /srv/bundles/web && hull run web`,
+  cd /srv/bundles/web && hull run web
+  hull run --detach --pid-file web.pid --bundle /srv/bundles/web web`,
 		Args: exactly("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := container.CheckID(args[0]); err != nil {
-				return err
-			}
-			s, err := container.LoadBundle(bundle)
+			lean()
+			o, err := f.options(g, args[0])
 			if err != nil {
 				return err
 			}
-			return f.run(s, false)
+			status, err := g.containers().Run(o, ro)
+			if err != nil || status != 0 {
+				return &exit{status, err}
+			}
+			return nil
 		},
 	}
-	c.Flags().StringVarP(&bundle, "bundle", "b", ".", "the bundle's `DIR`")
-	_ = c.MarkFlagDirname("bundle")
 	f.add(c)
+	c.Flags().BoolVarP(&ro.Detach, "detach", "d", false, "return when the process runs")
+	c.Flags().BoolVar(&ro.Keep, "keep", false, "do not delete the container at the end")
 	return c
 }

@@ -6,10 +6,10 @@ import (
 )
 
 // sentry is the sandbox process, inside its jail.
-func sentry(cfg *control.Config) error {
+func sentry(cfg *control.Config) (int, error) {
 	conn, err := control.NewConn(control.FDControl)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return boot.Run(cfg, conn)
 }

@@ -16,16 +16,28 @@ func newVersion() *cobra.Command {
 		Example: `  hull version`,
 		Args:    exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			revision := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						revision = s.Value
-					}
-				}
-			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "hull revision %s\nspec: %s\ngo: %s\n", revision, specs.Version, runtime.Version())
+			_, err := fmt.Fprint(c.OutOrStdout(), versionText())
 			return err
 		},
 	}
 }
+
+// revision is the commit that this was built from.
+func revision() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return "unknown"
+}
+
+// versionText is laid out as runc's, which callers read line by line.
+func versionText() string {
+	return fmt.Sprintf("hull version %s\ncommit: %s\nspec: %s\ngo: %s\n", release, revision(), specs.Version, runtime.Version())
+}
+
+// release is the version of hull.
+const release = "0.2.0"

@@ -35,7 +35,7 @@ type Options struct {
 // Run runs a sandbox from start to end and returns the exit status of its first
 // process. An error is a *StatusError.
 func Run(o Options) (int, error) {
-	s, err := newSandbox(o)
+	s, err := newSandbox(o, nil)
 	if err == nil {
 		var status int
 		if status, err = s.run(); err == nil {
@@ -51,19 +51,33 @@ func Run(o Options) (int, error) {
 
 // sandbox is one that runs, as its parent sees it.
 type sandbox struct {
-	cfg     *control.Config
-	conn    *control.Conn
-	log     *logReader
-	sentry  *exec.Cmd
-	gofer   *exec.Cmd
-	stopped bool // the first process of the guest is stopped
+	cfg    *control.Config
+	conn   *control.Conn
+	log    *logReader
+	sentry *exec.Cmd
+	gofer  *exec.Cmd
 }
 
-// newSandbox starts the processes.
-func newSandbox(o Options) (s *sandbox, err error) {
+// detachment is what a sandbox has that outlives the command that makes it.
+type detachment struct {
+	id     string
+	listen *os.File // the socket for later commands
+	log    *os.File
+	// record is told of the two processes before they do anything.
+	record func(sentry, gofer int) error
+}
+
+// newSandbox starts the processes; d is nil for a sandbox that ends with the
+// caller.
+func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	cfg, err := configure(o)
 	if err != nil {
 		return nil, err
+	}
+	if d != nil {
+		cfg.ID, cfg.Hold, cfg.Detached, cfg.Ignored = d.id, true, true, 0
+		cfg.Terminal = o.Spec.Process.Terminal
+		cfg.Jail.FDs++
 	}
 	s = &sandbox{cfg: cfg}
 	defer func() {
@@ -72,58 +86,40 @@ func newSandbox(o Options) (s *sandbox, err error) {
 			err = s.explain(err)
 		}
 	}()
-	var open []*os.File
-	defer func() {
-		for _, f := range open {
-			f.Close()
-		}
-	}()
-	near, far, err := socketPair("control")
+	p, err := s.plumb(o, d)
+	defer p.close()
 	if err != nil {
-		return s, err
-	}
-	open = append(open, far)
-	goferEnd, sentryEnd, err := socketPair("gofer")
-	if err != nil {
-		near.Close()
-		return s, err
-	}
-	open = append(open, goferEnd, sentryEnd)
-	file, err := control.WriteConfig(cfg)
-	if err != nil {
-		near.Close()
-		return s, err
-	}
-	open = append(open, file)
-	logEnd, err := s.openLog(o)
-	if err != nil {
-		near.Close()
-		return s, err
-	}
-	open = append(open, logEnd)
-
-	fd, err := unix.FcntlInt(near.Fd(), unix.F_DUPFD_CLOEXEC, 3)
-	near.Close()
-	if err != nil {
-		return s, fmt.Errorf("control socket: %w", err)
-	}
-	if s.conn, err = control.NewConn(fd); err != nil {
 		return s, err
 	}
 	// The two are independent, and each takes a while in the host's kernel.
 	gofer := make(chan error, 1)
 	go func() {
 		var err error
-		s.gofer, err = startGofer(cfg, goferEnd, logEnd)
+		s.gofer, err = startGofer(cfg, p)
 		gofer <- err
 	}()
-	c, err := sentryCommand([]*os.File{logEnd, logEnd, logEnd, far, sentryEnd, file, o.Stdin, o.Stdout, o.Stderr})
+	fds := []*os.File{p.log, p.log, p.log, p.control, p.sentryEnd, p.config, o.Stdin, o.Stdout, o.Stderr}
+	if d != nil {
+		fds = append(fds, d.listen)
+	}
+	c, err := sentryCommand(fds, cfg)
 	if err == nil {
 		if err = start(c, "sentry"); err == nil {
 			s.sentry = c
 		}
 	}
-	return s, errors.Join(err, <-gofer)
+	if err = errors.Join(err, <-gofer); err != nil || d == nil {
+		return s, err
+	}
+	if err := d.record(s.sentry.Process.Pid, s.gofer.Process.Pid); err != nil {
+		return s, err
+	}
+	for _, conn := range []*control.Conn{s.conn, p.release} {
+		if err := conn.Send(control.Message{Kind: control.Go}); err != nil {
+			return s, fmt.Errorf("control socket: %w", err)
+		}
+	}
+	return s, nil
 }
 
 // configure makes the configuration of o.
@@ -178,9 +174,9 @@ func hasOption(m specs.Mount, name string) bool {
 
 // run stays with the sandbox until it ends.
 func (s *sandbox) run() (int, error) {
-	forward := s.forwardSignals()
+	forward := forwardSignals(s.conn, s.cfg.Terminal, s.cfg.Ignored)
 	defer forward.stop()
-	status, err := s.converse(forward)
+	status, err := follow(s.conn, forward)
 	if err != nil {
 		s.kill()
 		return 0, s.explain(err)
@@ -192,10 +188,11 @@ func (s *sandbox) run() (int, error) {
 // errDied is that the control socket ended without a word.
 var errDied = errors.New("the sandbox died")
 
-// converse handles messages until the guest's first process has ended.
-func (s *sandbox) converse(forward *forwarder) (int, error) {
+// follow handles messages about a process until it has ended, and returns its
+// exit status.
+func follow(conn *control.Conn, forward *forwarder) (int, error) {
 	for {
-		m, err := s.conn.Receive()
+		m, err := conn.Receive()
 		if errors.Is(err, io.EOF) {
 			return 0, errDied
 		}
@@ -212,7 +209,7 @@ func (s *sandbox) converse(forward *forwarder) (int, error) {
 		case control.Exited:
 			return m.Code, nil
 		default:
-			return 0, fmt.Errorf("the sandbox sent an unexpected message %q", m.Kind)
+			return 0, unexpected(m)
 		}
 	}
 }

@@ -20,10 +20,12 @@ import (
 // the guest's first process. When that one stops, hull stops too, so that the
 // shell that started hull notices.
 type forwarder struct {
-	s    *sandbox
-	ch   chan os.Signal
-	wake chan wake
-	done chan struct{}
+	conn     *control.Conn
+	terminal bool // the guest's process has the terminal that this process has
+	stopped  bool // the guest's process is stopped
+	ch       chan os.Signal
+	wake     chan wake
+	done     chan struct{}
 }
 
 // wake is what the conversation tells the forwarder.
@@ -33,20 +35,6 @@ const (
 	wakeReady   wake = iota // the guest can take signals
 	wakeSuspend             // its first process is stopped
 )
-
-// forwarded are the signals that are passed on. SIGKILL and SIGSTOP cannot be;
-// SIGCHLD, SIGURG and SIGPIPE are hull's own, faults are hull's bugs.
-func forwarded() []os.Signal {
-	sigs := []os.Signal{
-		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
-		unix.SIGCONT, unix.SIGTSTP, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR,
-	}
-	const firstRealTime, last = 34, 64 // below it are those of the C library
-	for n := firstRealTime; n <= last; n++ {
-		sigs = append(sigs, syscall.Signal(n))
-	}
-	return sigs
-}
 
 // ignored are the signals that the caller has this process ignore, as nohup(1)
 // does: the guest starts with them ignored, as if it were run directly. Those
@@ -68,10 +56,14 @@ func ignored() uint64 {
 	return 0
 }
 
-func (s *sandbox) forwardSignals() *forwarder {
-	f := &forwarder{s: s, ch: make(chan os.Signal, 64), wake: make(chan wake, 16), done: make(chan struct{})}
-	for _, sig := range forwarded() {
-		if s.cfg.Ignored&(1<<(sig.(syscall.Signal)-1)) == 0 {
+// forwardSignals starts passing on the signals of this process, but for those in
+// ignored, on conn.
+func forwardSignals(conn *control.Conn, terminal bool, ignored uint64) *forwarder {
+	f := &forwarder{
+		conn: conn, terminal: terminal, ch: make(chan os.Signal, 64), wake: make(chan wake, 16), done: make(chan struct{}),
+	}
+	for _, sig := range control.Forwarded() {
+		if ignored&(1<<(sig.(syscall.Signal)-1)) == 0 {
 			signal.Notify(f.ch, sig)
 		}
 	}
@@ -108,7 +100,7 @@ func (f *forwarder) run() {
 				}
 				pending = nil
 			case w == wakeSuspend:
-				f.s.stopped = true
+				f.stopped = true
 				// The whole sandbox's guest is at rest; what wakes this process
 				// is a SIGCONT, which is passed on below.
 				_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
@@ -128,16 +120,16 @@ func (f *forwarder) send(sig os.Signal) {
 	m := control.Message{Kind: control.Signal, Signo: int(sig.(syscall.Signal))}
 	switch sig {
 	case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH:
-		m.Foreground = f.s.cfg.Terminal
+		m.Foreground = f.terminal
 	case unix.SIGCONT:
-		if f.s.stopped {
-			f.s.stopped = false
-			_ = f.s.conn.Send(m)
+		if f.stopped {
+			f.stopped = false
+			_ = f.conn.Send(m)
 		}
-		if !f.s.cfg.Terminal {
+		if !f.terminal {
 			return
 		}
 		m.Foreground = true
 	}
-	_ = f.s.conn.Send(m)
+	_ = f.conn.Send(m)
 }

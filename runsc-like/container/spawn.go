@@ -21,21 +21,94 @@ const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | u
 // nobody is who a sentry is on the host when root starts it.
 const nobody = 65534
 
+// plumbing is what connects the processes of a sandbox that is being started:
+// their ends, which are closed here once they have them.
+type plumbing struct {
+	log, control, goferEnd, sentryEnd, config *os.File
+	// hold is where a gofer that is held waits, release the other end.
+	hold    *os.File
+	release *control.Conn
+}
+
+func (p *plumbing) close() {
+	for _, f := range []*os.File{p.log, p.control, p.goferEnd, p.sentryEnd, p.config, p.hold} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	if p.release != nil {
+		p.release.Close()
+	}
+}
+
+// plumb makes the plumbing, and s.conn.
+func (s *sandbox) plumb(o Options, d *detachment) (p *plumbing, err error) {
+	p = &plumbing{}
+	if s.conn, p.control, err = controlPair(); err != nil {
+		return p, err
+	}
+	if p.goferEnd, p.sentryEnd, err = socketPair("gofer"); err != nil {
+		return p, err
+	}
+	if p.config, err = control.WriteConfig(s.cfg); err != nil {
+		return p, err
+	}
+	if d == nil {
+		if p.log, err = s.openLog(o); err != nil {
+			return p, err
+		}
+		// Nobody waits there: the number just has to be in use.
+		p.hold, err = os.OpenFile(os.DevNull, os.O_RDONLY, 0)
+		return p, err
+	}
+	p.log = d.log
+	p.release, p.hold, err = controlPair()
+	return p, err
+}
+
+// controlPair returns the two ends of a control socket, the first for here.
+func controlPair() (*control.Conn, *os.File, error) {
+	near, far, err := socketPair("control")
+	if err != nil {
+		return nil, nil, err
+	}
+	fd, err := unix.FcntlInt(near.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	near.Close()
+	if err != nil {
+		far.Close()
+		return nil, nil, fmt.Errorf("control socket: %w", err)
+	}
+	conn, err := control.NewConn(fd)
+	if err != nil {
+		far.Close()
+		return nil, nil, err
+	}
+	return conn, far, nil
+}
+
 // command returns the binary itself as role, with fds at 0, 1, 2 and so on.
-func command(role string, fds []*os.File) *exec.Cmd {
+func command(role string, fds []*os.File, cfg *control.Config) *exec.Cmd {
 	c := exec.Command("/proc/self/exe", role)
 	c.Args[0] = "hull"
 	c.Env = []string{}
 	c.Stdin, c.Stdout, c.Stderr = fds[0], fds[1], fds[2]
 	c.ExtraFiles = fds[3:]
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: unix.SIGKILL}
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
+	if cfg.Detached {
+		c.SysProcAttr.Setsid = true
+	} else {
+		c.SysProcAttr.Pdeathsig = unix.SIGKILL
+	}
 	return c
 }
 
 // sentryCommand returns the process that will be the sentry: root of a user
 // namespace that holds one id, and that is nobody's if the caller is root.
-func sentryCommand(fds []*os.File) (*exec.Cmd, error) {
-	c := command("sentry", fds)
+func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
+	c := command("sentry", fds, cfg)
+	if cfg.Detached && cfg.Terminal {
+		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, control.FDStdin
+	}
 	uid, gid := os.Geteuid(), os.Getegid()
 	a := c.SysProcAttr
 	a.Credential = &syscall.Credential{NoSetGroups: true}
@@ -62,10 +135,10 @@ func sentryCommand(fds []*os.File) (*exec.Cmd, error) {
 // goferCommand returns the process that will be the gofer. Started by root it
 // has all ids as they are, and keeps the capabilities for files; else it is the
 // caller and nobody else. It is no part of the caller's terminal job.
-func goferCommand(fds []*os.File) (*exec.Cmd, error) {
-	c := command("gofer", fds)
+func goferCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
+	c := command("gofer", fds, cfg)
 	a := c.SysProcAttr
-	a.Setpgid = true
+	a.Setpgid = !a.Setsid
 	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
 		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
@@ -159,10 +232,12 @@ func cause(s *os.ProcessState) string {
 	}
 }
 
-// gofer starts the gofer for the roots of cfg.
-func startGofer(cfg *control.Config, conn, log *os.File) (*exec.Cmd, error) {
+// startGofer starts the gofer for the roots of cfg.
+func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
 	own := &control.Config{
 		Jail:       jail.Confinement{Roots: cfg.Roots, Caps: goferCaps(), FDs: control.GoferFDs},
+		Hold:       cfg.Hold,
+		Detached:   cfg.Detached,
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
 		Roots:      cfg.Roots,
@@ -172,12 +247,7 @@ func startGofer(cfg *control.Config, conn, log *os.File) (*exec.Cmd, error) {
 		return nil, err
 	}
 	defer f.Close()
-	life, err := os.OpenFile(os.DevNull, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer life.Close()
-	c, err := goferCommand([]*os.File{log, log, log, life, conn, f})
+	c, err := goferCommand([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, own)
 	if err != nil {
 		return nil, err
 	}

@@ -1,20 +1,21 @@
 // Package control is what the command line and the sandbox process say to each
-// other: how a sandbox is described, and the messages of its control socket.
+// other: how a sandbox is described, and the messages of its control sockets.
 //
 //	command line                         sandbox
 //	   Config (sealed memory file)  ───►   before it is sealed
-//	                                ◄───   Started, or Failed
+//	                                ◄───   Started, or Created, or Failed
 //	   Signal*                      ───►
 //	                                ◄───   Stopped*
 //	                                ◄───   Exited
 //
-// The socket is of type SOCK_SEQPACKET: a message is a packet. Either side
-// that sees it end knows that the other one is gone.
+// That is the first conversation, on a pair of sockets. A sandbox that outlives
+// the command that made it also listens on a socket, on which later commands ask
+// (message.go). Both are of type SOCK_SEQPACKET: a message is a packet. Either
+// side that sees it end knows that the other one is gone.
 package control
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,18 +34,26 @@ const (
 	FDStdin  // the guest's standard streams, sentry only
 	FDStdout
 	FDStderr
-	SentryFDs                // how many a sentry starts with
+	FDListen                 // only with Config.Detached: new conversations
+	SentryFDs = FDListen     // how many a sentry starts with, without FDListen
 	GoferFDs  = FDConfig + 1 // how many a gofer starts with
 )
 
 // Config describes a sandbox to its processes.
 type Config struct {
 	Jail jail.Confinement `json:"jail"`
+	// Hold makes the process wait for a Go on FDControl before it does anything:
+	// until then its creator has written down that it exists.
+	Hold bool `json:"hold,omitempty"`
+	// Detached says that the process outlives its creator, and that a sentry has
+	// FDListen and ends with the exit status of the guest's first process.
+	Detached bool `json:"detached,omitempty"`
 	// TrapDenied makes a denied host call crash with a trace.
 	TrapDenied bool `json:"trapDenied,omitempty"`
 	CPUs       int  `json:"cpus"`
 
 	// The rest is for the sentry alone.
+	ID          string      `json:"id,omitempty"` // of the container
 	Spec        *specs.Spec `json:"spec,omitempty"`
 	Overlay     bool        `json:"overlay,omitempty"` // writes to the root are kept in memory
 	Platform    string      `json:"platform,omitempty"`
@@ -61,90 +70,12 @@ type Config struct {
 	Ignored uint64 `json:"ignored,omitempty"`
 }
 
-// Kind is what a Message says.
-type Kind string
-
-// The kinds of message.
-const (
-	Started Kind = "started" // the guest's first process runs
-	Failed  Kind = "failed"  // it could not be started: Code, Text
-	Stopped Kind = "stopped" // it was stopped by Signo
-	Exited  Kind = "exited"  // it ended: Code is the exit status, 128+signal
-	Signal  Kind = "signal"  // to the guest: Signo, ToTerminal
-)
-
-// Message is a packet on the control socket.
-type Message struct {
-	Kind  Kind   `json:"kind"`
-	Code  int    `json:"code,omitempty"`
-	Text  string `json:"text,omitempty"`
-	Signo int    `json:"signo,omitempty"`
-	// Foreground: the signal is the terminal's, for the foreground process
-	// group, not for the first process.
-	Foreground bool `json:"foreground,omitempty"`
-}
-
-// MaxMessage bounds a packet.
-const MaxMessage = 16 << 10
-
-// Conn is one end of a control socket.
-type Conn struct{ f *os.File }
-
-// NewConn takes over fd.
-func NewConn(fd int) (*Conn, error) {
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	return &Conn{os.NewFile(uintptr(fd), "control")}, nil
-}
-
-// Send writes a message. A text that is too long is cut.
-func (c *Conn) Send(m Message) error {
-	if len(m.Text) > MaxMessage/8 {
-		m.Text = m.Text[:MaxMessage/8]
-	}
-	b, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	_, err = c.f.Write(b)
-	return err
-}
-
-// Receive reads a message; io.EOF when the other side is gone.
-func (c *Conn) Receive() (Message, error) {
-	b := make([]byte, MaxMessage)
-	n, err := c.f.Read(b)
-	if errors.Is(err, unix.ECONNRESET) {
-		err = io.EOF
-	}
-	if err != nil {
-		return Message{}, err
-	}
-	return Decode(b[:n])
-}
-
-// Decode reads a packet.
-func Decode(b []byte) (Message, error) {
-	var m Message
-	if len(b) > MaxMessage {
-		return m, fmt.Errorf("control message of %d bytes", len(b))
-	}
-	if err := json.Unmarshal(b, &m); err != nil {
-		return m, fmt.Errorf("control message: %w", err)
-	}
-	if m.Kind == Signal && (m.Signo < 1 || m.Signo > 64) {
-		return m, fmt.Errorf("control message: signal %d", m.Signo)
-	}
-	return m, nil
-}
-
-// Close closes it.
-func (c *Conn) Close() error { return c.f.Close() }
-
 // WriteConfig returns a sealed memory file that holds c.
-func WriteConfig(c *Config) (*os.File, error) {
-	b, err := json.Marshal(c)
+func WriteConfig(c *Config) (*os.File, error) { return seal(c) }
+
+// seal returns a sealed memory file that holds v.
+func seal(v any) (*os.File, error) {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
@@ -168,9 +99,13 @@ func WriteConfig(c *Config) (*os.File, error) {
 // ReadConfig reads what WriteConfig wrote, from the start, and leaves f open.
 func ReadConfig(f *os.File) (*Config, error) {
 	c := &Config{}
-	d := json.NewDecoder(io.NewSectionReader(f, 0, 64<<20))
-	if err := d.Decode(c); err != nil {
+	if err := unseal(f, c); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// unseal reads what seal wrote.
+func unseal(f *os.File, v any) error {
+	return json.NewDecoder(io.NewSectionReader(f, 0, 64<<20)).Decode(v)
 }

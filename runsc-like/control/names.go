@@ -1,6 +1,25 @@
 package control
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Forwarded are the signals that are passed on to the guest. SIGKILL and SIGSTOP
+// cannot be; SIGCHLD, SIGURG and SIGPIPE are hull's own, faults are hull's bugs.
+func Forwarded() []os.Signal {
+	sigs := []os.Signal{
+		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
+		unix.SIGCONT, unix.SIGTSTP, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR,
+	}
+	const firstRealTime, last = 34, 64 // below it are those of the C library
+	for n := firstRealTime; n <= last; n++ {
+		sigs = append(sigs, syscall.Signal(n))
+	}
+	return sigs
+}
 
 // Capabilities are the names of the capabilities; one's number is its index.
 func Capabilities() []string {

@@ -18,7 +18,9 @@ type InitArgs struct {
 	FS        *vfs.Context // taken over
 	Files     *vfs.FDTable // taken over
 	Namespace *vfs.Namespace
-	Ignored   SignalSet // what it ignores from the start
+	PIDs      *PIDNamespace // nil is the initial one
+	UTS       *UTSNamespace // nil is the initial one
+	Ignored   SignalSet     // what it ignores from the start
 	// Terminal, if not nil, becomes the controlling terminal.
 	Terminal Terminal
 	// Direct says that the process stands for one outside: its terminal's job
@@ -47,10 +49,34 @@ func (e *StartError) Error() string {
 // Unwrap returns the errno.
 func (e *StartError) Unwrap() error { return e.Errno }
 
-// Start makes a process (the first becomes pid 1 and reaps orphans), execs
-// Args[0] by PATH in it, and runs it. An error of the exec is a *StartError.
+// Prepared is a process that has a number and everything of InitArgs, but no
+// program and no life yet. It has one owner, who calls Run or Discard, once.
+type Prepared struct {
+	t *Task
+	a InitArgs
+}
+
+// Start makes a process (the first of its pid namespace becomes pid 1 and reaps
+// orphans), execs Args[0] by PATH in it, and runs it. An error of the exec is a
+// *StartError.
 func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
-	t := &Task{k: k, ns: k.tasks.root, started: k.now()}
+	p, err := k.Prepare(a)
+	if err != nil {
+		return nil, err
+	}
+	return p.Run()
+}
+
+// Prepare makes a process that Run will start. That its program cannot be
+// executed by its user, as far as can be told by its name, is a *StartError now.
+func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
+	if a.PIDs == nil {
+		a.PIDs = k.tasks.root
+	}
+	if a.UTS == nil {
+		a.UTS = k.uts
+	}
+	t := &Task{k: k, ns: a.PIDs, started: k.now()}
 	t.state.Store(stateRunning)
 	t.group = k.newGroup(nil, t.ns, &CloneArgs{})
 	t.group.limits, t.group.onStop, t.group.direct = a.Limits, a.Stopped, a.Direct
@@ -60,43 +86,78 @@ func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
 			t.group.sig.handlers.set(signo, SigAction{Handler: sigIgnore})
 		}
 	}
-	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, k.uts, a.Namespace
+	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, a.UTS, a.Namespace
 	a.Namespace.IncRef()
 	t.own.ctx = k.cfg.Platform.NewContext()
 	if err := k.publish(t, nil, &CloneArgs{}); err != nil {
 		t.discard()
 		return nil, err
 	}
-	if err := t.startExec(a); err != nil {
-		k.forget(t)
-		return nil, err
+	p := &Prepared{t, a}
+	name, err := t.lookPath(a.Args[0], a.Env)
+	if err == nil {
+		err = t.mayExec(name)
 	}
-	if a.Terminal != nil {
-		if err := t.SetControllingTerminal(a.Terminal, false); err != nil {
-			return nil, fmt.Errorf("controlling terminal: %w", err)
+	if err != nil {
+		p.Discard()
+		return nil, t.startError(a, err)
+	}
+	return p, nil
+}
+
+// Run executes the program. After an error the process is gone.
+func (p *Prepared) Run() (*ThreadGroup, error) {
+	t, a := p.t, p.a
+	err := t.startExec(a)
+	if err == nil && a.Terminal != nil {
+		if err = t.SetControllingTerminal(a.Terminal, false); err != nil {
+			err = fmt.Errorf("controlling terminal: %w", err)
 		}
+	}
+	if err != nil {
+		p.Discard()
+		return nil, err
 	}
 	t.start()
 	return t.group, nil
 }
 
-func (t *Task) startExec(a InitArgs) error {
-	fail := func(err error) error {
-		errno, ok := err.(unix.Errno)
-		if !ok {
-			return err
-		}
+// Discard forgets the process.
+func (p *Prepared) Discard() { p.t.k.forget(p.t) }
+
+// ID returns the process's number in its own pid namespace.
+func (p *Prepared) ID() int32 { return p.t.group.ID() }
+
+// startError adds the program's name to an errno.
+func (t *Task) startError(a InitArgs, err error) error {
+	if errno, ok := err.(unix.Errno); ok {
 		return &StartError{Name: a.Args[0], Errno: errno, Why: t.own.why}
 	}
+	return err
+}
+
+func (t *Task) startExec(a InitArgs) error {
 	name, err := t.lookPath(a.Args[0], a.Env)
-	if err != nil {
-		return fail(err)
+	if err == nil {
+		err = t.Exec(ExecArgs{At: vfs.At{FS: t.has.fs, Name: name, Follow: true}, Argv: a.Args, Envp: a.Env, Name: name})
 	}
-	err = t.Exec(ExecArgs{At: vfs.At{FS: t.has.fs, Name: name, Follow: true}, Argv: a.Args, Envp: a.Env, Name: name})
 	if err != nil {
-		return fail(err)
+		return t.startError(a, err)
 	}
 	return nil
+}
+
+// mayExec checks that name is a regular file that the task may execute.
+func (t *Task) mayExec(name string) error {
+	p, err := vfs.Walk(t, vfs.At{FS: t.has.fs, Name: name, Follow: true})
+	if err != nil {
+		return err
+	}
+	defer p.DecRef()
+	if p.Inode().Type != unix.S_IFREG {
+		return unix.EACCES
+	}
+	return vfs.Access(t, p, vfs.MayExec, false)
 }
 
 // forget takes back a task that never ran.

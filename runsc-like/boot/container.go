@@ -1,0 +1,225 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/control"
+	"hull/sentry/kernel"
+	"hull/sentry/vfs"
+)
+
+// container is one of the sandbox: its files, its namespaces, its first process.
+//
+// Life: created (the process is prepared) → running → stopped. A signal that
+// would end the process before it was started takes it straight to stopped.
+type container struct {
+	s    *sandbox
+	spec *specs.Spec         // immutable
+	ns   *vfs.Namespace      // immutable
+	tty  kernel.Terminal     // immutable: the host's, or nil
+	done chan struct{}       // closed when it is stopped
+	mu   sync.Mutex          // guards what follows
+	made *kernel.Prepared    // until it is started
+	init *kernel.ThreadGroup // nil before it is started
+	// status is one of control.StatusCreated and so on, code the exit status of
+	// one that is stopped.
+	status string
+	code   int
+	// watchers are told of the first process: that it was stopped, that it ended.
+	watchers []*control.Conn
+}
+
+// newContainer makes a container whose first process is ready to be started.
+func (s *sandbox) newContainer() (*container, error) {
+	c := &container{s: s, spec: s.cfg.Spec, status: control.StatusCreated, done: make(chan struct{})}
+	var err error
+	if c.ns, err = s.mountAll(); err != nil {
+		return nil, err
+	}
+	p := process{
+		spec: c.spec.Process, umask: s.cfg.Umask, ignored: kernel.SignalSet(s.cfg.Ignored), direct: s.cfg.Overlay,
+		terminal: s.cfg.Terminal, stdio: [3]int{control.FDStdin, control.FDStdout, control.FDStderr}, main: true,
+	}
+	args, err := c.initArgs(&p)
+	if err != nil {
+		return nil, err
+	}
+	args.Stopped = c.tellStopped
+	c.tty = args.Terminal
+	c.made, err = s.kernel.Prepare(args)
+	return c, err
+}
+
+// start runs the first process.
+func (c *container) start() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made == nil {
+		return fmt.Errorf("cannot start a container in the %s state", c.status)
+	}
+	p := c.made
+	c.made = nil
+	init, err := p.Run()
+	if err != nil {
+		c.end(failureStatus(err))
+		return err
+	}
+	c.init, c.status = init, control.StatusRunning
+	go c.await(init)
+	return nil
+}
+
+// await waits for the end of the first process.
+func (c *container) await(init *kernel.ThreadGroup) {
+	<-init.Done()
+	code := exitCode(init.Status())
+	c.s.killAll() // what the first process left behind
+	c.mu.Lock()
+	c.end(code)
+	c.mu.Unlock()
+}
+
+// end makes the container a stopped one. mu is held.
+func (c *container) end(code int) {
+	c.status, c.code = control.StatusStopped, code
+	for _, w := range c.watchers {
+		_ = w.Send(control.Message{Kind: control.Exited, Code: code}) // one that is gone needs no answer
+	}
+	close(c.done)
+}
+
+// watch tells conn of the end of the first process, now or later.
+func (c *container) watch(conn *control.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.status == control.StatusStopped {
+		_ = conn.Send(control.Message{Kind: control.Exited, Code: c.code})
+		return
+	}
+	c.watchers = append(c.watchers, conn)
+}
+
+// unwatch undoes watch.
+func (c *container) unwatch(conn *control.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers = slices.DeleteFunc(c.watchers, func(w *control.Conn) bool { return w == conn })
+}
+
+// tellStopped says that the first process was stopped by a signal.
+func (c *container) tellStopped(signo int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.watchers {
+		_ = w.Send(control.Message{Kind: control.Stopped, Signo: int(signo)})
+	}
+}
+
+// errStopped is that there is nobody to send a signal to.
+var errStopped = errors.New("container not running")
+
+// kill sends a signal to the first process.
+func (c *container) kill(signo unix.Signal) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.status {
+	case control.StatusStopped:
+		return errStopped
+	case control.StatusCreated:
+		// Nobody is there to handle it: what is not ignored by default ends it.
+		switch signo {
+		case unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGCONT, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+			return nil
+		}
+		c.made.Discard()
+		c.made = nil
+		c.end(128 + int(signo))
+		return nil
+	}
+	return c.init.SendSignal(&kernel.SignalInfo{Signo: int32(signo)})
+}
+
+// killEach sends a signal to every process.
+func (c *container) killEach(signo unix.Signal) error {
+	c.mu.Lock()
+	running := c.status == control.StatusRunning
+	c.mu.Unlock()
+	if !running {
+		return c.kill(signo)
+	}
+	var err error
+	for _, tg := range c.s.kernel.RootPIDNS().Groups() {
+		err = errors.Join(err, tg.SendSignal(&kernel.SignalInfo{Signo: int32(signo)}))
+	}
+	return err
+}
+
+// hostSignal is a signal that somebody on the host sent to the sandbox's
+// process, or that the host's terminal makes.
+func (c *container) hostSignal(signo unix.Signal) {
+	var err error
+	switch {
+	case c.tty != nil && isTerminalSignal(signo):
+		c.s.kernel.SignalForeground(c.tty, signo)
+	case c.tty != nil && signo == unix.SIGHUP && hungUp(control.FDStdin):
+		c.s.kernel.HangUp(c.tty)
+	default:
+		err = c.kill(signo)
+	}
+	if err != nil && !errors.Is(err, errStopped) {
+		fmt.Fprintf(os.Stderr, "signal %d: %v\n", signo, err)
+	}
+}
+
+// isTerminalSignal reports whether a line discipline makes the signal, for the
+// foreground process group.
+func isTerminalSignal(signo unix.Signal) bool {
+	return signo == unix.SIGINT || signo == unix.SIGQUIT || signo == unix.SIGTSTP || signo == unix.SIGWINCH
+}
+
+// hungUp reports whether the terminal that fd is open on has lost its other end.
+func hungUp(fd int) bool {
+	_, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
+	return errors.Is(err, unix.EIO)
+}
+
+// exitCode is a wait status as a shell has it.
+func exitCode(s unix.WaitStatus) int {
+	if s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return s.ExitStatus()
+}
+
+// The exit statuses of a first process that could not be started, as a shell
+// has them.
+const (
+	statusFailed        = 125
+	statusNotExecutable = 126
+	statusNotFound      = 127
+)
+
+// failureStatus is the exit status that goes with an error of a start.
+func failureStatus(err error) int {
+	var se *kernel.StartError
+	switch {
+	case !errors.As(err, &se):
+		return statusFailed
+	case se.Errno == unix.ENOENT || se.Errno == unix.ENOTDIR:
+		return statusNotFound
+	default:
+		return statusNotExecutable
+	}
+}
+
+// failed is what is said of an error.
+func failed(err error) control.Message {
+	return control.Message{Kind: control.Failed, Code: failureStatus(err), Text: err.Error()}
+}

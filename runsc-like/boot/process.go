@@ -1,0 +1,101 @@
+package boot
+
+import (
+	"fmt"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/kernel"
+	"hull/sentry/usermem"
+	"hull/sentry/vfs"
+)
+
+// process is one that is to be started from outside: a container's first, or
+// another one beside it.
+type process struct {
+	spec     *specs.Process
+	umask    uint32
+	ignored  kernel.SignalSet
+	direct   bool   // see kernel.InitArgs
+	stdio    [3]int // descriptors of the host, taken over
+	terminal bool   // the first of them is a terminal, the controlling one
+	main     bool   // the container's first: its terminal is the console
+	release  func() // takes back what initArgs gave, when the process has ended
+}
+
+// initArgs prepares what the kernel is to be told of p.
+func (c *container) initArgs(p *process) (kernel.InitArgs, error) {
+	a := kernel.InitArgs{Args: p.spec.Args, Namespace: c.ns, Ignored: p.ignored, Direct: p.direct}
+	var err error
+	if a.Cred, err = credOf(p.spec, c.s.kernel.UserNS()); err != nil {
+		return a, err
+	}
+	if a.Limits, err = limitsOf(p.spec); err != nil {
+		return a, err
+	}
+	a.FS = vfs.NewContext(c.ns)
+	if a.Env = p.spec.Env; !p.direct {
+		a.Env = withHome(a.Env, func() string { return c.s.homeOf(a.FS, p.spec.User.UID) })
+	}
+	if err := c.s.enterCwd(a.FS, p.spec.Cwd); err != nil {
+		return a, err
+	}
+	a.FS.SetUmask(p.umask)
+	if p.spec.User.Umask != nil {
+		a.FS.SetUmask(*p.spec.User.Umask)
+	}
+	if a.Files, a.Terminal, p.release, err = c.s.streams(a.FS, a.Cred, p); err != nil {
+		return a, err
+	}
+	return a, nil
+}
+
+// withHome adds HOME to env if it is not set.
+func withHome(env []string, home func() string) []string {
+	for _, e := range env {
+		if strings.HasPrefix(e, "HOME=") {
+			return env
+		}
+	}
+	return append(append([]string{}, env...), "HOME="+home())
+}
+
+// homeOf returns the home directory of a user, as the guest's /etc/passwd says.
+func (s *sandbox) homeOf(ctx *vfs.Context, uid uint32) string {
+	const most = 1 << 20
+	b, err := s.readFile(ctx, "/etc/passwd", most)
+	if err != nil {
+		return "/"
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) >= 6 && f[2] == fmt.Sprint(uid) && strings.HasPrefix(f[5], "/") {
+			return f[5]
+		}
+	}
+	return "/"
+}
+
+// readFile reads the first bytes of a file of the guest.
+func (s *sandbox) readFile(ctx *vfs.Context, name string, most int) ([]byte, error) {
+	f, err := vfs.Open(s.boot, vfs.At{FS: ctx, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK})
+	if err != nil {
+		return nil, err
+	}
+	defer f.DecRef(s.boot)
+	b := make([]byte, most)
+	n := 0
+	for n < most {
+		k, err := f.ReadAt(s.boot, usermem.One(usermem.Bytes(b[n:]), 0, uint64(most-n)), int64(n))
+		if err != nil {
+			return nil, err
+		}
+		if k <= 0 {
+			break
+		}
+		n += int(k)
+	}
+	return b[:n], nil
+}

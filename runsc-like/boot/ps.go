@@ -1,0 +1,44 @@
+package boot
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hull/fsimpl/proc"
+	"hull/runsc-like/control"
+)
+
+// tellProcesses lists the processes of the guest, by number.
+func (s *sandbox) tellProcesses(conn *control.Conn) error {
+	ns := s.kernel.RootPIDNS()
+	var list []*control.ProcessInfo
+	for _, tg := range ns.Groups() {
+		t := ns.Task(tg.IDIn(ns))
+		if t == nil {
+			continue // it ended meanwhile
+		}
+		v := t.View(ns)
+		info := &control.ProcessInfo{
+			UID: t.CredOf().RUID, PID: v.TGID, PPID: v.PPID, TTY: "?",
+			Started: s.kernel.Booted().Add(v.Started).Unix(), Seconds: (v.User + v.Sys).Seconds(),
+			Command: strings.TrimSpace(string(bytes.ReplaceAll(proc.CommandLine(t), []byte{0}, []byte{' '}))),
+		}
+		if info.Command == "" {
+			info.Command = fmt.Sprintf("[%s]", t.Comm())
+		}
+		if v.TTY != 0 {
+			info.TTY = fmt.Sprintf("pts/%d", v.TTY&0xff)
+		}
+		list = append(list, info)
+	}
+	slices.SortFunc(list, func(a, b *control.ProcessInfo) int { return cmp.Compare(a.PID, b.PID) })
+	for _, info := range list {
+		if err := conn.Send(control.Message{Kind: control.Process, Info: info}); err != nil {
+			return err
+		}
+	}
+	return conn.Send(control.Message{Kind: control.Done})
+}

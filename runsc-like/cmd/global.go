@@ -1,0 +1,144 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/container"
+	"hull/runsc-like/jail"
+)
+
+// globals are the flags that stand before a command's name: runc's, and those of
+// every command that makes a sandbox.
+type globals struct {
+	root      string
+	log       string
+	logFormat string
+	debug     bool
+	systemd   bool
+	rootless  string
+	criu      string
+
+	platform   string
+	strace     bool
+	trapDenied bool
+}
+
+func (g *globals) add(c *cobra.Command) {
+	fl := c.PersistentFlags()
+	fl.StringVar(&g.root, "root", container.DefaultRoot(), "keep the containers' state under `DIR`")
+	fl.StringVar(&g.log, "log", "", "append hull's own log to `FILE`")
+	fl.StringVar(&g.logFormat, "log-format", "text", "of the log: text or json")
+	fl.BoolVar(&g.debug, "debug", false, "log more")
+	fl.BoolVar(&g.systemd, "systemd-cgroup", false, "let systemd make cgroups; cgroupsPath is slice:prefix:name then")
+	fl.StringVar(&g.rootless, "rootless", "auto", "ignore errors of cgroups: true, false or auto")
+	fl.StringVar(&g.criu, "criu", "", "accepted for other runtimes' callers; not used")
+	fl.StringVar(&g.platform, "platform", jail.Platforms()[0], "how guest code is run: "+list(jail.Platforms()))
+	fl.BoolVar(&g.strace, "strace", false, "print the guest's system calls on hull's log, or on standard error")
+	fl.BoolVar(&g.trapDenied, "trap-denied", false,
+		"let a host call that the seccomp filter denies crash with a trace (to find a missing rule)")
+	_ = c.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions(jail.Platforms(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("rootless", cobra.FixedCompletions([]string{"true", "false", "auto"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// check refuses values that are none.
+func (g *globals) check() error {
+	switch {
+	case jail.SentryRules(g.platform) == nil:
+		return &container.FieldError{Field: "--platform", Why: g.platform + " is none of " + list(jail.Platforms())}
+	case g.logFormat != "text" && g.logFormat != "json":
+		return &container.FieldError{Field: "--log-format", Why: g.logFormat + " is none of text, json"}
+	case g.rootless != "auto" && g.rootless != "true" && g.rootless != "false":
+		return &container.FieldError{Field: "--rootless", Why: g.rootless + " is none of true, false, auto"}
+	}
+	return nil
+}
+
+func list(names []string) string {
+	s := ""
+	for i, n := range names {
+		if i > 0 {
+			s += ", "
+		}
+		s += n
+	}
+	return s
+}
+
+// containers is where they are.
+func (g *globals) containers() container.Root { return container.Root{Dir: g.root} }
+
+// openLog opens the log file; nil if there is none.
+func (g *globals) openLog() (*os.File, error) {
+	if g.log == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(g.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, &container.FieldError{Field: "--log", Why: err.Error()}
+	}
+	return f, nil
+}
+
+// report writes an error to the log file, in the form that callers of runc read
+// it from there.
+func (g *globals) report(err error) {
+	f, oerr := g.openLog()
+	if oerr != nil || f == nil {
+		return
+	}
+	defer f.Close()
+	now := time.Now().Format(time.RFC3339)
+	if g.logFormat == "json" {
+		b, _ := json.Marshal(map[string]string{"level": "error", "msg": err.Error(), "time": now})
+		fmt.Fprintf(f, "%s\n", b)
+		return
+	}
+	fmt.Fprintf(f, "time=%q level=error msg=%q\n", now, err.Error())
+}
+
+// options are what every sandbox that is made for the caller's streams has.
+func (g *globals) options(s *specs.Spec) container.Options {
+	return container.Options{
+		Spec: s, Platform: g.platform, Strace: g.strace, TrapDenied: g.trapDenied,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+}
+
+// runDirectly runs s over the host's files in place of this process.
+func (g *globals) runDirectly(s *specs.Spec) error {
+	lean()
+	var logs []io.Writer
+	if g.strace || g.trapDenied {
+		logs = append(logs, os.Stderr)
+	}
+	file, err := g.openLog()
+	if err != nil {
+		return err
+	}
+	if file != nil {
+		defer file.Close()
+		logs = append(logs, file)
+	}
+	o := g.options(s)
+	o.Overlay, o.Umask, o.Log = true, currentUmask(), io.MultiWriter(logs...)
+	status, err := container.Run(o)
+	if err != nil || status != 0 {
+		return &exit{status, err}
+	}
+	return nil
+}
+
+func currentUmask() uint32 {
+	umask := unix.Umask(0)
+	unix.Umask(umask)
+	return uint32(umask)
+}

@@ -1,0 +1,187 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/runsc-like/control"
+)
+
+// CreateOptions is what Create makes.
+type CreateOptions struct {
+	Options
+	ID, Bundle    string
+	ConsoleSocket string // who gets the terminal's master
+	PidFile       string
+	// Relay connects the terminal's master with the caller's own streams instead.
+	Relay bool
+
+	master              *os.File // with Relay
+	callerIn, callerOut *os.File
+}
+
+// Create makes a container whose process Start will start. It stays when the
+// caller ends.
+func (r Root) Create(o CreateOptions) error {
+	c, conn, err := r.create(&o)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return conn.Close()
+}
+
+// create is Create; the container is locked, and conn its first conversation.
+func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err error) {
+	if !o.Relay {
+		if err := checkConsole(o.Spec.Process.Terminal, o.ConsoleSocket); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.Bundle, err = filepath.Abs(o.Bundle); err != nil {
+		return nil, nil, err
+	}
+	if c, err = r.make(o.ID); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.destroy())
+		}
+	}()
+	c.Bundle, c.Created, c.Owner, c.Spec = o.Bundle, time.Now().UTC(), os.Geteuid(), o.Spec
+	if err := c.save(); err != nil {
+		return c, nil, err
+	}
+	conn, err = c.launch(o)
+	if err != nil {
+		return c, nil, err
+	}
+	if o.PidFile != "" {
+		if err := writePid(o.PidFile, c.Sentry.PID); err != nil {
+			conn.Close()
+			return c, nil, err
+		}
+	}
+	return c, conn, nil
+}
+
+// launch starts the sandbox and waits until it is ready.
+func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
+	listen, err := control.Listen(c.path(controlFile))
+	if err != nil {
+		return nil, err
+	}
+	defer listen.Close()
+	log, err := os.OpenFile(c.path(logFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	if o.Spec.Process.Terminal {
+		t, err := newPTY(o.Spec.Process.ConsoleSize, o.Spec.Process.User.UID)
+		if err != nil {
+			return nil, err
+		}
+		defer t.slave.Close()
+		if o.Relay {
+			o.master, o.callerIn, o.callerOut = t.master, o.Stdin, o.Stdout
+		} else if err := t.hand(o.ConsoleSocket); err != nil {
+			return nil, err
+		}
+		o.Stdin, o.Stdout, o.Stderr = t.slave, t.slave, t.slave
+	}
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, record: c.record})
+	if err == nil {
+		var m control.Message
+		if m, err = s.conn.Receive(); err == nil {
+			switch m.Kind {
+			case control.Created:
+				return s.conn, s.release()
+			case control.Failed:
+				err = &StatusError{m.Code, errors.New(runtimeText(m, o.Spec))}
+			default:
+				err = unexpected(m)
+			}
+		} else {
+			err = errDied
+		}
+	}
+	s.kill()
+	var se *StatusError
+	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
+		err = fmt.Errorf("%w: %s", err, why)
+	}
+	return nil, err
+}
+
+// runtimeText words a failure as the callers of container runtimes, which look
+// for it, know it.
+func runtimeText(m control.Message, s *specs.Spec) string {
+	name := s.Process.Args[0]
+	switch {
+	case m.Code == StatusNotFound && !strings.Contains(name, "/"):
+		return fmt.Sprintf("exec: %q: executable file not found in $PATH", name)
+	case m.Code == StatusNotFound:
+		return fmt.Sprintf("exec: %q: stat %s: no such file or directory", name, name)
+	}
+	return m.Text
+}
+
+// record notes the processes.
+func (c *Container) record(sentry, gofer int) (err error) {
+	if c.Sentry, err = processOf(sentry); err != nil {
+		return err
+	}
+	if c.Gofer, err = processOf(gofer); err != nil {
+		return err
+	}
+	return c.save()
+}
+
+// release lets the processes go: they are nobody's children here any more.
+func (s *sandbox) release() error {
+	return errors.Join(s.sentry.Process.Release(), s.gofer.Process.Release())
+}
+
+// logged returns the line of a sandbox's log that says why it ended.
+func logged(name string) string {
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	l := &logReader{done: make(chan struct{})}
+	l.drain(f, discard{})
+	return l.reason()
+}
+
+type discard struct{}
+
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+
+// checkConsole checks that there is somebody for the terminal of a detached
+// process, if it has one.
+func checkConsole(terminal bool, socket string) error {
+	switch {
+	case terminal && socket == "":
+		return fieldf("--console-socket", "cannot allocate tty if hull will detach without setting console socket")
+	case !terminal && socket != "":
+		return fieldf("--console-socket", "cannot use console socket if hull will not detach or allocate tty")
+	}
+	return nil
+}
+
+// writePid writes a pid file.
+func writePid(name string, pid int) error {
+	if err := writeFile(name, []byte(strconv.Itoa(pid)), 0o644); err != nil {
+		return fieldf("--pid-file", "%v", err)
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/control"
+)
+
+// ExecOptions is a process to run in a container beside its first.
+type ExecOptions struct {
+	Process       specs.Process
+	Detach        bool
+	ConsoleSocket string
+	PidFile       string
+	IgnorePaused  bool
+
+	Stdin, Stdout, Stderr *os.File
+}
+
+// Exec runs a process in a container and returns its exit status; 0 for one that
+// is detached, once it runs.
+//
+// A process of the host stands for it, whose number the caller is told: it
+// passes signals on, has the terminal, and ends with its exit status. It is
+// this one, or a monitor if the process is detached or has a terminal.
+func (r Root) Exec(id string, o ExecOptions) (int, error) {
+	if o.Detach || o.ConsoleSocket != "" {
+		if err := checkConsole(o.Process.Terminal, o.ConsoleSocket); err != nil {
+			return StatusFailed, err
+		}
+	}
+	c, err := r.Look(id)
+	if err != nil {
+		return StatusFailed, err
+	}
+	conn, err := c.dial()
+	if errors.Is(err, ErrNotRunning) {
+		return StatusFailed, errors.New("cannot exec in a stopped container")
+	}
+	if err != nil {
+		return StatusFailed, err
+	}
+	defer conn.Close()
+	cfg, err := control.WriteExec(&control.ExecConfig{Process: o.Process, Terminal: o.Process.Terminal})
+	if err != nil {
+		return StatusFailed, err
+	}
+	defer cfg.Close()
+	if o.Detach || o.Process.Terminal {
+		return execMonitored(conn, cfg, &o)
+	}
+	if err := execStart(conn, cfg, [3]*os.File{o.Stdin, o.Stdout, o.Stderr}, &o.Process); err != nil {
+		return status(err), err
+	}
+	if o.PidFile != "" {
+		if err := writePid(o.PidFile, os.Getpid()); err != nil {
+			return StatusFailed, err
+		}
+	}
+	return execFollow(conn, false)
+}
+
+// status is the exit status that goes with an error.
+func status(err error) int {
+	var se *StatusError
+	if errors.As(err, &se) {
+		return se.Status
+	}
+	return StatusFailed
+}
+
+// execStart has the process started.
+func execStart(conn *control.Conn, cfg *os.File, stdio [3]*os.File, p *specs.Process) error {
+	fds := make([]int, control.ExecFDs)
+	fds[control.ExecConfigFD] = int(cfg.Fd())
+	for i, f := range stdio {
+		fds[control.ExecStdin+i] = int(f.Fd())
+	}
+	if err := conn.Send(control.Message{Kind: control.Exec}, fds...); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	m, err := answer(conn)
+	switch {
+	case m.Kind == control.Failed:
+		return &StatusError{m.Code, errors.New(runtimeText(m, &specs.Spec{Process: p}))}
+	case err != nil:
+		return err
+	case m.Kind != control.Started:
+		return unexpected(m)
+	}
+	return nil
+}
+
+// execFollow stays with the process until it has ended. One whose sandbox goes
+// away was killed.
+func execFollow(conn *control.Conn, terminal bool) (int, error) {
+	forward := forwardSignals(conn, terminal, 0)
+	defer forward.stop()
+	forward.ready()
+	code, err := follow(conn, forward)
+	if errors.Is(err, errDied) {
+		return 128 + int(unix.SIGKILL), nil
+	}
+	return code, err
+}
+
+// The descriptors of a monitor, after the process's standard streams.
+const (
+	monitorControl = 3 + iota // the conversation in which the process is started
+	monitorConfig             // a control.ExecConfig
+	monitorReport             // where it says whether the process runs
+)
+
+// execMonitored starts a monitor for the process.
+func execMonitored(conn *control.Conn, cfg *os.File, o *ExecOptions) (int, error) {
+	var master *os.File
+	streams := []*os.File{o.Stdin, o.Stdout, o.Stderr}
+	if o.Process.Terminal {
+		t, err := newPTY(o.Process.ConsoleSize, o.Process.User.UID)
+		if err != nil {
+			return StatusFailed, err
+		}
+		defer t.slave.Close()
+		if o.ConsoleSocket != "" {
+			if err := t.hand(o.ConsoleSocket); err != nil {
+				return StatusFailed, err
+			}
+		} else {
+			master = t.master
+		}
+		streams = []*os.File{t.slave, t.slave, t.slave}
+	}
+	near, far, err := controlPair()
+	if err != nil {
+		return StatusFailed, err
+	}
+	defer near.Close()
+	talk, err := conn.File()
+	if err != nil {
+		far.Close()
+		return StatusFailed, err
+	}
+	c := exec.Command("/proc/self/exe", MonitorRole)
+	c.Args[0], c.Env = "hull", []string{}
+	c.Stdin, c.Stdout, c.Stderr = streams[0], streams[1], streams[2]
+	c.ExtraFiles = []*os.File{talk, cfg, far}
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: o.Process.Terminal}
+	err = start(c, "monitor of the process")
+	talk.Close()
+	far.Close()
+	if err != nil {
+		return StatusFailed, err
+	}
+	if _, err := answer(near); err != nil {
+		_ = c.Process.Kill()
+		_ = c.Wait() // its status says nothing more
+		return status(err), err
+	}
+	if o.PidFile != "" {
+		if err := writePid(o.PidFile, c.Process.Pid); err != nil {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+			return StatusFailed, err
+		}
+	}
+	if o.Detach {
+		return 0, c.Process.Release()
+	}
+	if master != nil {
+		rl := startRelay(master, o.Stdin, o.Stdout)
+		defer rl.stop()
+	}
+	err = c.Wait()
+	var ee *exec.ExitError
+	if errors.As(err, &ee) && ee.ExitCode() >= 0 {
+		return ee.ExitCode(), nil
+	}
+	if err != nil {
+		return StatusFailed, fmt.Errorf("monitor of the process: %w", err)
+	}
+	return 0, nil
+}
+
+// MonitorRole is the word by which the binary is started as a monitor.
+const MonitorRole = "exec-monitor"
+
+// Monitor stands for a process of a container on the host. It is what
+// execMonitored starts, and returns the exit status.
+func Monitor() int {
+	report, err := control.NewConn(monitorReport)
+	if err != nil {
+		return StatusFailed
+	}
+	fail := func(err error) int {
+		_ = report.Send(control.Message{Kind: control.Failed, Code: status(err), Text: err.Error()}) // who asked may be gone
+		return status(err)
+	}
+	conn, err := control.NewConn(monitorControl)
+	if err != nil {
+		return fail(err)
+	}
+	f := os.NewFile(monitorConfig, "process")
+	cfg, err := control.ReadExec(f)
+	if err != nil {
+		return fail(err)
+	}
+	if err := execStart(conn, f, [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, &cfg.Process); err != nil {
+		return fail(err)
+	}
+	f.Close()
+	// The streams are the process's alone: who reads them waits for their end.
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return fail(err)
+	}
+	for fd := range 3 {
+		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
+			return fail(err)
+		}
+	}
+	null.Close()
+	_ = report.Send(control.Message{Kind: control.Started})
+	report.Close()
+	code, err := execFollow(conn, cfg.Terminal)
+	if err != nil {
+		return StatusFailed
+	}
+	return code
+}

@@ -1,0 +1,302 @@
+package container
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/control"
+)
+
+// The statuses of a container (runtime.md of the OCI specification, and paused,
+// which runc adds).
+const (
+	StatusCreating = "creating"
+	StatusCreated  = control.StatusCreated
+	StatusRunning  = control.StatusRunning
+	StatusStopped  = control.StatusStopped
+	StatusPaused   = "paused"
+)
+
+// Record is what is on disk of a container: what cannot be found out otherwise.
+// Whether it runs is not among it.
+type Record struct {
+	ID      string      `json:"id"`
+	Bundle  string      `json:"bundle"`
+	Created time.Time   `json:"created"`
+	Owner   int         `json:"owner"` // user id
+	Spec    *specs.Spec `json:"spec"`
+	// The processes, once they have been started.
+	Sentry Process `json:"sentry"`
+	Gofer  Process `json:"gofer"`
+}
+
+// Root is a directory that has a directory for each container.
+type Root struct{ Dir string }
+
+// The files of a container's directory.
+const (
+	recordFile  = "state.json"
+	lockFile    = "lock"
+	controlFile = "control.sock"
+	logFile     = "log"
+)
+
+// maxRecord bounds the record that is read, in bytes.
+const maxRecord = 64 << 20
+
+// DefaultRoot is where containers are if nobody says.
+func DefaultRoot() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
+		return filepath.Join(dir, "hull")
+	}
+	return "/run/hull"
+}
+
+// Container is one that has a directory. Who changes it holds its lock.
+type Container struct {
+	Record
+	dir  string
+	lock *os.File // nil if it was only looked at
+}
+
+// ErrNotFound is that there is no such container.
+var ErrNotFound = errors.New("container does not exist")
+
+// make makes the directory of a new container, locked.
+func (r Root) make(id string) (*Container, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(r.Dir, 0o711); err != nil {
+		return nil, fieldf("--root", "%v", err)
+	}
+	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
+	err := os.Mkdir(c.dir, 0o711)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("container with given ID already exists: %s", id)
+	}
+	if err != nil {
+		return nil, fieldf("--root", "%v", err)
+	}
+	if err := c.take(); err != nil {
+		_ = os.RemoveAll(c.dir)
+		return nil, err
+	}
+	return c, nil
+}
+
+// Look reads a container without locking it.
+func (r Root) Look(id string) (*Container, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	c := &Container{dir: filepath.Join(r.Dir, id)}
+	if err := c.load(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Open locks a container and reads it. The caller closes it.
+func (r Root) Open(id string) (*Container, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
+	if err := c.take(); err != nil {
+		return nil, err
+	}
+	if err := c.load(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// take locks the container: waits until nobody else changes it.
+func (c *Container) take() error {
+	f, err := os.OpenFile(filepath.Join(c.dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	// It may have been deleted while this one waited.
+	var locked, there unix.Stat_t
+	if err == nil {
+		err = errors.Join(unix.Fstat(int(f.Fd()), &locked), unix.Stat(f.Name(), &there))
+	}
+	if err != nil || locked.Ino != there.Ino || locked.Dev != there.Dev {
+		f.Close()
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+		return ErrNotFound
+	}
+	c.lock = f
+	return nil
+}
+
+// Close gives the lock back.
+func (c *Container) Close() {
+	if c.lock != nil {
+		c.lock.Close()
+		c.lock = nil
+	}
+}
+
+// load reads the record. The id is that of the directory, whatever it says.
+func (c *Container) load() error {
+	name := filepath.Join(c.dir, recordFile)
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		if _, err := os.Stat(filepath.Join(c.dir, lockFile)); err == nil {
+			return &CorruptError{name, errors.New("is missing")} // its creator died
+		}
+		return ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err == nil && st.Size() > maxRecord {
+		err = fmt.Errorf("has %d bytes", st.Size())
+	}
+	if err == nil {
+		err = json.NewDecoder(f).Decode(&c.Record)
+	}
+	switch {
+	case err != nil:
+	case c.ID != filepath.Base(c.dir):
+		err = fmt.Errorf("id: is %q", c.ID)
+	case c.Spec == nil || c.Spec.Process == nil || c.Spec.Root == nil || c.Spec.Linux == nil:
+		err = errors.New("spec: is not complete")
+	case c.Sentry.PID < 0 || c.Gofer.PID < 0:
+		err = errors.New("sentry.pid or gofer.pid: is negative")
+	}
+	if err != nil {
+		c.ID = filepath.Base(c.dir)
+		return &CorruptError{name, err}
+	}
+	return nil
+}
+
+// CorruptError is that a container's record cannot be used.
+type CorruptError struct {
+	Name string
+	Why  error
+}
+
+func (e *CorruptError) Error() string { return fmt.Sprintf("%s: %v", e.Name, e.Why) }
+
+// Unwrap returns the reason.
+func (e *CorruptError) Unwrap() error { return e.Why }
+
+// save writes the record: all of it or nothing.
+func (c *Container) save() error {
+	b, err := json.Marshal(&c.Record)
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(c.dir, recordFile)
+	return writeFile(name, b, 0o600)
+}
+
+// writeFile replaces a file so that who reads it sees the old or the new one.
+func writeFile(name string, b []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+// path is a file of the container's directory.
+func (c *Container) path(name string) string { return filepath.Join(c.dir, name) }
+
+// Status finds out what the container does.
+func (c *Container) Status() (string, error) {
+	if c.Sentry.PID == 0 {
+		if c.lock == nil && c.busy() {
+			return StatusCreating, nil
+		}
+		return StatusStopped, nil
+	}
+	if !c.Sentry.Alive() {
+		return StatusStopped, nil
+	}
+	conn, err := control.Dial(c.path(controlFile))
+	if err != nil {
+		if !c.Sentry.Alive() {
+			return StatusStopped, nil
+		}
+		return "", err
+	}
+	defer conn.Close()
+	m, err := ask(conn, control.Message{Kind: control.Ask})
+	if err != nil && !c.Sentry.Alive() {
+		return StatusStopped, nil
+	}
+	if err == nil && m.Kind != control.Is {
+		err = unexpected(m)
+	}
+	return m.Status, err
+}
+
+// busy reports whether somebody has the lock.
+func (c *Container) busy() bool {
+	f, err := os.Open(c.path(lockFile))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// ask sends a question and returns the answer; what failed is an error.
+func ask(conn *control.Conn, q control.Message) (control.Message, error) {
+	if err := conn.Send(q); err != nil {
+		return control.Message{}, fmt.Errorf("control socket: %w", err)
+	}
+	return answer(conn)
+}
+
+// answer reads an answer; what failed is an error.
+func answer(conn *control.Conn) (control.Message, error) {
+	m, err := conn.Receive()
+	if err != nil {
+		return m, fmt.Errorf("control socket: %w", err)
+	}
+	if m.Kind == control.Failed {
+		return m, &StatusError{m.Code, errors.New(m.Text)}
+	}
+	return m, nil
+}
+
+func unexpected(m control.Message) error {
+	return fmt.Errorf("the sandbox sent an unexpected message %q", m.Kind)
+}

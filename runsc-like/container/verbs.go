@@ -1,0 +1,288 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/control"
+)
+
+// dial starts a conversation with the container's sandbox.
+func (c *Container) dial() (*control.Conn, error) {
+	if !c.Sentry.Alive() {
+		return nil, ErrNotRunning
+	}
+	conn, err := control.Dial(c.path(controlFile))
+	if err != nil && !c.Sentry.Alive() {
+		return nil, ErrNotRunning
+	}
+	return conn, err
+}
+
+// ErrNotRunning is that the container's process has ended.
+var ErrNotRunning = errors.New("container not running")
+
+// Start starts the process of a container that was created.
+func (r Root) Start(id string) error {
+	c, err := r.Open(id)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	switch status, err := c.Status(); {
+	case err != nil:
+		return err
+	case status == StatusStopped:
+		return errors.New("cannot start a container that has stopped")
+	case status == StatusRunning:
+		return errors.New("cannot start an already running container")
+	case status != StatusCreated:
+		return fmt.Errorf("cannot start a container in the %s state", status)
+	}
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	m, err := ask(conn, control.Message{Kind: control.Start})
+	if err == nil && m.Kind != control.Started {
+		err = unexpected(m)
+	}
+	return err
+}
+
+// Kill sends a signal to the first process of a container, or to all.
+func (r Root) Kill(id string, signo unix.Signal, all bool) error {
+	c, err := r.Look(id)
+	if err != nil {
+		return err
+	}
+	return c.signal(signo, all)
+}
+
+func (c *Container) signal(signo unix.Signal, all bool) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if signo == 0 {
+		return nil // it is there
+	}
+	m, err := ask(conn, control.Message{Kind: control.Kill, Signo: int(signo), All: all})
+	switch {
+	case err != nil && !c.Sentry.Alive():
+		return ErrNotRunning
+	case err != nil && err.Error() == ErrNotRunning.Error():
+		return ErrNotRunning // it is just ending
+	case err == nil && m.Kind != control.Done:
+		return unexpected(m)
+	}
+	return err
+}
+
+// ParseSignal reads a signal's number or name, with or without SIG.
+func ParseSignal(s string) (unix.Signal, error) {
+	const last = 64
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 0 || n > last {
+			return 0, fieldf("SIGNAL", "%q is no signal", s)
+		}
+		return unix.Signal(n), nil
+	}
+	if n := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")); n != 0 {
+		return n, nil
+	}
+	return 0, fieldf("SIGNAL", "%q is no signal", s)
+}
+
+// Delete removes a container that has stopped, or was never started; with force
+// any. With force one that does not exist is no error.
+func (r Root) Delete(id string, force bool) error {
+	c, err := r.Open(id)
+	var corrupt *CorruptError
+	switch {
+	case errors.Is(err, ErrNotFound) && force:
+		return nil
+	case errors.As(err, &corrupt) && force:
+		return r.remove(id)
+	case err != nil:
+		return err
+	}
+	defer c.Close()
+	if !force {
+		switch status, err := c.Status(); {
+		case err != nil:
+			return err
+		case status != StatusStopped && status != StatusCreated:
+			return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
+		}
+	}
+	return c.destroy()
+}
+
+// remove takes away the directory of a container whose record cannot be read:
+// who its processes are nobody knows.
+func (r Root) remove(id string) error {
+	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
+	if err := c.take(); err != nil {
+		return err
+	}
+	defer c.Close()
+	return os.RemoveAll(c.dir)
+}
+
+// destroy ends what there is of a container, and takes its directory away. The
+// directory goes last: what could not be ended can be tried again.
+func (c *Container) destroy() error {
+	// The gofer ends when the sentry has, but need not be waited for then.
+	if err := errors.Join(c.Sentry.end(), c.Gofer.end()); err != nil {
+		return err
+	}
+	return os.RemoveAll(c.dir)
+}
+
+// StateOf returns what `hull state` prints.
+func (r Root) StateOf(id string) (*Status, error) {
+	c, err := r.Look(id)
+	if err != nil {
+		return nil, err
+	}
+	return c.describe()
+}
+
+// Status is a container as `hull state` and `hull list` print it, with runc's
+// names.
+type Status struct {
+	Version     string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	PID         int               `json:"pid"`
+	Status      string            `json:"status"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     time.Time         `json:"created"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Owner       string            `json:"owner"`
+}
+
+func (c *Container) describe() (*Status, error) {
+	status, err := c.Status()
+	if err != nil {
+		return nil, err
+	}
+	s := &Status{
+		Version: specs.Version, ID: c.ID, PID: c.Sentry.PID, Status: status, Bundle: c.Bundle,
+		Rootfs: c.Spec.Root.Path, Created: c.Created, Annotations: c.Spec.Annotations,
+		Owner: strconv.Itoa(c.Owner),
+	}
+	if status == StatusStopped {
+		s.PID = 0
+	}
+	return s, nil
+}
+
+// OwnerName is the name of the owner, or its number.
+func (s *Status) OwnerName() string {
+	if u, err := user.LookupId(s.Owner); err == nil {
+		return u.Username
+	}
+	return "#" + s.Owner
+}
+
+// List describes all containers, by name. Those that cannot be read are told of
+// in the error, beside the others.
+func (r Root) List() ([]*Status, error) {
+	entries, err := os.ReadDir(r.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fieldf("--root", "%v", err)
+	}
+	var all []*Status
+	var errs []error
+	for _, e := range entries {
+		if !e.IsDir() || CheckID(e.Name()) != nil {
+			continue
+		}
+		s, err := r.StateOf(e.Name())
+		switch {
+		case errors.Is(err, ErrNotFound): // deleted meanwhile
+		case err != nil:
+			errs = append(errs, fmt.Errorf("container %s: %w", e.Name(), err))
+		default:
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Status) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	return all, errors.Join(errs...)
+}
+
+// Processes lists the guest's processes.
+func (r Root) Processes(id string) ([]control.ProcessInfo, error) {
+	c, err := r.Look(id)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.dial()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	m, err := ask(conn, control.Message{Kind: control.Processes})
+	var list []control.ProcessInfo
+	for ; err == nil && m.Kind == control.Process && m.Info != nil; m, err = answer(conn) {
+		list = append(list, *m.Info)
+	}
+	if err == nil && m.Kind != control.Done {
+		err = unexpected(m)
+	}
+	return list, err
+}
+
+// HostProcesses lists the host's processes of a container: the sentry, its
+// children, and the gofer.
+func (r Root) HostProcesses(id string) ([]int, error) {
+	c, err := r.Look(id)
+	if err != nil {
+		return nil, err
+	}
+	pids := []int{}
+	for _, p := range []Process{c.Sentry, c.Gofer} {
+		if p.Alive() {
+			pids = append(append(pids, p.PID), children(p.PID)...)
+		}
+	}
+	return pids, nil
+}
+
+// children lists the descendants of a process.
+func children(pid int) []int {
+	var all []int
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // it may be gone
+	for _, t := range tasks {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))
+		for _, f := range strings.Fields(string(b)) {
+			if n, err := strconv.Atoi(f); err == nil {
+				all = append(append(all, n), children(n)...)
+			}
+		}
+	}
+	return all
+}

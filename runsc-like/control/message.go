@@ -1,0 +1,129 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Kind is what a Message says.
+type Kind string
+
+// The kinds of message. What is asked is answered by the kind in parentheses, or
+// by Failed.
+const (
+	Go      Kind = "go"      // see Config.Hold
+	Created Kind = "created" // the container is made; Start will start it
+	Started Kind = "started" // a process runs: PID
+	Failed  Kind = "failed"  // it was not done: Code, Text
+	Stopped Kind = "stopped" // the process was stopped by Signo
+	Exited  Kind = "exited"  // it ended: Code is the exit status, 128+signal
+	Done    Kind = "done"    // it was done
+
+	Ask       Kind = "ask"       // what is the container doing? (Is)
+	Is        Kind = "is"        // Status; Code if it is stopped
+	Start     Kind = "start"     // run the first process (Started)
+	Signal    Kind = "signal"    // send Signo to the process (no answer)
+	Kill      Kind = "kill"      // send Signo to the first process, or to All (Done)
+	Wait      Kind = "wait"      // say when the first process ends (Exited)
+	Exec      Kind = "exec"      // run another process (Started, Stopped*, Exited): with descriptors
+	Processes Kind = "processes" // list the processes (Process*, Done)
+	Process   Kind = "process"   // one of them
+)
+
+// What the status of a container can be (runtime.md of the OCI specification).
+const (
+	StatusCreated = "created"
+	StatusRunning = "running"
+	StatusStopped = "stopped"
+)
+
+// Message is a packet on a control socket.
+type Message struct {
+	Kind      Kind   `json:"kind"`
+	Container string `json:"container,omitempty"` // whom it is about; "" is the only one
+	Code      int    `json:"code,omitempty"`
+	Text      string `json:"text,omitempty"`
+	Signo     int    `json:"signo,omitempty"`
+	PID       int    `json:"pid,omitempty"` // the guest's number
+	Status    string `json:"status,omitempty"`
+	// Foreground: the signal is the terminal's, for the foreground process
+	// group, not for the process.
+	Foreground bool `json:"foreground,omitempty"`
+	// All: the signal is for every process of the container.
+	All bool `json:"all,omitempty"`
+	// Of a Process.
+	Info *ProcessInfo `json:"info,omitempty"`
+}
+
+// ProcessInfo is what ps(1) shows of a process of the guest.
+type ProcessInfo struct {
+	UID     uint32  `json:"uid"`
+	PID     int32   `json:"pid"`
+	PPID    int32   `json:"ppid"`
+	Started int64   `json:"started"` // seconds since 1970
+	TTY     string  `json:"tty"`
+	Seconds float64 `json:"seconds"` // of processor time
+	Command string  `json:"command"`
+}
+
+// ExecConfig is a process to run in a container that runs already.
+type ExecConfig struct {
+	Process  specs.Process `json:"process"`
+	Terminal bool          `json:"terminal,omitempty"` // its standard input is a terminal of the host
+}
+
+// The descriptors that come with an Exec.
+const (
+	ExecConfigFD = iota // an ExecConfig, sealed
+	ExecStdin
+	ExecStdout
+	ExecStderr
+	ExecFDs // how many they are
+)
+
+// MaxMessage bounds a packet.
+const MaxMessage = 16 << 10
+
+// Decode reads a packet.
+func Decode(b []byte) (Message, error) {
+	var m Message
+	if len(b) > MaxMessage {
+		return m, fmt.Errorf("control message of %d bytes", len(b))
+	}
+	if err := json.Unmarshal(b, &m); err != nil {
+		return m, fmt.Errorf("control message: %w", err)
+	}
+	if (m.Kind == Signal || m.Kind == Kill) && (m.Signo < 1 || m.Signo > 64) {
+		return m, fmt.Errorf("control message: signal %d", m.Signo)
+	}
+	return m, nil
+}
+
+// encode makes a packet. Texts that are too long are cut.
+func encode(m Message) ([]byte, error) {
+	const most = MaxMessage / 8 // a byte takes up to six when it is written
+	if len(m.Text) > most {
+		m.Text = m.Text[:most]
+	}
+	if m.Info != nil && len(m.Info.Command) > most {
+		info := *m.Info
+		info.Command = info.Command[:most]
+		m.Info = &info
+	}
+	return json.Marshal(m)
+}
+
+// WriteExec returns a sealed memory file that holds c.
+func WriteExec(c *ExecConfig) (*os.File, error) { return seal(c) }
+
+// ReadExec reads what WriteExec wrote.
+func ReadExec(f *os.File) (*ExecConfig, error) {
+	c := &ExecConfig{}
+	if err := unseal(f, c); err != nil {
+		return nil, fmt.Errorf("process: %w", err)
+	}
+	return c, nil
+}
