@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/tmpfs"
@@ -156,6 +157,7 @@ func (s *sandbox) newKernel() error {
 		Domain:      s.cfg.Spec.Domainname,
 		CPUs:        s.cfg.CPUs,
 		MemoryTotal: s.cfg.MemoryTotal,
+		MaxTasks:    specMaxTasks(s.cfg.Spec),
 		Log:         func(line string) { fmt.Fprintf(os.Stderr, "%s\n", line) },
 		Crash:       crash,
 	}
@@ -168,6 +170,21 @@ func (s *sandbox) newKernel() error {
 	s.boot.cred.UserNS = s.kernel.UserNS()
 	s.addTypes()
 	return nil
+}
+
+// specMaxTasks is how many tasks a specification allows.
+func specMaxTasks(s *specs.Spec) int {
+	if s.Linux == nil || s.Linux.Resources == nil || s.Linux.Resources.Pids == nil {
+		return kernel.DefaultMaxTasks
+	}
+	return maxTasks(s.Linux.Resources.Pids.Limit)
+}
+
+func maxTasks(limit *int64) int {
+	if limit == nil || *limit <= 0 {
+		return kernel.DefaultMaxTasks
+	}
+	return int(min(*limit, kernel.DefaultMaxTasks))
 }
 
 // crash ends the sandbox after a failure of hull's own.

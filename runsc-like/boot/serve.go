@@ -90,6 +90,9 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 	case control.Wait:
 		c.watch(conn)
 		return nil
+	case control.Limit:
+		s.kernel.SetMaxTasks(maxTasks(&m.Tasks))
+		return conn.Send(control.Message{Kind: control.Done})
 	case control.Processes:
 		return s.tellProcesses(conn)
 	}

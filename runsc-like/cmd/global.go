@@ -73,6 +73,11 @@ func list(names []string) string {
 	return s
 }
 
+// isRootless reports whether what the host refuses a user is no error.
+func (g *globals) isRootless() bool {
+	return g.rootless == "true" || g.rootless == "auto" && os.Geteuid() != 0
+}
+
 // containers is where they are.
 func (g *globals) containers() container.Root { return container.Root{Dir: g.root} }
 

@@ -38,7 +38,7 @@ func (f *createFlags) options(g *globals, id string) (container.CreateOptions, e
 		return o, err
 	}
 	o.Options = g.options(s)
-	o.Umask = container.DefaultUmask
+	o.Umask, o.SystemdCgroup, o.Rootless = container.DefaultUmask, g.systemd, g.isRootless()
 	return o, nil
 }
 

@@ -13,7 +13,9 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"hull/runsc-like/cgroup"
 	"hull/runsc-like/control"
+	"hull/runsc-like/hooks"
 )
 
 // LoadBundle reads config.json of an OCI bundle, checks it, and makes its paths
@@ -74,8 +76,11 @@ func checkVersion(s *specs.Spec, _ string) error {
 	if !strings.HasPrefix(s.Version, "1.") {
 		return fieldf("ociVersion", "%q: hull knows version 1", s.Version)
 	}
-	if s.Hooks != nil {
-		return fieldf("hooks", "are not supported yet")
+	if s.Hooks != nil && len(s.Hooks.StartContainer) != 0 {
+		return fieldf("hooks.startContainer", "is not supported yet")
+	}
+	if err := hooks.Check(s.Hooks); err != nil {
+		return err
 	}
 	return nil
 }
@@ -217,14 +222,9 @@ func checkLinux(s *specs.Spec, _ string) error {
 	if len(l.Sysctl) != 0 {
 		return fieldf("linux.sysctl", "is not supported yet")
 	}
-	if r := l.Resources; r != nil {
-		switch {
-		case r.Memory != nil:
-			return fieldf("linux.resources.memory", "is not supported yet")
-		case r.CPU != nil:
-			return fieldf("linux.resources.cpu", "is not supported yet")
-		case r.Pids != nil:
-			return fieldf("linux.resources.pids", "is not supported yet")
+	if l.Resources != nil {
+		if err := cgroup.Check(l.Resources); err != nil {
+			return err
 		}
 	}
 	for i, p := range append(slices.Clone(l.MaskedPaths), l.ReadonlyPaths...) {

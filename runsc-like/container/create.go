@@ -20,6 +20,8 @@ type CreateOptions struct {
 	ID, Bundle    string
 	ConsoleSocket string // who gets the terminal's master
 	PidFile       string
+	SystemdCgroup bool
+	Rootless      bool // a cgroup that the host refuses is no error
 	// Relay connects the terminal's master with the caller's own streams instead.
 	Relay bool
 
@@ -57,6 +59,9 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 		}
 	}()
 	c.Bundle, c.Created, c.Owner, c.Spec = o.Bundle, time.Now().UTC(), os.Geteuid(), o.Spec
+	if err := c.planCgroup(o); err != nil {
+		return c, nil, err
+	}
 	if err := c.save(); err != nil {
 		return c, nil, err
 	}
@@ -135,7 +140,8 @@ func runtimeText(m control.Message, s *specs.Spec) string {
 	return m.Text
 }
 
-// record notes the processes.
+// record notes the processes, puts them in their cgroup, and lets the hooks that
+// prepare a container see them: all before they do anything.
 func (c *Container) record(sentry, gofer int) (err error) {
 	if c.Sentry, err = processOf(sentry); err != nil {
 		return err
@@ -143,7 +149,13 @@ func (c *Container) record(sentry, gofer int) (err error) {
 	if c.Gofer, err = processOf(gofer); err != nil {
 		return err
 	}
-	return c.save()
+	if err := c.save(); err != nil {
+		return err
+	}
+	if err := c.enterCgroup(sentry, gofer); err != nil {
+		return err
+	}
+	return c.prepareHooks()
 }
 
 // release lets the processes go: they are nobody's children here any more.

@@ -40,6 +40,12 @@ func (r Root) Exec(id string, o ExecOptions) (int, error) {
 	if err != nil {
 		return StatusFailed, err
 	}
+	if frozen, err := c.frozen(); err != nil || frozen && !o.IgnorePaused {
+		if err == nil {
+			err = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+		}
+		return StatusFailed, err
+	}
 	conn, err := c.dial()
 	if errors.Is(err, ErrNotRunning) {
 		return StatusFailed, errors.New("cannot exec in a stopped container")

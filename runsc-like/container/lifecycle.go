@@ -25,11 +25,7 @@ func (r Root) Run(o CreateOptions, ro RunOptions) (int, error) {
 		return StatusFailed, err
 	}
 	defer conn.Close()
-	m, err := ask(conn, control.Message{Kind: control.Start})
-	if err == nil && m.Kind != control.Started {
-		err = unexpected(m)
-	}
-	if err != nil {
+	if err := c.startOver(conn); err != nil {
 		err = errors.Join(err, c.destroy())
 		c.Close()
 		return StatusFailed, err

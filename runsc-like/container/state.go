@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/runsc-like/cgroup"
 	"hull/runsc-like/control"
 )
 
@@ -36,6 +37,8 @@ type Record struct {
 	// The processes, once they have been started.
 	Sentry Process `json:"sentry"`
 	Gofer  Process `json:"gofer"`
+	// Cgroup is where they are.
+	Cgroup *cgroup.State `json:"cgroup,omitempty"`
 }
 
 // Root is a directory that has a directory for each container.
@@ -248,6 +251,9 @@ func (c *Container) Status() (string, error) {
 	}
 	if !c.Sentry.Alive() {
 		return StatusStopped, nil
+	}
+	if frozen, err := c.frozen(); err != nil || frozen {
+		return StatusPaused, err // whoever is asked would not answer
 	}
 	conn, err := control.Dial(c.path(controlFile))
 	if err != nil {

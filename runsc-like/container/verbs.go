@@ -55,9 +55,17 @@ func (r Root) Start(id string) error {
 		return err
 	}
 	defer conn.Close()
+	return c.startOver(conn)
+}
+
+// startOver starts the process over conn.
+func (c *Container) startOver(conn *control.Conn) error {
 	m, err := ask(conn, control.Message{Kind: control.Start})
 	if err == nil && m.Kind != control.Started {
 		err = unexpected(m)
+	}
+	if err == nil && c.Spec.Hooks != nil {
+		c.lateHooks("poststart", c.Spec.Hooks.Poststart, specs.StateRunning)
 	}
 	return err
 }
@@ -72,6 +80,9 @@ func (r Root) Kill(id string, signo unix.Signal, all bool) error {
 }
 
 func (c *Container) signal(signo unix.Signal, all bool) error {
+	if frozen, err := c.frozen(); err == nil && frozen {
+		return c.signalFrozen(signo)
+	}
 	conn, err := c.dial()
 	if err != nil {
 		return err
@@ -90,6 +101,27 @@ func (c *Container) signal(signo unix.Signal, all bool) error {
 		return unexpected(m)
 	}
 	return err
+}
+
+// signalFrozen sends a signal to a container that is paused, where nobody
+// listens: SIGKILL ends it as it is, others wait until it goes on.
+func (c *Container) signalFrozen(signo unix.Signal) error {
+	fd, err := c.Sentry.open()
+	if errors.Is(err, unix.ESRCH) {
+		return ErrNotRunning
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.PidfdSendSignal(fd, signo, nil, 0); err != nil || signo != unix.SIGKILL {
+		return err
+	}
+	m, err := c.manager()
+	if err != nil {
+		return err
+	}
+	return m.Thaw() // a frozen process of cgroup v1 dies when it thaws
 }
 
 // ParseSignal reads a signal's number or name, with or without SIG.
@@ -146,9 +178,17 @@ func (r Root) remove(id string) error {
 // destroy ends what there is of a container, and takes its directory away. The
 // directory goes last: what could not be ended can be tried again.
 func (c *Container) destroy() error {
-	// The gofer ends when the sentry has, but need not be waited for then.
-	if err := errors.Join(c.Sentry.end(), c.Gofer.end()); err != nil {
+	// The gofer ends when the sentry has, but need not be waited for then. What is
+	// frozen dies when it thaws.
+	thaw := func() error { return nil }
+	if frozen, err := c.frozen(); err == nil && frozen {
+		thaw = c.leaveCgroup
+	}
+	if err := errors.Join(thaw(), c.Sentry.end(), c.Gofer.end(), c.leaveCgroup()); err != nil {
 		return err
+	}
+	if c.Spec != nil && c.Spec.Hooks != nil {
+		c.lateHooks("poststop", c.Spec.Hooks.Poststop, specs.StateStopped)
 	}
 	return os.RemoveAll(c.dir)
 }
@@ -264,6 +304,9 @@ func (r Root) HostProcesses(id string) ([]int, error) {
 		return nil, err
 	}
 	pids := []int{}
+	if m, err := c.manager(); err == nil && m != nil && m.Exists() {
+		return m.Pids()
+	}
 	for _, p := range []Process{c.Sentry, c.Gofer} {
 		if p.Alive() {
 			pids = append(append(pids, p.PID), children(p.PID)...)

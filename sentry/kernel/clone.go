@@ -201,7 +201,7 @@ func (k *Kernel) newGroup(parent *ThreadGroup, ns *PIDNamespace, a *CloneArgs) *
 func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
-	if k.ended.Load() || k.tasks.count >= k.cfg.MaxTasks || !k.mayFork(n) {
+	if k.ended.Load() || int64(k.tasks.count) >= k.maxTasks.Load() || !k.mayFork(n) {
 		return unix.EAGAIN
 	}
 	thread := t != nil && n.group == t.group

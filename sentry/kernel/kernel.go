@@ -76,20 +76,24 @@ type Kernel struct {
 	logged   [maxSyscall]atomic.Bool
 	lastNS   atomic.Uint32
 	ended    atomic.Bool // Kill was called: nothing more is born
+	maxTasks atomic.Int64
 }
 
 const maxSyscall = 1024
 
 // New returns a kernel without tasks.
 func New(c Config) (*Kernel, error) {
-	if c.MaxTasks == 0 {
-		c.MaxTasks = DefaultMaxTasks
-	}
 	k := &Kernel{cfg: c, booted: time.Now(), initUser: auth.NewRootNamespace(), futexes: futex.NewTable()}
+	if k.SetMaxTasks(c.MaxTasks); c.MaxTasks == 0 {
+		k.SetMaxTasks(DefaultMaxTasks)
+	}
 	k.uts = &UTSNamespace{host: c.Hostname, domain: c.Domain, User: k.initUser}
 	k.tasks.root = k.newPIDNamespace(nil)
 	return k, nil
 }
+
+// SetMaxTasks says how many tasks there may be from now on.
+func (k *Kernel) SetMaxTasks(n int) { k.maxTasks.Store(int64(n)) }
 
 // now is the time since the kernel was made, for accounting.
 func (k *Kernel) now() time.Duration { return time.Since(k.booted) }

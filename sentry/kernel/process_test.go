@@ -257,7 +257,7 @@ func TestOrphanedGroup(t *testing.T) {
 
 func TestTooMany(t *testing.T) {
 	w := newWorld(t, 10)
-	w.k.cfg.MaxTasks = 2
+	w.k.SetMaxTasks(2)
 	w.run(steps{func(t *Task) error {
 		pid := w.fork(t, steps{pause})
 		for range 3 {

@@ -1,0 +1,237 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/runsc-like/cgroup"
+	"hull/runsc-like/control"
+)
+
+// planCgroup decides where the container's processes will be. Nothing is made.
+func (c *Container) planCgroup(o *CreateOptions) error {
+	s := *c.Spec
+	l := *s.Linux
+	l.Resources = hostResources(l.Resources)
+	s.Linux = &l
+	m, err := cgroup.New(&s, c.ID, cgroup.Options{Systemd: o.SystemdCgroup, Rootless: o.Rootless})
+	if err != nil {
+		return err
+	}
+	state := m.State()
+	c.Cgroup = &state
+	return nil
+}
+
+// hostResources are the limits for hull's own processes. That of tasks the
+// sentry enforces among the guest's; on the host two threads stand for each, and
+// sentry and gofer have some of their own.
+func hostResources(r *specs.LinuxResources) *specs.LinuxResources {
+	if r == nil || r.Pids == nil || r.Pids.Limit == nil || *r.Pids.Limit <= 0 {
+		return r
+	}
+	const perTask, own = 2, 128
+	limit := *r.Pids.Limit*perTask + own
+	more := *r
+	more.Pids = &specs.LinuxPids{Limit: &limit}
+	return &more
+}
+
+// manager returns the container's cgroup; nil if it has none.
+func (c *Container) manager() (*cgroup.Manager, error) {
+	if c.Cgroup == nil {
+		return nil, nil
+	}
+	return cgroup.Open(*c.Cgroup)
+}
+
+// enterCgroup makes the cgroup and moves the processes there.
+func (c *Container) enterCgroup(pids ...int) error {
+	m, err := c.manager()
+	if err != nil || m == nil {
+		return err
+	}
+	if err := m.Apply(pids...); err != nil {
+		return err
+	}
+	state := m.State()
+	c.Cgroup = &state
+	return c.save()
+}
+
+// leaveCgroup kills what is in the cgroup and removes it.
+func (c *Container) leaveCgroup() error {
+	m, err := c.manager()
+	if err != nil || m == nil || !m.Exists() {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), deathPatience)
+	defer cancel()
+	return errors.Join(m.Kill(ctx), m.Destroy())
+}
+
+// frozen reports whether the container is paused.
+func (c *Container) frozen() (bool, error) {
+	m, err := c.manager()
+	if err != nil || m == nil || !m.Exists() {
+		return false, err
+	}
+	return m.Frozen()
+}
+
+// Pause stops all processes of a running container where they are.
+func (r Root) Pause(id string) error {
+	return r.withCgroup(id, func(c *Container, m *cgroup.Manager) error {
+		switch status, err := c.Status(); {
+		case err != nil:
+			return err
+		case status != StatusRunning && status != StatusCreated:
+			return fmt.Errorf("container not running or created: %s", status)
+		}
+		return m.Freeze()
+	})
+}
+
+// Resume is the end of Pause.
+func (r Root) Resume(id string) error {
+	return r.withCgroup(id, func(c *Container, m *cgroup.Manager) error {
+		switch status, err := c.Status(); {
+		case err != nil:
+			return err
+		case status != StatusPaused:
+			return fmt.Errorf("container not paused")
+		}
+		return m.Thaw()
+	})
+}
+
+// Update changes the limits of a container.
+func (r Root) Update(id string, res *specs.LinuxResources) error {
+	return r.withCgroup(id, func(c *Container, m *cgroup.Manager) error {
+		status, err := c.Status()
+		if err != nil {
+			return err
+		}
+		if status == StatusStopped {
+			return ErrNotRunning
+		}
+		if err := m.Update(hostResources(res)); err != nil {
+			return err
+		}
+		state := m.State()
+		c.Cgroup = &state
+		if res.Pids == nil || res.Pids.Limit == nil || status == StatusPaused {
+			return c.save()
+		}
+		conn, err := c.dial()
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if _, err := ask(conn, control.Message{Kind: control.Limit, Tasks: *res.Pids.Limit}); err != nil {
+			return err
+		}
+		return c.save()
+	})
+}
+
+// withCgroup calls f with the lock of a container that has a cgroup.
+func (r Root) withCgroup(id string, f func(*Container, *cgroup.Manager) error) error {
+	c, err := r.Open(id)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	m, err := c.manager()
+	if err != nil {
+		return err
+	}
+	if m == nil || !m.Exists() {
+		return errors.New("the container has no cgroup")
+	}
+	return f(c, m)
+}
+
+// Event is a line of `hull events`.
+type Event struct {
+	Type string `json:"type"` // stats, oom
+	ID   string `json:"id"`
+	Data any    `json:"data,omitempty"`
+}
+
+// Stats returns what the container uses now.
+func (r Root) Stats(id string) (*Event, error) {
+	c, err := r.Look(id)
+	if err != nil {
+		return nil, err
+	}
+	return c.stats()
+}
+
+func (c *Container) stats() (*Event, error) {
+	m, err := c.manager()
+	if err != nil {
+		return nil, err
+	}
+	if m == nil || !c.Sentry.Alive() {
+		return nil, fmt.Errorf("container with id %s is not running", c.ID)
+	}
+	s, err := m.Stats()
+	if err != nil {
+		return nil, err
+	}
+	return &Event{Type: "stats", ID: c.ID, Data: s}, nil
+}
+
+// Events tells emit of the container's use of resources each interval, and of
+// want of memory at once, until the container stops.
+func (r Root) Events(ctx context.Context, id string, interval time.Duration, emit func(*Event) error) error {
+	c, err := r.Look(id)
+	if err != nil {
+		return err
+	}
+	m, err := c.manager()
+	if err != nil {
+		return err
+	}
+	if m == nil || !c.Sentry.Alive() {
+		return fmt.Errorf("container with id %s is not running", id)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	oom, err := m.OOM(ctx)
+	if err != nil {
+		oom = nil // a host without that controller tells of nothing
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-oom:
+			if !ok {
+				oom = nil
+				continue
+			}
+			if err := emit(&Event{Type: "oom", ID: id}); err != nil {
+				return err
+			}
+		case <-tick.C:
+			e, err := c.stats()
+			if !c.Sentry.Alive() {
+				return nil
+			}
+			if err == nil {
+				err = emit(e)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
