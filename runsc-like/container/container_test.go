@@ -28,7 +28,7 @@ func TestBundleErrors(t *testing.T) {
 	}{
 		{"valid", func(*specs.Spec) {}, ""},
 		{"no version", func(s *specs.Spec) { s.Version = "" }, "ociVersion"},
-		{"hooks", func(s *specs.Spec) { s.Hooks = &specs.Hooks{} }, "hooks"},
+		{"hooks", func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "a"}}} }, "hooks.poststop[0].path"},
 		{"no process", func(s *specs.Spec) { s.Process = nil }, "process"},
 		{"no args", func(s *specs.Spec) { s.Process.Args = nil }, "process.args"},
 		{"zero byte", func(s *specs.Spec) { s.Process.Args = []string{"a", "b\x00"} }, "process.args[1]"},
