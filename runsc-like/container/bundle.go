@@ -80,7 +80,8 @@ func checkVersion(s *specs.Spec, _ string) error {
 		return fieldf("hooks.startContainer", "is not supported yet")
 	}
 	if err := hooks.Check(s.Hooks); err != nil {
-		return err
+		field, why, _ := strings.Cut(err.Error(), ": ")
+		return fieldf(field, "%s", why)
 	}
 	return nil
 }
