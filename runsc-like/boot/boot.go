@@ -90,13 +90,10 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 
 // attend starts the first process for a parent that stays.
 func (s *sandbox) attend(conn *control.Conn) error {
-	if err := s.main.start(); err != nil {
-		return conn.Send(failed(err))
-	}
-	if err := conn.Send(control.Message{Kind: control.Started}); err != nil {
-		return err
-	}
 	s.main.watch(conn)
+	if err := s.main.start(conn); err != nil {
+		return nil // it was told
+	}
 	go func() {
 		s.converse(conn)
 		os.Exit(statusFailed) // without a parent it has no reason to be

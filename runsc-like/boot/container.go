@@ -57,21 +57,27 @@ func (s *sandbox) newContainer() (*container, error) {
 	return c, err
 }
 
-// start runs the first process.
-func (c *container) start() error {
+// start runs the first process, and says on conn what became of it before it can
+// end.
+func (c *container) start(conn *control.Conn) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made == nil {
-		return fmt.Errorf("cannot start a container in the %s state", c.status)
+		err := fmt.Errorf("cannot start a container in the %s state", c.status)
+		_ = conn.Send(failed(err))
+		return err
 	}
 	p := c.made
 	c.made = nil
 	init, err := p.Run()
 	if err != nil {
+		c.watchers = slices.DeleteFunc(c.watchers, func(w *control.Conn) bool { return w == conn })
+		_ = conn.Send(failed(err))
 		c.end(failureStatus(err))
 		return err
 	}
 	c.init, c.status = init, control.StatusRunning
+	_ = conn.Send(control.Message{Kind: control.Started}) // who is gone will not miss it
 	go c.await(init)
 	return nil
 }

@@ -53,8 +53,10 @@ func (s *sandbox) populateDev(ctx *vfs.Context) error {
 	if err := vfs.Mknod(s.boot, at("tty"), unix.S_IFCHR|0o666, tty); err != nil {
 		return fmt.Errorf("/dev/tty: %w", err)
 	}
-	if err := vfs.Mknod(s.boot, at("console"), unix.S_IFCHR|0o620, consoleDev); err != nil {
-		return fmt.Errorf("/dev/console: %w", err)
+	if s.cfg.Terminal || s.cfg.Overlay {
+		if err := vfs.Mknod(s.boot, at("console"), unix.S_IFCHR|0o620, consoleDev); err != nil {
+			return fmt.Errorf("/dev/console: %w", err)
+		}
 	}
 	for _, l := range []struct{ name, target string }{
 		{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},

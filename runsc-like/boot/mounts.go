@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -75,6 +76,12 @@ func (s *sandbox) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount) erro
 		return err
 	}
 	defer at.DecRef()
+	if m.Type == "tmpfs" && !strings.Contains(","+o.data, ",mode=") {
+		// As other runtimes do: it is what was there before, empty.
+		if st, err := vfs.StatPath(s.boot, at); err == nil {
+			o.data = strings.TrimPrefix(fmt.Sprintf("%s,mode=%o", o.data, st.Mode&0o7777), ",")
+		}
+	}
 	fs, root, err := typ.New(s.boot, m.Source, o.data)
 	if err != nil {
 		return fmt.Errorf("options %q: %w", o.data, err)

@@ -76,10 +76,8 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 		c.mu.Unlock()
 		return conn.Send(control.Message{Kind: control.Is, Status: status, Code: code})
 	case control.Start:
-		if err := c.start(); err != nil {
-			return conn.Send(failed(err))
-		}
-		return conn.Send(control.Message{Kind: control.Started})
+		_ = c.start(conn) // what became of it was told
+		return nil
 	case control.Kill:
 		kill := c.kill
 		if m.All {

@@ -30,7 +30,7 @@ func newExec(g *globals) *cobra.Command {
 			case len(args) == 0:
 				return fmt.Errorf("hull exec: ID is missing")
 			case len(args) == 1 && file == "":
-				return fmt.Errorf("hull exec: CMD is missing")
+				return &exit{execFailed, fmt.Errorf("hull exec: CMD is missing")}
 			}
 			return nil
 		},

@@ -41,12 +41,15 @@ func Main(args []string) int {
 	g := &globals{}
 	root := newRoot(g)
 	root.SetArgs(args)
-	err := root.Execute()
+	c, err := root.ExecuteC()
 	if err == nil {
 		return 0
 	}
 	var e *exit
-	status := container.StatusFailed
+	status := 1 // as runc has it
+	if name := c.Name(); name == "do" || name == "run" || c == root {
+		status = container.StatusFailed
+	}
 	if errors.As(err, &e) {
 		if status = e.status; e.err == nil {
 			return status

@@ -25,7 +25,13 @@ func (r Root) Run(o CreateOptions, ro RunOptions) (int, error) {
 		return StatusFailed, err
 	}
 	defer conn.Close()
-	if err := c.startOver(conn); err != nil {
+	if !ro.Detach {
+		err = conn.Send(control.Message{Kind: control.Wait}) // first: it may end at once
+	}
+	if err == nil {
+		err = c.startOver(conn)
+	}
+	if err != nil {
 		err = errors.Join(err, c.destroy())
 		c.Close()
 		return StatusFailed, err
@@ -55,9 +61,6 @@ func (c *Container) attend(conn *control.Conn) (int, error) {
 	forward := forwardSignals(conn, false, ignored())
 	defer forward.stop()
 	forward.ready()
-	if err := conn.Send(control.Message{Kind: control.Wait}); err != nil {
-		return StatusFailed, fmt.Errorf("control socket: %w", err)
-	}
 	status, err := follow(conn, forward)
 	if errors.Is(err, errDied) || errors.Is(err, io.EOF) {
 		if why := logged(c.path(logFile)); why != "" {

@@ -153,15 +153,17 @@ func (c *Conn) ReceiveFDs() (m Message, fds []int, err error) {
 	err = raw.Read(func(fd uintptr) bool {
 		for {
 			n, oobn, flags, _, got = unix.Recvmsg(int(fd), b, oob, unix.MSG_CMSG_CLOEXEC)
-			if got != unix.EINTR {
+			switch got {
+			case unix.EINTR:
+			case unix.ECONNRESET:
+				// The other side went without having read all: said once, and
+				// before what it had sent itself. Then that comes, or the end.
+			default:
 				return got != unix.EAGAIN
 			}
 		}
 	})
-	switch err = errors.Join(err, got); {
-	case errors.Is(err, unix.ECONNRESET):
-		return m, nil, io.EOF
-	case err != nil:
+	if err = errors.Join(err, got); err != nil {
 		return m, nil, err
 	}
 	fds, err = rights(oob[:oobn])

@@ -1,0 +1,185 @@
+package lifecycle
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/test/internal/sandbox"
+)
+
+// story is a shell script that works on container $C of bundle $B with runtime
+// $R, and prints what it sees. say prints a command's output and status; status
+// the container's.
+type story struct {
+	name   string
+	guest  string // what the container runs
+	change func(*specs.Spec)
+	script string
+}
+
+const prelude = `
+say() { "$@" 2>/dev/null; echo "= $?"; }
+status() { $R state $C | sed -n 's/.*"status": *"\([a-z]*\)".*/\1/p'; }
+await() { i=0; until [ "$(status)" = $1 ]; do i=$((i+1)); [ $i -lt 100 ] || { echo "never $1"; break; }; sleep 0.05; done; }
+`
+
+const forever = `trap 'exit 7' TERM; while :; do sleep 0.05; done`
+
+func stories() []story {
+	return []story{
+		{name: "whole life", guest: "echo hello; exit 3", script: `
+			say $R create --bundle $B --pid-file pid $C; status
+			[ "$(cat pid)" = "$($R state $C | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')" ] && echo same pid
+			say $R start $C; await stopped; say $R start $C; say $R kill $C TERM; say $R delete $C; say $R state $C; say $R delete $C`},
+		{name: "run", guest: "echo out; echo err >&2; exit 5", script: `say $R run --bundle $B $C; say $R state $C; cd $B; say $R run $C`},
+		{name: "run detached", guest: forever, script: `
+			say $R run -d --bundle $B --pid-file pid $C >out; status; kill -0 $(cat pid) && echo alive
+			say $R kill $C TERM; await stopped; kill -0 $(cat pid) 2>/dev/null || echo gone; say $R delete $C`},
+		{name: "who it is", guest: "id; pwd; env | sort; hostname; umask; grep -e NoNewPrivs -e CapEff /proc/self/status; ulimit -n; cat /proc/1/comm",
+			change: func(s *specs.Spec) {
+				s.Process.User = specs.User{UID: 12, GID: 34, AdditionalGids: []uint32{56, 78}}
+				s.Process.Cwd = "/tmp"
+				s.Process.Env = append(s.Process.Env, "A=b c")
+			}, script: `say $R run --bundle $B $C`},
+		{name: "files", guest: `ls /; ls -ld /tmp; touch /x; touch /proc/sys/x; ls -l /dev | awk '{print $1, $NF}'; cat /proc/mounts | awk '{print $2}' | sort | head -3`,
+			script: `say $R run --bundle $B $C`},
+		{name: "signals", guest: `for s in HUP INT USR1 USR2; do trap "echo got $s" $s; done; trap 'echo bye; exit 4' TERM; while :; do sleep 0.05; done`, script: `
+			$R create --bundle $B $C >out 2>&1; $R start $C; sleep 0.3
+			for s in HUP SIGINT 10 usr2 TERM; do say $R kill $C $s; sleep 0.3; done; await stopped; cat out; say $R delete $C`},
+		{name: "signals that are none", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1; say $R kill $C NOSIG; say $R kill $C 99; status; say $R delete --force $C; say $R kill $C`},
+		{name: "kill before the start", guest: "echo never", script: `
+			say $R create --bundle $B $C >out; say $R kill $C KILL; await stopped; say $R start $C; say $R delete $C; cat out`},
+		{name: "delete before the start", guest: "echo never", script: `
+			say $R create --bundle $B $C >out; say $R delete $C; say $R state $C; cat out`},
+		{name: "delete one that runs", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1; say $R delete $C; status; say $R delete --force $C; say $R state $C
+			say $R delete $C; say $R delete --force $C`},
+		{name: "names", guest: "true", script: `
+			say $R create --bundle $B 'a/b'; say $R create --bundle $B '..'; say $R create --bundle $B ''; say $R create --bundle $B >/dev/null
+			$R create --bundle $B $C >/dev/null 2>&1; say $R create --bundle $B $C; say $R delete $C; say $R create --bundle /nowhere $C; say $R state $C`},
+		{name: "exec", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1
+			say $R exec $C sh -c 'echo in; exit 9'; echo text | say $R exec $C cat; say $R exec --env X=1 --cwd /tmp --user 5:6 $C sh -c 'echo $X; pwd; id -u; id -g'
+			say $R exec $C nosuch; say $R exec $C /etc/passwd; say $R exec $C sh -c 'kill -9 $$'; say $R exec $C hostname
+			say $R exec $C sh -c 'cat /proc/1/comm; tty'; say $R exec $C; say $R exec nosuch true
+			say $R exec --cap CAP_CHOWN $C sh -c 'grep CapEff /proc/self/status'; say $R exec -g 77 $C id -G
+			say $R delete --force $C`},
+		{name: "exec from a file", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1
+			echo '{"args":["sh","-c","echo $Z; pwd; exit 2"],"env":["Z=z","PATH=/bin"],"cwd":"/tmp","user":{"uid":0,"gid":0}}' >p.json
+			say $R exec --process p.json $C
+			$R exec --process p.json --detach --pid-file pid $C >out; echo "= $?"; sleep 0.3; cat out; kill -0 $(cat pid) 2>/dev/null || echo gone
+			echo '{"args":[' >p.json; say $R exec --process p.json $C; say $R exec --process /nowhere $C; say $R delete --force $C`},
+		{name: "exec detached, killed", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1
+			$R exec -d --pid-file pid $C sleep 1000 >/dev/null 2>&1; kill -0 $(cat pid) && echo alive; $R exec $C pidof sleep >/dev/null && echo there
+			kill -KILL $(cat pid); sleep 0.5; kill -0 $(cat pid) 2>/dev/null || echo gone
+			$R exec $C sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline; echo; done' 2>/dev/null | grep -c 'sleep 1000'; say $R delete --force $C`},
+		{name: "exec into one that is created", guest: forever, script: `
+			say $R create --bundle $B $C >out; say $R exec $C echo early; say $R start $C; say $R exec $C echo late; say $R delete --force $C; say $R exec $C true`},
+		{name: "pause", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; status; say $R pause $C; say $R exec $C true; say $R resume $C; status
+			say $R resume $C; say $R exec $C echo on; say $R pause $C; say $R delete --force $C; say $R pause $C`},
+		{name: "pause and kill", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; say $R kill $C KILL; sleep 0.2; $R resume $C 2>/dev/null; await stopped; say $R delete $C`},
+		{name: "processes", guest: "sleep 1000 & sleep 1001 & wait", script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1; sleep 0.3; say $R ps $C | awk '/sleep/{print $(NF-1), $NF}' | sort; $R ps --format json $C | grep -c '^\[[0-9,]*\]$'
+			say $R kill --all $C KILL; await stopped; say $R delete $C; say $R ps $C`},
+		{name: "list", guest: forever, script: `
+			say $R list -q | grep -c $C; $R run -d --bundle $B $C >/dev/null 2>&1; $R list -q | grep -c $C; $R list | awk -v c=$C '$1==c{print $3, $6}'
+			$R list --format json | grep -c '"status":"running"'; say $R list --format xml; say $R delete --force $C; $R list -q | grep -c $C`},
+		{name: "limits", guest: forever, change: func(s *specs.Spec) {
+			memory, pids := int64(200<<20), int64(50)
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: &pids}}
+		}, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1; $R events --stats $C | grep -o '"limit":209715200' | head -1
+			say $R update --memory 300m --pids-limit 8 $C; $R events --stats $C | grep -o '"limit":314572800' | head -1
+			$R exec $C sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 2 & done; wait' 2>&1 | grep -o "can't fork" | head -1
+			say $R update --memory x $C; echo '{"pids":{"limit":100}}' | say $R update -r - $C; say $R delete --force $C; say $R update --pids-limit 3 $C; say $R events --stats $C`},
+		{name: "hooks", guest: "exit 0", change: func(s *specs.Spec) {
+			log := func(name string) []specs.Hook {
+				return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `echo ` + name + ` $(sed 's/.*"status":"\([a-z]*\)".*/\1/') >>"$HOOKLOG"`}, Env: []string{"HOOKLOG=" + s.Annotations["log"], "PATH=/bin:/usr/bin"}}}
+			}
+			s.Hooks = &specs.Hooks{Prestart: log("prestart"), CreateRuntime: log("createRuntime"), CreateContainer: log("createContainer"),
+				Poststop: log("poststop")}
+		}, script: `
+			say $R create --bundle $B $C >/dev/null; cat hooklog; say $R start $C; await stopped; say $R delete $C; cat hooklog`},
+		{name: "a hook that fails", guest: "exit 0", change: func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/false"}}}
+		}, script: `say $R create --bundle $B $C; say $R state $C; say $R run --bundle $B $C | tail -1 | grep -c '= 0'`},
+		{name: "terminal", guest: "tty; test -t 1 && echo is one; stty size 2>/dev/null; exit 6", change: func(s *specs.Spec) { s.Process.Terminal = true },
+			script: `say $R create --bundle $B $C; script -qec "stty cols 77 rows 33; $R run --bundle $B $C" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r'`},
+		{name: "terminal of an exec", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1
+			script -qec "$R exec -t $C sh -c 'tty; test -t 0 && echo is one; exit 8'" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r' | sed 's/\^@//g'
+			say $R exec -t -d $C true; say $R delete --force $C`},
+		{name: "a big output", guest: "dd if=/dev/zero bs=1M count=200 2>/dev/null", script: `$R run --bundle $B $C | md5sum; $R run --bundle $B $C | head -c 10 | wc -c`},
+		{name: "input to its end", guest: "cat; echo end", script: `echo some | say $R run --bundle $B $C; say $R run --bundle $B $C </dev/null; seq 100000 | $R run --bundle $B $C | md5sum`},
+		{name: "what it leaves running", guest: "sleep 1000 & exit 0", script: `
+			say $R run -d --bundle $B --pid-file pid $C >/dev/null; await stopped; kill -0 $(cat pid) 2>/dev/null || echo gone; say $R delete $C`},
+		{name: "what is not there", guest: "true", script: `say $R start $C; say $R exec $C true; say $R kill $C; say $R pause $C; say $R ps $C; say $R events $C; say $R update $C; say $R checkpoint $C`},
+	}
+}
+
+// tell runs a story with one runtime.
+func tell(t *testing.T, s story, runtime, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	sp := spec(t, s.guest)
+	sp.Annotations = map[string]string{"log": filepath.Join(dir, "hooklog")}
+	if s.change != nil {
+		s.change(sp)
+	}
+	id := "hull-story-" + name
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	state := filepath.Join(dir, "state")
+	c := exec.CommandContext(ctx, "sh", "-c", prelude+s.script)
+	c.Dir = dir
+	r := runtime + " --root " + state
+	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "R=" + r, "C=" + id, "B=" + bundle(t, sp), "LC_ALL=C"}
+	c.WaitDelay = 5 * time.Second
+	out, err := c.CombinedOutput()
+	if err != nil {
+		if _, ok := err.(*exec.ExitError); !ok || ctx.Err() != nil {
+			t.Errorf("%s: %v", runtime, err)
+		}
+	}
+	if out, err := exec.Command("sh", "-c", r+" delete --force "+id).CombinedOutput(); err != nil {
+		t.Errorf("%s: delete --force at the end: %v\n%s", runtime, err, out)
+	}
+	if left, _ := os.ReadDir(state); len(left) != 0 {
+		t.Errorf("%s left %s", runtime, left[0].Name())
+	}
+	return strings.ReplaceAll(string(out), dir, "DIR")
+}
+
+func TestStories(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can run these")
+	}
+	hull := sandbox.Binary(t)
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range stories() {
+		t.Run(s.name, func(t *testing.T) {
+			id := string(rune('a'+i/26)) + string(rune('a'+i%26))
+			want := tell(t, s, runc, id+"-runc")
+			got := tell(t, s, hull, id+"-hull")
+			want, got = strings.ReplaceAll(want, id+"-runc", "ID"), strings.ReplaceAll(got, id+"-hull", "ID")
+			if got != want {
+				t.Errorf("hull says:\n%s\nrunc says:\n%s", got, want)
+			}
+		})
+	}
+}
