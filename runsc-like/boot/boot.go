@@ -9,6 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/cgroup"
 	"hull/fsimpl/tmpfs"
 	"hull/platform"
 	"hull/platform/ptrace"
@@ -39,6 +40,7 @@ type sandbox struct {
 	main     *container // the first one
 
 	terminals terminals
+	cgroup    *cgroup.Group
 }
 
 // Run runs the sandbox of cfg to its end and returns the exit status of its
@@ -167,6 +169,11 @@ func (s *sandbox) newKernel() error {
 	if s.kernel, err = kernel.New(cfg); err != nil {
 		return err
 	}
+	var resources *specs.LinuxResources
+	if l := s.cfg.Spec.Linux; l != nil {
+		resources = l.Resources
+	}
+	s.cgroup = cgroup.NewGroup(s.kernel, groupLimits(resources))
 	s.boot.cred.UserNS = s.kernel.UserNS()
 	s.addTypes()
 	return nil

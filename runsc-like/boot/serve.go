@@ -1,11 +1,13 @@
 package boot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
@@ -91,12 +93,22 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 		c.watch(conn)
 		return nil
 	case control.Limit:
-		s.kernel.SetMaxTasks(maxTasks(&m.Tasks))
+		s.changeLimits(m.Resources)
 		return conn.Send(control.Message{Kind: control.Done})
 	case control.Processes:
 		return s.tellProcesses(conn)
 	}
 	return conn.Send(failed(fmt.Errorf("the sandbox does not know %q", m.Kind)))
+}
+
+// changeLimits takes over the limits that r has; others stay.
+func (s *sandbox) changeLimits(r *specs.LinuxResources) {
+	old, l := s.cgroup.Limits(), groupLimits(r)
+	l.Memory, l.Swap = cmp.Or(l.Memory, old.Memory), cmp.Or(l.Swap, old.Swap)
+	l.Quota, l.Period = cmp.Or(l.Quota, old.Quota), cmp.Or(l.Period, old.Period)
+	l.Weight, l.Tasks = cmp.Or(l.Weight, old.Weight), cmp.Or(l.Tasks, old.Tasks)
+	s.cgroup.SetLimits(l)
+	s.kernel.SetMaxTasks(maxTasks(&l.Tasks))
 }
 
 // exec runs a process that somebody asks for, and stays with it.

@@ -4,8 +4,10 @@ import (
 	"strconv"
 	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/cgroup"
 	"hull/fsimpl/devpts"
 	"hull/fsimpl/proc"
 	"hull/fsimpl/sys"
@@ -22,6 +24,8 @@ func (s *sandbox) addTypes() {
 	s.types["sysfs"] = sysType{s.cfg.CPUs, s.env}
 	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
 	s.types["devpts"] = devptsType{s}
+	s.types["cgroup2"] = cgroupType{s.cgroup, s.env}
+	s.types["cgroup"] = s.types["cgroup2"] // a container that is told of version 1 sees 2: hull's kernel has no other
 }
 
 // procType makes instances of proc, each showing the mounter's pid namespace.
@@ -81,6 +85,51 @@ func (f tmpfsType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.In
 	}
 	fs, root := tmpfs.New(f.memory, f.env.AnonDev(), o)
 	return fs, root, nil
+}
+
+// cgroupType makes instances of the cgroup file system.
+type cgroupType struct {
+	group *cgroup.Group
+	env   *vfs.Environment
+}
+
+// NoDev implements vfs.FilesystemType.
+func (cgroupType) NoDev() bool { return true }
+
+// New implements vfs.FilesystemType. Linux takes options that change nothing
+// here.
+func (c cgroupType) New(current.Task, string, string) (*vfs.Filesystem, *vfs.Inode, error) {
+	fs, root := cgroup.New(c.group, c.env.AnonDev())
+	return fs, root, nil
+}
+
+// groupLimits are those of a specification.
+func groupLimits(r *specs.LinuxResources) cgroup.Limits {
+	var l cgroup.Limits
+	if r == nil {
+		return l
+	}
+	if m := r.Memory; m != nil && m.Limit != nil {
+		l.Memory = *m.Limit
+		if m.Swap != nil && *m.Swap > *m.Limit {
+			l.Swap = *m.Swap - *m.Limit
+		}
+	}
+	if c := r.CPU; c != nil {
+		if c.Quota != nil {
+			l.Quota = *c.Quota
+		}
+		if c.Period != nil {
+			l.Period = *c.Period
+		}
+		if c.Shares != nil && *c.Shares > 1 {
+			l.Weight = 1 + (*c.Shares-2)*9999/262142 // as the kernel's documentation maps one to the other
+		}
+	}
+	if p := r.Pids; p != nil && p.Limit != nil {
+		l.Tasks = *p.Limit
+	}
+	return l
 }
 
 // devptsType makes instances of devpts.

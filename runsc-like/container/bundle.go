@@ -223,7 +223,12 @@ func (c *checker) checkNames() error {
 	return nil
 }
 
-func (c *checker) checkHooks() error { return asField(hooks.Check(c.s.Hooks)) }
+func (c *checker) checkHooks() error {
+	if h := c.s.Hooks; h != nil && len(h.StartContainer) != 0 {
+		return fieldf("hooks.startContainer", "is not supported yet")
+	}
+	return asField(hooks.Check(c.s.Hooks))
+}
 
 // asField makes a *FieldError of one of another package that begins with the
 // field's name.

@@ -124,19 +124,24 @@ func (r Root) Update(id string, res *specs.LinuxResources) error {
 		}
 		state := m.State()
 		c.Cgroup = &state
-		if res.Pids == nil || res.Pids.Limit == nil || status == StatusPaused {
-			return c.save()
+		if status == StatusPaused {
+			return c.save() // nobody can be told now
 		}
 		conn, err := c.dial()
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		if _, err := ask(conn, control.Message{Kind: control.Limit, Tasks: *res.Pids.Limit}); err != nil {
+		if _, err := ask(conn, control.Message{Kind: control.Limit, Resources: visible(res)}); err != nil {
 			return err
 		}
 		return c.save()
 	})
+}
+
+// visible is the part of r that the guest sees.
+func visible(r *specs.LinuxResources) *specs.LinuxResources {
+	return &specs.LinuxResources{Memory: r.Memory, CPU: r.CPU, Pids: r.Pids}
 }
 
 // withCgroup calls f with the lock of a container that has a cgroup.

@@ -31,7 +31,7 @@ const (
 	Exec      Kind = "exec"      // run another process (Started, Stopped*, Exited): with descriptors
 	Processes Kind = "processes" // list the processes (Process*, Done)
 	Process   Kind = "process"   // one of them
-	Limit     Kind = "limit"     // how many Tasks there may be; 0 or less is no limit (Done)
+	Limit     Kind = "limit"     // Resources changed (Done)
 )
 
 // What the status of a container can be (runtime.md of the OCI specification).
@@ -54,8 +54,8 @@ type Message struct {
 	// group, not for the process.
 	Foreground bool `json:"foreground,omitempty"`
 	// All: the signal is for every process of the container.
-	All   bool  `json:"all,omitempty"`
-	Tasks int64 `json:"tasks,omitempty"`
+	All       bool                  `json:"all,omitempty"`
+	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// Of a Process.
 	Info *ProcessInfo `json:"info,omitempty"`
 }

@@ -212,6 +212,17 @@ func (ns *PIDNamespace) Groups() []*ThreadGroup {
 	return gs
 }
 
+// TIDs returns the numbers of all threads in the namespace, in no order.
+func (ns *PIDNamespace) TIDs() []int32 {
+	ns.k.tasks.Lock()
+	defer ns.k.tasks.Unlock()
+	ids := make([]int32, 0, len(ns.tasks))
+	for id := range ns.tasks {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
 // newProcessGroup makes tg the leader of a new group in s and moves it there.
 func (tg *ThreadGroup) newProcessGroup(s *Session) {
 	pg := &ProcessGroup{ids: tg.leader.tids, ns: tg.ns, session: s, members: map[*ThreadGroup]struct{}{}}

@@ -56,6 +56,7 @@ func lattice() []rule {
 		{"fsimpl/internal/fstest", files + " sentry/current/currenttest"}, // the suite needs a caller
 		{"fsimpl/internal/*", files},
 		{"fsimpl/proc", files + " " + kernel},
+		{"fsimpl/cgroup", files + " " + kernel},
 		{"fsimpl/devpts", files + " " + kernel},
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},

@@ -1,0 +1,195 @@
+// Package cgroup is /sys/fs/cgroup as a container sees it: a cgroup of version 2
+// that holds all processes, with the limits that the container was given
+// (Documentation/admin-guide/cgroup-v2.rst).
+//
+//   - It shows limits and use; who enforces the limits is the kernel (pids) and
+//     the host (memory, processor time).
+//   - Nothing in it can be changed or made: the container does not hand out
+//     parts of what it was given.
+package cgroup
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/fsimpl/internal/pseudo"
+	"hull/sentry/current"
+	"hull/sentry/kernel"
+	"hull/sentry/vfs"
+)
+
+// Limits are the container's. 0 is no limit.
+type Limits struct {
+	Memory, Swap int64 // bytes; Swap is without the memory
+	Quota        int64 // of processor time each Period, microseconds
+	Period       uint64
+	Weight       uint64 // 1 to 10000
+	Tasks        int64
+}
+
+// Group is what an instance shows: one a container.
+type Group struct {
+	k      *kernel.Kernel
+	limits atomic.Pointer[Limits]
+}
+
+// NewGroup returns the group of all processes of k.
+func NewGroup(k *kernel.Kernel, l Limits) *Group {
+	g := &Group{k: k}
+	g.limits.Store(&l)
+	return g
+}
+
+// SetLimits says what the limits are from now on.
+func (g *Group) SetLimits(l Limits) { g.limits.Store(&l) }
+
+// Limits returns them.
+func (g *Group) Limits() Limits { return *g.limits.Load() }
+
+// New returns an instance that shows g, and its root inode with a reference.
+func New(g *Group, dev vfs.Dev) (*vfs.Filesystem, *vfs.Inode) {
+	fs := pseudo.New("cgroup2", unix.CGROUP2_SUPER_MAGIC, dev, false, "nsdelegate")
+	var es []pseudo.Entry
+	for name, c := range g.files() {
+		mode := uint32(0o444)
+		if _, fixed := c.(pseudo.Static); !fixed && writable(name) {
+			mode = 0o644
+		}
+		es = append(es, pseudo.Entry{Name: name, Inode: fs.Text(mode, c, nil)})
+	}
+	slices.SortFunc(es, func(a, b pseudo.Entry) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
+	return fs.VFS, fs.Dir(0o755, es...)
+}
+
+// writable reports whether Linux shows the file as one that root may write.
+// Here a write is refused.
+func writable(name string) bool {
+	switch name {
+	case "cgroup.procs", "cgroup.threads", "cpu.max", "cpu.weight", "memory.max", "memory.swap.max", "pids.max":
+		return true
+	}
+	return false
+}
+
+// text is a file whose content is made when it is read.
+type text func(g *Group, t current.Task, w *bytes.Buffer)
+
+type file struct {
+	g *Group
+	f text
+}
+
+// Content implements pseudo.Content.
+func (f file) Content(t current.Task, w *bytes.Buffer) error {
+	f.f(f.g, t, w)
+	return nil
+}
+
+// Set implements pseudo.Setter: the limits are not the guest's to change.
+func (f file) Set(current.Task, []byte) error { return unix.EPERM }
+
+func (g *Group) files() map[string]pseudo.Content {
+	fs := map[string]pseudo.Content{
+		"cgroup.controllers":     pseudo.Static("cpu memory pids\n"),
+		"cgroup.subtree_control": pseudo.Static("\n"),
+		"cgroup.type":            pseudo.Static("domain\n"),
+		"cgroup.events":          pseudo.Static("populated 1\nfrozen 0\n"),
+		"cgroup.freeze":          pseudo.Static("0\n"),
+		"cgroup.max.depth":       pseudo.Static("0\n"),
+		"cgroup.max.descendants": pseudo.Static("0\n"),
+		"cgroup.stat":            pseudo.Static("nr_descendants 0\nnr_dying_descendants 0\n"),
+		"memory.min":             pseudo.Static("0\n"),
+		"memory.low":             pseudo.Static("0\n"),
+		"memory.high":            pseudo.Static("max\n"),
+		"memory.swap.current":    pseudo.Static("0\n"), // the guest's memory is not swapped by the guest's kernel
+	}
+	for name, f := range map[string]text{
+		"cgroup.procs": (*Group).procs, "cgroup.threads": (*Group).threads,
+		"cpu.max": (*Group).cpuMax, "cpu.weight": (*Group).cpuWeight, "cpu.stat": (*Group).cpuStat,
+		"memory.max":      func(g *Group, _ current.Task, w *bytes.Buffer) { number(w, g.Limits().Memory) },
+		"memory.swap.max": func(g *Group, _ current.Task, w *bytes.Buffer) { number(w, g.Limits().Swap) },
+		"memory.current":  func(g *Group, _ current.Task, w *bytes.Buffer) { fmt.Fprintln(w, g.k.Memory().Usage()) },
+		"pids.max":        func(g *Group, _ current.Task, w *bytes.Buffer) { number(w, g.Limits().Tasks) },
+		"pids.current": func(g *Group, _ current.Task, w *bytes.Buffer) {
+			now, _ := g.k.Counts()
+			fmt.Fprintln(w, now)
+		},
+	} {
+		fs[name] = file{g, f}
+	}
+	return fs
+}
+
+// number writes a limit.
+func number(w *bytes.Buffer, n int64) {
+	if n <= 0 {
+		w.WriteString("max\n")
+		return
+	}
+	fmt.Fprintln(w, n)
+}
+
+func (g *Group) cpuMax(_ current.Task, w *bytes.Buffer) {
+	const defaultPeriod = 100000
+	l := g.Limits()
+	quota, period := "max", l.Period
+	if l.Quota > 0 {
+		quota = strconv.FormatInt(l.Quota, 10)
+	}
+	if period == 0 {
+		period = defaultPeriod
+	}
+	fmt.Fprintln(w, quota, period)
+}
+
+func (g *Group) cpuWeight(_ current.Task, w *bytes.Buffer) {
+	const defaultWeight = 100
+	n := g.Limits().Weight
+	if n == 0 {
+		n = defaultWeight
+	}
+	fmt.Fprintln(w, n)
+}
+
+// cpuStat sums what lives with what it has waited for: each process that is gone
+// is in the sum of exactly one that is there.
+func (g *Group) cpuStat(_ current.Task, w *bytes.Buffer) {
+	var user, sys time.Duration
+	for _, tg := range g.k.RootPIDNS().Groups() {
+		u, s, cu, cs := tg.Times()
+		user, sys = user+u+cu, sys+s+cs
+	}
+	fmt.Fprintf(w, "usage_usec %d\nuser_usec %d\nsystem_usec %d\n", (user + sys).Microseconds(), user.Microseconds(), sys.Microseconds())
+}
+
+// pidNS is the pid namespace whose numbers the reader sees.
+func (g *Group) pidNS(t current.Task) *kernel.PIDNamespace {
+	if kt, ok := t.(*kernel.Task); ok {
+		return kt.PIDNS()
+	}
+	return g.k.RootPIDNS()
+}
+
+func (g *Group) procs(t current.Task, w *bytes.Buffer) {
+	ns := g.pidNS(t)
+	var ids []int32
+	for _, tg := range ns.Groups() {
+		ids = append(ids, tg.IDIn(ns))
+	}
+	lines(w, ids)
+}
+
+func (g *Group) threads(t current.Task, w *bytes.Buffer) { lines(w, g.pidNS(t).TIDs()) }
+
+func lines(w *bytes.Buffer, ids []int32) {
+	slices.Sort(ids)
+	for _, id := range ids {
+		fmt.Fprintln(w, id)
+	}
+}
