@@ -29,13 +29,16 @@ type State struct {
 	Config *cgroups.Cgroup `json:"config"`
 	// Paths are the directories: by controller on v1, at "" on v2.
 	Paths map[string]string `json:"paths"`
+	// Properties are the annotations that are for systemd.
+	Properties map[string]string `json:"properties,omitempty"`
 }
 
 // Manager is the cgroup of a container. Its methods may not be called at the
 // same time.
 type Manager struct {
-	lib cgroups.Manager
-	cfg *cgroups.Cgroup
+	lib   cgroups.Manager
+	cfg   *cgroups.Cgroup
+	props map[string]string // see State
 	// refused: the host gives a rootless container no cgroup.
 	refused bool
 }
@@ -46,7 +49,11 @@ func New(spec *specs.Spec, id string, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newManager(cfg, nil)
+	m, err := newManager(cfg, nil)
+	if err == nil && o.Systemd {
+		m.props = propertyAnnotations(spec.Annotations)
+	}
+	return m, err
 }
 
 // configure turns the specification into the library's terms.
@@ -88,7 +95,15 @@ func Open(s State) (*Manager, error) {
 		res = *cfg.Resources
 	}
 	cfg.Resources = &res
-	return newManager(&cfg, maps.Clone(s.Paths))
+	var err error
+	if cfg.SystemdProps, err = properties(s.Properties); err != nil {
+		return nil, err
+	}
+	m, err := newManager(&cfg, maps.Clone(s.Paths))
+	if err == nil {
+		m.props = s.Properties
+	}
+	return m, err
 }
 
 func newManager(cfg *cgroups.Cgroup, paths map[string]string) (*Manager, error) {
@@ -104,7 +119,7 @@ func newManager(cfg *cgroups.Cgroup, paths map[string]string) (*Manager, error) 
 
 // State returns what Open needs.
 func (m *Manager) State() State {
-	return State{Config: m.cfg, Paths: maps.Clone(m.lib.GetPaths())}
+	return State{Config: m.cfg, Paths: maps.Clone(m.lib.GetPaths()), Properties: m.props}
 }
 
 // Paths returns the directories: by controller on v1, at "" on v2.

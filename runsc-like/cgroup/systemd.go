@@ -15,6 +15,17 @@ import (
 // propertyPrefix begins the annotations that set properties of the systemd unit.
 const propertyPrefix = "org.systemd.property."
 
+// propertyAnnotations returns those annotations.
+func propertyAnnotations(annotations map[string]string) map[string]string {
+	list := map[string]string{}
+	for key, value := range annotations {
+		if strings.HasPrefix(key, propertyPrefix) {
+			list[key] = value
+		}
+	}
+	return list
+}
+
 // properties returns what the annotations ask systemd for. A value has the text
 // form of GVariant: 'a string', true, uint32 7, ['a', 'list'].
 func properties(annotations map[string]string) ([]systemd.Property, error) {

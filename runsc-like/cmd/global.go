@@ -93,21 +93,39 @@ func (g *globals) openLog() (*os.File, error) {
 	return f, nil
 }
 
-// report writes an error to the log file, in the form that callers of runc read
-// it from there.
-func (g *globals) report(err error) {
-	f, oerr := g.openLog()
-	if oerr != nil || f == nil {
+// report writes an error to the log file.
+func (g *globals) report(err error) { g.logLines("error", err.Error()) }
+
+// warn writes warnings to the log file, and with --debug on standard error.
+func (g *globals) warn(lines []string) {
+	g.logLines("warning", lines...)
+	if g.debug {
+		for _, l := range lines {
+			fmt.Fprintf(os.Stderr, "hull: warning: %s\n", l)
+		}
+	}
+}
+
+// logLines writes to the log file, in the form that callers of runc read it from
+// there.
+func (g *globals) logLines(level string, lines ...string) {
+	if len(lines) == 0 {
+		return
+	}
+	f, err := g.openLog()
+	if err != nil || f == nil {
 		return
 	}
 	defer f.Close()
 	now := time.Now().Format(time.RFC3339)
-	if g.logFormat == "json" {
-		b, _ := json.Marshal(map[string]string{"level": "error", "msg": err.Error(), "time": now})
-		fmt.Fprintf(f, "%s\n", b)
-		return
+	for _, l := range lines {
+		if g.logFormat == "json" {
+			b, _ := json.Marshal(map[string]string{"level": level, "msg": l, "time": now})
+			fmt.Fprintf(f, "%s\n", b)
+			continue
+		}
+		fmt.Fprintf(f, "time=%q level=%s msg=%q\n", now, level, l)
 	}
-	fmt.Fprintf(f, "time=%q level=error msg=%q\n", now, err.Error())
 }
 
 // options are what every sandbox that is made for the caller's streams has.

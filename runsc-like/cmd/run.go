@@ -33,10 +33,11 @@ func (f *createFlags) options(g *globals, id string) (container.CreateOptions, e
 	if f.preserveFDs != 0 {
 		return o, &container.FieldError{Field: "--preserve-fds", Why: "is not supported yet"}
 	}
-	s, err := container.LoadBundle(f.bundle)
+	s, warnings, err := container.LoadBundle(f.bundle)
 	if err != nil {
 		return o, err
 	}
+	g.warn(warnings)
 	o.Options = g.options(s)
 	o.Umask, o.SystemdCgroup, o.Rootless = container.DefaultUmask, g.systemd, g.isRootless()
 	return o, nil

@@ -1,50 +1,121 @@
 package container
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"hull/runsc-like/cgroup"
-	"hull/runsc-like/control"
 	"hull/runsc-like/hooks"
 )
 
+// maxConfig bounds config.json.
+const maxConfig = 16 << 20
+
 // LoadBundle reads config.json of an OCI bundle, checks it, and makes its paths
-// absolute. An error of the configuration is a *FieldError.
-func LoadBundle(dir string) (*specs.Spec, error) {
+// absolute. An error of the configuration is a *FieldError. Warnings are of what
+// is accepted and not done.
+func LoadBundle(dir string) (s *specs.Spec, warnings []string, err error) {
 	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	name := filepath.Join(abs, "config.json")
+	b, err := readBounded(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fieldf("--bundle", "%s has no config.json", abs)
+	}
+	if err != nil {
+		return nil, nil, fieldf("--bundle", "%v", err)
+	}
+	s, warnings, err = ParseConfig(b, abs)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return s, warnings, nil
+}
+
+func readBounded(name string) ([]byte, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	name := filepath.Join(abs, "config.json")
-	b, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fieldf("--bundle", "%s has no config.json", abs)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err == nil && len(b) > maxConfig {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxConfig)
 	}
+	return b, err
+}
+
+// ParseConfig is LoadBundle of a configuration whose bundle is at dir.
+func ParseConfig(b []byte, dir string) (*specs.Spec, []string, error) {
+	c := checker{dir: dir}
+	if err := c.decode(b); err != nil {
+		return nil, nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, nil, err
+	}
+	return &c.s, c.warnings, nil
+}
+
+// checker checks a configuration and completes it.
+type checker struct {
+	s        specs.Spec
+	dir      string // of the bundle
+	warnings []string
+}
+
+func (c *checker) warnf(field, format string, args ...any) {
+	c.warnings = append(c.warnings, field+": "+fmt.Sprintf(format, args...))
+}
+
+func (c *checker) decode(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if err := d.Decode(&c.s); err != nil {
+		return jsonError(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("byte %d: there is something after the end of the configuration", d.InputOffset())
+	}
+	if err := c.checkVersion(); err != nil {
+		return err
+	}
+	names, err := unknownFields(b)
 	if err != nil {
-		return nil, fieldf("--bundle", "%v", err)
+		return err
 	}
-	s := &specs.Spec{}
-	if err := json.Unmarshal(b, s); err != nil {
-		var te *json.UnmarshalTypeError
-		if errors.As(err, &te) {
-			return nil, fmt.Errorf("%s: %w", name, fieldf(te.Field, "is a %s, not a %s", te.Value, te.Type))
+	for _, name := range names {
+		if !c.isLater() {
+			return fieldf(name, "is no property of version %s of the specification", specs.Version)
 		}
-		return nil, fmt.Errorf("%s: %w", name, err)
+		c.warnf(name, "is of a later version of the specification than hull knows")
 	}
-	if err := check(s, abs); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	return nil
+}
+
+// jsonError says where something is wrong.
+func jsonError(err error) error {
+	var te *json.UnmarshalTypeError
+	var se *json.SyntaxError
+	switch {
+	case errors.As(err, &te) && te.Field != "":
+		return fieldf(te.Field, "is a %s, not a %s", te.Value, te.Type)
+	case errors.As(err, &te):
+		return fmt.Errorf("the configuration is a %s, not an object", te.Value)
+	case errors.As(err, &se):
+		return fmt.Errorf("byte %d: %w", se.Offset, err)
 	}
-	return s, nil
+	return err
 }
 
 // CheckID refuses what cannot be a container's name.
@@ -59,182 +130,123 @@ func CheckID(id string) error {
 	return nil
 }
 
-// check validates s, whose bundle is at dir, and completes it.
-func check(s *specs.Spec, dir string) error {
-	for _, f := range []func(*specs.Spec, string) error{checkVersion, checkProcess, checkRoot, checkMounts, checkLinux} {
-		if err := f(s, dir); err != nil {
+// check checks all there is.
+func (c *checker) check() error {
+	for _, f := range []func() error{
+		c.checkPlatform, c.checkProcess, c.checkRoot, c.checkNames, c.checkMounts, c.checkHooks, c.checkAnnotations, c.checkLinux,
+	} {
+		if err := f(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkVersion(s *specs.Spec, _ string) error {
-	if s.Version == "" {
+func (c *checker) checkVersion() error {
+	v := c.s.Version
+	if v == "" {
 		return fieldf("ociVersion", "is missing")
 	}
-	if !strings.HasPrefix(s.Version, "1.") {
-		return fieldf("ociVersion", "%q: hull knows version 1", s.Version)
+	if !regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$`).MatchString(v) {
+		return fieldf("ociVersion", "%q is not a version as %s", v, specs.Version)
 	}
-	if s.Hooks != nil && len(s.Hooks.StartContainer) != 0 {
-		return fieldf("hooks.startContainer", "is not supported yet")
-	}
-	if err := hooks.Check(s.Hooks); err != nil {
-		field, why, _ := strings.Cut(err.Error(), ": ")
-		return fieldf(field, "%s", why)
+	if !strings.HasPrefix(v, "1.") {
+		return fieldf("ociVersion", "%q: hull knows version 1", v)
 	}
 	return nil
 }
 
-func checkProcess(s *specs.Spec, _ string) error {
-	p := s.Process
-	if p == nil {
-		return fieldf("process", "is missing")
-	}
-	if len(p.Args) == 0 || p.Args[0] == "" {
-		return fieldf("process.args", "is empty")
-	}
-	if !filepath.IsAbs(p.Cwd) {
-		return fieldf("process.cwd", "%q is not an absolute path", p.Cwd)
-	}
-	for i, e := range p.Env {
-		if strings.IndexByte(e, '=') < 1 {
-			return fieldf(fmt.Sprintf("process.env[%d]", i), "%q is not NAME=value", e)
-		}
-	}
-	for _, list := range []struct {
-		name string
-		strs []string
-	}{{"process.args", p.Args}, {"process.env", p.Env}} {
-		for i, a := range list.strs {
-			if strings.IndexByte(a, 0) >= 0 {
-				return fieldf(fmt.Sprintf("%s[%d]", list.name, i), "has a zero byte")
-			}
-		}
-	}
-	names := control.Limits()
-	seen := map[string]bool{}
-	for i, l := range p.Rlimits {
-		field := fmt.Sprintf("process.rlimits[%d]", i)
-		switch _, ok := names[l.Type]; {
-		case !ok:
-			return fieldf(field+".type", "%q is no resource limit", l.Type)
-		case seen[l.Type]:
-			return fieldf(field+".type", "%s is given twice", l.Type)
-		case l.Soft > l.Hard:
-			return fieldf(field, "the soft limit %d is above the hard limit %d", l.Soft, l.Hard)
-		}
-		seen[l.Type] = true
-	}
-	return checkCaps(p.Capabilities)
+// isLater reports whether the configuration is of a minor version that hull does
+// not know.
+func (c *checker) isLater() bool {
+	var minor int
+	_, err := fmt.Sscanf(c.s.Version, "1.%d.", &minor)
+	return err == nil && minor > specs.VersionMinor
 }
 
-func checkCaps(c *specs.LinuxCapabilities) error {
-	if c == nil {
-		return nil
-	}
-	all := control.Capabilities()
-	for _, set := range []struct {
-		name string
-		caps []string
+// checkPlatform refuses what is for other systems.
+func (c *checker) checkPlatform() error {
+	s := &c.s
+	for _, p := range []struct {
+		name  string
+		given bool
 	}{
-		{"bounding", c.Bounding}, {"effective", c.Effective}, {"inheritable", c.Inheritable},
-		{"permitted", c.Permitted}, {"ambient", c.Ambient},
+		{"solaris", s.Solaris != nil}, {"windows", s.Windows != nil}, {"vm", s.VM != nil}, {"zos", s.ZOS != nil},
+		{"freebsd", s.FreeBSD != nil},
+		{"process.commandLine", s.Process != nil && s.Process.CommandLine != ""},
+		{"process.user.username", s.Process != nil && s.Process.User.Username != ""},
 	} {
-		for i, name := range set.caps {
-			if !slices.Contains(all, name) {
-				return fieldf(fmt.Sprintf("process.capabilities.%s[%d]", set.name, i), "%q is no capability", name)
-			}
+		if p.given {
+			return fieldf(p.name, "is for another platform than Linux")
 		}
 	}
 	return nil
 }
 
-func checkRoot(s *specs.Spec, dir string) error {
-	if s.Root == nil || s.Root.Path == "" {
+func (c *checker) checkRoot() error {
+	r := c.s.Root
+	if r == nil || r.Path == "" {
 		return fieldf("root.path", "is missing")
 	}
-	if !filepath.IsAbs(s.Root.Path) {
-		s.Root.Path = filepath.Join(dir, s.Root.Path)
+	path := r.Path
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(c.dir, path)
 	}
-	abs, err := filepath.EvalSymlinks(s.Root.Path)
+	abs, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return fieldf("root.path", "%v", err)
 	}
 	if st, err := os.Stat(abs); err != nil {
 		return fieldf("root.path", "%v", err)
 	} else if !st.IsDir() {
-		return fieldf("root.path", "%s is not a directory", s.Root.Path)
+		return fieldf("root.path", "%s is not a directory", path)
 	}
-	s.Root.Path = abs
+	// The caller's structure stays as it is.
+	c.s.Root = &specs.Root{Path: abs, Readonly: r.Readonly}
 	return nil
 }
 
-// mountTypes are those that the sandbox can mount. "none" with bind is how
-// configurations often say bind.
-func mountTypes() []string {
-	return []string{"proc", "sysfs", "tmpfs", "devpts", "mqueue", "bind", "cgroup", "cgroup2"}
-}
-
-func checkMounts(s *specs.Spec, dir string) error {
-	for i := range s.Mounts {
-		m := &s.Mounts[i]
-		field := fmt.Sprintf("mounts[%d]", i)
-		if !filepath.IsAbs(m.Destination) {
-			return fieldf(field+".destination", "%q is not an absolute path", m.Destination)
+func (c *checker) checkNames() error {
+	const longest = 64 // __NEW_UTS_LEN
+	for _, n := range []struct{ field, name string }{{"hostname", c.s.Hostname}, {"domainname", c.s.Domainname}} {
+		if len(n.name) > longest {
+			return fieldf(n.field, "is longer than %d bytes", longest)
 		}
-		m.Destination = filepath.Clean(m.Destination)
-		if hasOption(*m, "bind") || hasOption(*m, "rbind") {
-			m.Type = "bind"
+		if strings.IndexByte(n.name, 0) >= 0 {
+			return fieldf(n.field, "has a zero byte")
 		}
-		if !slices.Contains(mountTypes(), m.Type) {
-			return fieldf(field+".type", "%q is not supported", m.Type)
-		}
-		if m.Type != "bind" {
-			continue
-		}
-		if !filepath.IsAbs(m.Source) {
-			m.Source = filepath.Join(dir, m.Source)
-		}
-		abs, err := filepath.EvalSymlinks(m.Source)
-		if err != nil {
-			return fieldf(field+".source", "%v", err)
-		}
-		m.Source = abs
+	}
+	if c.s.Hostname == "" {
+		// A new UTS namespace begins with the names of the one that it came from.
+		c.s.Hostname, _ = os.Hostname()
 	}
 	return nil
 }
 
-func checkLinux(s *specs.Spec, _ string) error {
-	l := s.Linux
-	if l == nil {
-		s.Linux = &specs.Linux{}
+func (c *checker) checkHooks() error {
+	if h := c.s.Hooks; h != nil && len(h.StartContainer) != 0 {
+		return fieldf("hooks.startContainer", "is not supported yet")
+	}
+	return asField(hooks.Check(c.s.Hooks))
+}
+
+// asField makes a *FieldError of one of another package that begins with the
+// field's name.
+func asField(err error) error {
+	if err == nil {
 		return nil
 	}
-	if l.Seccomp != nil {
-		return fieldf("linux.seccomp", "filters of the guest's own are not supported yet")
+	field, why, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		return err
 	}
-	if len(l.UIDMappings)+len(l.GIDMappings) != 0 {
-		return fieldf("linux.uidMappings", "are not supported yet")
-	}
-	if len(l.Devices) != 0 {
-		return fieldf("linux.devices", "host devices are not passed to the guest")
-	}
-	if len(l.Sysctl) != 0 {
-		return fieldf("linux.sysctl", "is not supported yet")
-	}
-	if l.Resources != nil {
-		if err := cgroup.Check(l.Resources); err != nil {
-			return err
-		}
-	}
-	for i, p := range append(slices.Clone(l.MaskedPaths), l.ReadonlyPaths...) {
-		if !filepath.IsAbs(p) {
-			field := fmt.Sprintf("linux.maskedPaths[%d]", i)
-			if i >= len(l.MaskedPaths) {
-				field = fmt.Sprintf("linux.readonlyPaths[%d]", i-len(l.MaskedPaths))
-			}
-			return fieldf(field, "%q is not an absolute path", p)
+	return fieldf(field, "%s", why)
+}
+
+func (c *checker) checkAnnotations() error {
+	for key := range c.s.Annotations {
+		if key == "" {
+			return fieldf("annotations", "one has no name")
 		}
 	}
 	return nil

@@ -121,7 +121,7 @@ func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
 		if err != nil {
 			return nil, err
 		}
-		if maps(uids, nobody) && maps(gids, nobody) {
+		if hasID(uids, nobody) && hasID(gids, nobody) {
 			uid, gid = nobody, nobody
 		}
 		a.GidMappingsEnableSetgroups = true
@@ -188,7 +188,7 @@ func idMap(name string) ([]syscall.SysProcIDMap, error) {
 	return m, nil
 }
 
-func maps(m []syscall.SysProcIDMap, id int) bool {
+func hasID(m []syscall.SysProcIDMap, id int) bool {
 	for _, e := range m {
 		if id >= e.ContainerID && id-e.ContainerID < e.Size {
 			return true

@@ -1,0 +1,98 @@
+package container
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/runsc-like/control"
+)
+
+// mountTypes are those that the sandbox can mount. "none" with bind is how
+// configurations often say bind.
+func mountTypes() []string {
+	return []string{"proc", "sysfs", "tmpfs", "devpts", "mqueue", "bind", "cgroup", "cgroup2"}
+}
+
+func (c *checker) checkMounts() error {
+	c.s.Mounts = slices.Clone(c.s.Mounts)
+	for i := range c.s.Mounts {
+		if err := c.checkMount(&c.s.Mounts[i], fmt.Sprintf("mounts[%d]", i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkMount(m *specs.Mount, field string) error {
+	if m.Destination == "" {
+		return fieldf(field+".destination", "is missing")
+	}
+	for _, s := range append([]string{m.Destination, m.Type, m.Source}, m.Options...) {
+		if strings.IndexByte(s, 0) >= 0 {
+			return fieldf(field, "has a zero byte in %q", s)
+		}
+	}
+	if !filepath.IsAbs(m.Destination) {
+		// Callers that were made for older versions still do it, and runc has
+		// never refused it.
+		c.warnf(field+".destination", "%q is not absolute, and is taken from /", m.Destination)
+	}
+	m.Destination = filepath.Clean("/" + m.Destination)
+	if m.Destination == "/" {
+		return fieldf(field+".destination", "the root cannot be mounted over")
+	}
+	bind := hasOption(*m, control.OptionBind) || hasOption(*m, control.OptionRBind)
+	if bind {
+		m.Type = "bind"
+	}
+	if m.Type == "" {
+		return fieldf(field+".type", "is missing")
+	}
+	if !slices.Contains(mountTypes(), m.Type) {
+		return fieldf(field+".type", "%q is not supported: %s are", m.Type, strings.Join(mountTypes(), ", "))
+	}
+	if len(m.UIDMappings)+len(m.GIDMappings) != 0 || hasOption(*m, control.OptionIDMap) || hasOption(*m, control.OptionRecIDMap) {
+		return fieldf(field+".uidMappings", "mounts with mapped ids are not supported")
+	}
+	if err := c.checkOptions(m, field+".options"); err != nil {
+		return err
+	}
+	if m.Type != "bind" {
+		return nil
+	}
+	if m.Source == "" {
+		return fieldf(field+".source", "is missing")
+	}
+	if !filepath.IsAbs(m.Source) {
+		m.Source = filepath.Join(c.dir, m.Source)
+	}
+	abs, err := filepath.EvalSymlinks(m.Source)
+	if err != nil {
+		return fieldf(field+".source", "%v", err)
+	}
+	m.Source = abs
+	return nil
+}
+
+func (c *checker) checkOptions(m *specs.Mount, field string) error {
+	known := control.MountOptions()
+	for i, name := range m.Options {
+		o, ok := known[name]
+		at := fmt.Sprintf("%s[%d]", field, i)
+		switch {
+		case !ok && m.Type == "bind":
+			return fieldf(at, "%q is no option of a bind mount", name)
+		case !ok:
+			continue // the file system judges it
+		case name == control.OptionCopyUp && m.Type != "tmpfs":
+			return fieldf(at, "%s is for tmpfs", name)
+		case o.NoEffect, o.Propagation && !strings.HasSuffix(name, "private"):
+			c.warnf(at, "%s has no effect", name)
+		}
+	}
+	return nil
+}
