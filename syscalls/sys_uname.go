@@ -21,9 +21,19 @@ func uname(t *kernel.Task, a arch.Args) (uintptr, error) {
 	copy(u.Nodename[:64], host)
 	copy(u.Release[:64], kernel.Release)
 	copy(u.Version[:64], kernel.Version)
-	copy(u.Machine[:64], kernel.Machine)
+	copy(u.Machine[:64], machine(t))
 	copy(u.Domainname[:64], domain)
 	return 0, usermem.Out(t.Mem(), usermem.Addr(a[0]), &u)
+}
+
+// machine is uname(2)'s, for the caller's personality(2): one of PER_LINUX32
+// sees the machine that its 32-bit programs are for.
+func machine(t *kernel.Task) string {
+	const perMask, perLinux32 = 0xff, 0x08
+	if t.Personality()&perMask == perLinux32 && kernel.Machine == "x86_64" {
+		return "i686"
+	}
+	return kernel.Machine
 }
 
 // hostName reads the argument of sethostname(2) and setdomainname(2).

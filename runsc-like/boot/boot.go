@@ -153,7 +153,7 @@ func (s *sandbox) newKernel() error {
 		Clocks:      clocks,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
-		Domain:      s.cfg.Spec.Domainname,
+		Domain:      s.domainname(),
 		CPUs:        s.cfg.CPUs,
 		MemoryTotal: s.cfg.MemoryTotal,
 		MaxTasks:    specMaxTasks(s.cfg.Spec),

@@ -39,6 +39,12 @@ func (s *sandbox) mountAll() (*vfs.Namespace, error) {
 			return nil, fmt.Errorf("mounts[%d]: %s: %w", i, m.Destination, err)
 		}
 	}
+	if err := s.makeNodes(ctx, spec.Linux.Devices); err != nil {
+		return nil, err
+	}
+	if err := s.setSysctl(); err != nil {
+		return nil, err
+	}
 	for i, p := range spec.Linux.MaskedPaths {
 		if err := s.mask(ns, ctx, p); err != nil {
 			return nil, fmt.Errorf("linux.maskedPaths[%d]: %s: %w", i, p, err)
@@ -95,14 +101,19 @@ func (s *sandbox) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount) erro
 			return err
 		}
 	}
-	if o.flags&unix.MS_RDONLY == 0 {
-		return nil
-	}
 	top, err := s.walk(ctx, m.Destination)
 	if err != nil {
 		return err
 	}
 	defer top.DecRef()
+	if o.copyUp {
+		if err := s.copyTree(ctx, at, top); err != nil {
+			return fmt.Errorf("tmpcopyup: %w", err)
+		}
+	}
+	if o.flags&unix.MS_RDONLY == 0 {
+		return nil
+	}
 	return ns.Remount(s.boot, top, o.flags)
 }
 

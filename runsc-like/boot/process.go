@@ -29,6 +29,7 @@ type process struct {
 func (c *container) initArgs(p *process) (kernel.InitArgs, error) {
 	a := kernel.InitArgs{Args: p.spec.Args, Namespace: c.ns, Ignored: p.ignored, Direct: p.direct}
 	var err error
+	setAttributes(&a, p.spec, c.spec.Linux)
 	if a.Cred, err = credOf(p.spec, c.s.kernel.UserNS()); err != nil {
 		return a, err
 	}

@@ -21,6 +21,11 @@ type InitArgs struct {
 	PIDs      *PIDNamespace // nil is the initial one
 	UTS       *UTSNamespace // nil is the initial one
 	Ignored   SignalSet     // what it ignores from the start
+	// What it has from the start of what calls set: personality(2), the
+	// scheduling calls, /proc/PID/oom_score_adj.
+	Personality uint32
+	Sched       Sched
+	OOMScoreAdj int32
 	// Terminal, if not nil, becomes the controlling terminal.
 	Terminal Terminal
 	// Direct says that the process stands for one outside: its terminal's job
@@ -87,6 +92,7 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 		}
 	}
 	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, a.UTS, a.Namespace
+	t.has.personality, t.has.sched, t.group.oom = a.Personality, a.Sched, a.OOMScoreAdj
 	a.Namespace.IncRef()
 	t.own.ctx = k.cfg.Platform.NewContext()
 	if err := k.publish(t, nil, &CloneArgs{}); err != nil {

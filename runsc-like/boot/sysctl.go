@@ -1,0 +1,99 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/usermem"
+	"hull/sentry/vfs"
+)
+
+// domainSysctl is the one that is a name of the UTS namespace.
+const domainSysctl = "kernel.domainname"
+
+// domainname is what the configuration says the NIS domain name is.
+func (s *sandbox) domainname() string {
+	if d, ok := s.cfg.Spec.Linux.Sysctl[domainSysctl]; ok {
+		return d
+	}
+	return s.cfg.Spec.Domainname
+}
+
+// setSysctl writes the configuration's parameters to an instance of /proc that
+// nobody else sees. What the guest's kernel has no network protocol for cannot
+// be set, and does nothing: that is logged.
+func (s *sandbox) setSysctl() error {
+	list := s.cfg.Spec.Linux.Sysctl
+	if len(list) == 0 {
+		return nil
+	}
+	fs, root, err := s.types["proc"].New(s.boot, "proc", "")
+	if err != nil {
+		return fmt.Errorf("linux.sysctl: %w", err)
+	}
+	ns := vfs.NewNamespace(s.env, fs, root, "proc", 0)
+	defer ns.DecRef()
+	ctx := vfs.NewContext(ns)
+	defer ctx.DecRef()
+	for _, key := range slices.Sorted(maps.Keys(list)) {
+		if key == domainSysctl {
+			continue
+		}
+		name := sysctlPath(key)
+		err := s.writeFile(ctx, name, list[key])
+		if errors.Is(err, unix.ENOENT) && s.isForeign(ctx, name) {
+			fmt.Fprintf(os.Stderr, "warning: linux.sysctl[%q]: has no effect: the guest's kernel has no such protocol\n", key)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("linux.sysctl[%q]: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// sysctlPath is where a parameter is: as sysctl(8) reads names, the first of
+// dot and slash in one separates, and the other one is part of a name.
+func sysctlPath(key string) string {
+	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
+		key = strings.NewReplacer(".", "/", "/", ".").Replace(key)
+	}
+	return path.Join("/sys", path.Clean("/"+key))
+}
+
+// isForeign reports whether name is of a directory of /proc/sys/net that the
+// guest's kernel does not have.
+func (s *sandbox) isForeign(ctx *vfs.Context, name string) bool {
+	rest, ok := strings.CutPrefix(name, "/sys/net/")
+	if !ok {
+		return false
+	}
+	family, _, _ := strings.Cut(rest, "/")
+	p, err := s.walk(ctx, "/sys/net/"+family)
+	if err == nil {
+		p.DecRef()
+	}
+	return errors.Is(err, unix.ENOENT)
+}
+
+// writeFile writes a text to a file that exists.
+func (s *sandbox) writeFile(ctx *vfs.Context, name, text string) error {
+	f, err := vfs.Open(s.boot, vfs.At{FS: ctx, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_WRONLY})
+	if err != nil {
+		return err
+	}
+	defer f.DecRef(s.boot)
+	b := []byte(text)
+	n, err := f.Write(s.boot, usermem.One(usermem.Bytes(b), 0, uint64(len(b))))
+	if err == nil && int(n) < len(b) {
+		err = unix.EINVAL
+	}
+	return err
+}
