@@ -66,9 +66,10 @@ func (c *Container) enterCgroup(pids ...int) error {
 // leaveCgroup kills what is in the cgroup and removes it.
 func (c *Container) leaveCgroup() error {
 	m, err := c.manager()
-	if err != nil || m == nil || !m.Exists() {
+	if err != nil || m == nil {
 		return err
 	}
+	// Whether it exists is not asked: of one that was being made there is a part.
 	ctx, cancel := context.WithTimeout(context.Background(), deathPatience)
 	defer cancel()
 	return errors.Join(m.Kill(ctx), m.Destroy())

@@ -1,0 +1,175 @@
+package lifecycle
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/test/internal/sandbox"
+)
+
+// crashes is how often something is killed. HULL_CRASHES sets it.
+func crashes(t *testing.T) int {
+	s := os.Getenv("HULL_CRASHES")
+	if s == "" {
+		return 40
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// lives is what goes on while something is killed.
+const lives = `
+$R create --bundle $B --pid-file pid $C; $R start $C; $R exec $C true; $R exec -d --pid-file epid $C sleep 100; $R ps $C; $R update --memory 300m $C
+$R pause $C; $R resume $C; $R exec $C sh -c 'exit 3'; $R kill $C TERM; sleep 0.05; $R delete $C; $R run --bundle $B $C
+`
+
+// TestCrashes kills one of hull's processes at a random moment of a container's
+// life, again and again. After `delete --force` nothing is left of it.
+func TestCrashes(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can run this")
+	}
+	hull := sandbox.Binary(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	killed := map[string]int{}
+	before, mounts := processes(), mountCount(t)
+	for i := range crashes(t) {
+		id := fmt.Sprintf("hull-crash-%d", i)
+		dir := t.TempDir()
+		s := spec(t, "trap 'exit 0' TERM; for i in 1 2 3; do sleep 0.02; done; while :; do sleep 0.05; done")
+		memory := int64(200 << 20)
+		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
+		state := filepath.Join(dir, "state")
+		r := hull + " --root " + state
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		c := exec.CommandContext(ctx, "sh", "-c", lives)
+		c.Dir = dir
+		c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "R=" + r, "C=" + id, "B=" + bundle(t, s)}
+		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		const life = 700 * time.Millisecond
+		time.Sleep(time.Duration(random.Int64N(int64(life))))
+		killed[killOne(random, before)]++
+		// The rest of the story goes on or fails; the last `run` of it is ended.
+		time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
+		_ = c.Wait() // its status is anything
+		cancel()
+		for range 2 { // what one leaves undone the next one does
+			if out, err := exec.Command("sh", "-c", r+" delete --force "+id).CombinedOutput(); err != nil {
+				t.Errorf("%s: delete --force: %v\n%s", id, err, out)
+			}
+		}
+		if left := leftovers(id, state, before); left != "" {
+			t.Errorf("%s (seed %d) left: %s", id, seed, left)
+		}
+		if t.Failed() {
+			break
+		}
+	}
+	if n := mountCount(t); n != mounts {
+		t.Errorf("%d mounts before, %d after", mounts, n)
+	}
+	t.Logf("killed: %v", killed)
+}
+
+// processes are those of hull, by number; the value is what each is.
+func processes() map[int]string {
+	all := map[int]string{}
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		b, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		pid, nerr := strconv.Atoi(filepath.Base(dir))
+		args := strings.Split(string(bytes.TrimRight(b, "\x00")), "\x00")
+		if err != nil || nerr != nil {
+			continue
+		}
+		if name := filepath.Base(args[0]); name == "hull" && len(args) > 1 {
+			all[pid] = args[1]
+			if args[1] == "--root" && len(args) > 3 {
+				all[pid] = args[3]
+			}
+		} else if comm, _ := os.ReadFile(filepath.Join(dir, "comm")); strings.HasPrefix(string(comm), "hull-stub") && alive(dir) {
+			all[pid] = "stub"
+		}
+	}
+	return all
+}
+
+// alive reports whether a process is no zombie.
+func alive(dir string) bool {
+	b, err := os.ReadFile(filepath.Join(dir, "stat"))
+	i := bytes.LastIndexByte(b, ')')
+	return err == nil && i > 0 && len(b) > i+2 && b[i+2] != 'Z'
+}
+
+// killOne kills one of the processes that were not there before, and says which.
+func killOne(random *rand.Rand, before map[int]string) string {
+	var pids []int
+	now := processes()
+	for pid := range now {
+		if _, old := before[pid]; !old {
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) == 0 {
+		return "nothing"
+	}
+	pid := pids[random.IntN(len(pids))]
+	_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+	return now[pid]
+}
+
+// leftovers says what there is of a container that was deleted. Processes are
+// left a moment to end.
+func leftovers(id, state string, before map[int]string) string {
+	var left string
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		left = ""
+		for pid, what := range processes() {
+			if _, old := before[pid]; !old {
+				left += fmt.Sprintf("process %d (%s) ", pid, what)
+			}
+		}
+		if left == "" || time.Now().After(deadline) {
+			break
+		}
+	}
+	if entries, _ := os.ReadDir(state); len(entries) != 0 {
+		left += "state " + entries[0].Name() + " "
+	}
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.Contains(d.Name(), id) {
+			left += path + " "
+		}
+		return nil // what vanishes meanwhile is not left
+	})
+	return left
+}
+
+func mountCount(t *testing.T) int {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(b, []byte("\n"))
+}
