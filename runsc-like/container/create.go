@@ -103,7 +103,12 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		}
 		o.Stdin, o.Stdout, o.Stderr = t.slave, t.slave, t.slave
 	}
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, record: c.record})
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, record: func(sentry, gofer int) error {
+		if err := c.record(sentry, gofer); err != nil {
+			return err
+		}
+		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)
+	}})
 	if err == nil {
 		var m control.Message
 		if m, err = s.conn.Receive(); err == nil {
