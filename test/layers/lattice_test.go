@@ -143,6 +143,7 @@ func TestDependencies(t *testing.T) {
 		{"golang.org/x/sys/cpu", "sentry/arch platform/* sentry/loader sentry/clock"},
 		{"github.com/spf13/cobra", "runsc-like/cmd"},
 		{"github.com/opencontainers/runtime-spec/specs-go", "runsc-like/* test/*"},
+		{"github.com/opencontainers/runtime-spec/specs-go/features", "runsc-like/container"},
 		{"github.com/seccomp/libseccomp-golang", "runsc-like/jail"},
 		{"github.com/opencontainers/cgroups", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/devices", "runsc-like/cgroup"},
