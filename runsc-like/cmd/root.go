@@ -76,7 +76,7 @@ calls. No virtual machine and no privilege is needed.`,
 	g.add(c)
 	c.AddCommand(newDo(g), newRun(g), newCreate(g), newStart(g), newState(g), newKill(g), newDelete(g), newExec(g),
 		newPs(g), newList(g), newPause(g), newResume(g), newUpdate(g), newEvents(g), newCheckpoint(), newRestore(), newDebug(g), newVersion(),
-		newSpec(), newFeatures())
+		newSpec(), newFeatures(), newInstall(), newUninstall())
 	return c
 }
 
