@@ -75,7 +75,31 @@ func (c *checker) checkMount(m *specs.Mount, field string) error {
 		return fieldf(field+".source", "%v", err)
 	}
 	m.Source = abs
+	if typ := ownOf(abs); typ != "" {
+		// The host's is a window into the host's kernel. What a container means
+		// by it is that of its own.
+		m.Type, m.Source = typ, typ
+		m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool {
+			return o == control.OptionBind || o == control.OptionRBind
+		})
+	}
 	return nil
+}
+
+// ownOf returns the type of the guest's file system that stands for a mount
+// point of the host's kernel; "" if source is none.
+func ownOf(source string) string {
+	switch source {
+	case "/proc":
+		return "proc"
+	case "/sys":
+		return "sysfs"
+	case "/sys/fs/cgroup":
+		return "cgroup2"
+	case "/dev/mqueue":
+		return "mqueue"
+	}
+	return ""
 }
 
 func (c *checker) checkOptions(m *specs.Mount, field string) error {

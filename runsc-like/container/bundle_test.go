@@ -174,6 +174,29 @@ func TestConfigCompletes(t *testing.T) {
 	}
 }
 
+// The template, and the host's own proc and sys, are what a container can have.
+func TestTemplate(t *testing.T) {
+	dir := bundleDir(t)
+	for _, rootless := range []bool{false, true} {
+		os.Remove(filepath.Join(dir, "config.json"))
+		if err := WriteTemplate(dir, rootless); err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteTemplate(dir, rootless); err == nil {
+			t.Error("a second one replaced the first")
+		}
+		s, warnings, err := LoadBundle(dir)
+		if err != nil || len(warnings) != 0 {
+			t.Errorf("rootless %v: %v, warnings %q", rootless, err, warnings)
+			continue
+		}
+		i := slices.IndexFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/sys" })
+		if m := s.Mounts[i]; m.Type != "sysfs" || slices.Contains(m.Options, "rbind") {
+			t.Errorf("rootless %v: /sys is %+v", rootless, m)
+		}
+	}
+}
+
 func TestConfigSyntax(t *testing.T) {
 	dir := bundleDir(t)
 	for in, want := range map[string]string{
@@ -188,6 +211,11 @@ func TestConfigSyntax(t *testing.T) {
 
 func TestMountOptionNames(t *testing.T) {
 	names := control.MountOptionNames()
+	for _, name := range names {
+		if strings.HasPrefix(name, "rr") && !slices.Contains([]string{"rro", "rrw", "rrelatime"}, name) {
+			t.Errorf("there is an option %s", name)
+		}
+	}
 	for _, want := range []string{"ro", "rro", "rbind", "tmpcopyup", "rslave", "nosymfollow"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is missing", want)

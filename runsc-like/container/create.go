@@ -110,7 +110,10 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	made := false
 	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, record: func(sentry, gofer int) error {
 		made = true
-		return c.record(mk, sentry, gofer)
+		if err := c.record(mk, sentry, gofer); err != nil {
+			return err
+		}
+		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)
 	}})
 	if !made {
 		err = errors.Join(err, mk.wait()) // it is taken away when all of it is there

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
@@ -133,9 +134,10 @@ func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
 }
 
 // goferCommand returns the process that will be the gofer. Started by root it
-// has all ids as they are, and keeps the capabilities for files; else it is the
-// caller and nobody else. It is no part of the caller's terminal job.
-func goferCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
+// has all ids as they are, or those of the container's user namespace, and keeps
+// the capabilities for files; else it is the caller and nobody else. It is no
+// part of the caller's terminal job.
+func goferCommand(fds []*os.File, cfg *control.Config, linux *specs.Linux) (*exec.Cmd, error) {
 	c := command("gofer", fds, cfg)
 	a := c.SysProcAttr
 	a.Setpgid = !a.Setsid
@@ -147,10 +149,7 @@ func goferCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
 		return c, nil
 	}
 	var err error
-	if a.UidMappings, err = idMap("/proc/self/uid_map"); err != nil {
-		return nil, err
-	}
-	if a.GidMappings, err = idMap("/proc/self/gid_map"); err != nil {
+	if a.UidMappings, a.GidMappings, err = idMaps(linux); err != nil {
 		return nil, err
 	}
 	a.GidMappingsEnableSetgroups = true
@@ -247,7 +246,7 @@ func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
 		return nil, err
 	}
 	defer f.Close()
-	c, err := goferCommand([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, own)
+	c, err := goferCommand([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, own, cfg.Spec.Linux)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,7 +43,7 @@ func MountOptions() map[string]MountOption {
 		"strictatime": {Flag: unix.MS_STRICTATIME}, "nostrictatime": {Flag: unix.MS_STRICTATIME, Clear: true},
 		"nosymfollow": {Flag: nosymfollowFlag}, "symfollow": {Flag: nosymfollowFlag, Clear: true},
 	}
-	for name, o := range m {
+	for name, o := range maps.Clone(m) {
 		m["r"+name] = o
 	}
 	m["sync"] = MountOption{Flag: unix.MS_SYNCHRONOUS}

@@ -77,9 +77,10 @@ func lattice() []rule {
 		{"runsc-like/control", "runsc-like/jail"},
 		{"runsc-like/cgroup", ""},
 		{"runsc-like/hooks", ""},
+		{"runsc-like/install", ""},
 		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks"},
 		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/*"},
-		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot gofer/server platform/*"},
+		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
 
 		// A network stack that knows nothing of the sentry.
@@ -143,6 +144,7 @@ func TestDependencies(t *testing.T) {
 		{"golang.org/x/sys/cpu", "sentry/arch platform/* sentry/loader sentry/clock"},
 		{"github.com/spf13/cobra", "runsc-like/cmd"},
 		{"github.com/opencontainers/runtime-spec/specs-go", "runsc-like/* test/*"},
+		{"github.com/opencontainers/runtime-spec/specs-go/features", "runsc-like/container"},
 		{"github.com/seccomp/libseccomp-golang", "runsc-like/jail"},
 		{"github.com/opencontainers/cgroups", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/devices", "runsc-like/cgroup"},
@@ -150,6 +152,8 @@ func TestDependencies(t *testing.T) {
 		{"github.com/opencontainers/cgroups/manager", "runsc-like/cgroup"},
 		{"github.com/coreos/go-systemd/v22/dbus", "runsc-like/cgroup"},
 		{"github.com/godbus/dbus/v5", "runsc-like/cgroup"},
+		{"github.com/pelletier/go-toml/v2", "runsc-like/install"},
+		{"github.com/pelletier/go-toml/v2/unstable", "runsc-like/install"},
 	}
 	for _, p := range packages(t) {
 	next:
