@@ -49,18 +49,43 @@ func (c *Container) manager() (*cgroup.Manager, error) {
 	return cgroup.Open(*c.Cgroup)
 }
 
-// enterCgroup makes the cgroup and moves the processes there.
-func (c *Container) enterCgroup(pids ...int) error {
+// making is a cgroup that is being made beside other work.
+type making struct {
+	m    *cgroup.Manager
+	done chan error
+}
+
+// makeCgroup starts making the cgroup, with its limits: on a host with many
+// controllers it takes about as long as starting the processes.
+func (c *Container) makeCgroup() (*making, error) {
 	m, err := c.manager()
 	if err != nil || m == nil {
-		return err
+		return nil, err
 	}
-	if err := m.Apply(pids...); err != nil {
-		return err
+	mk := &making{m, make(chan error, 1)}
+	go func() { mk.done <- m.Apply() }()
+	return mk, nil
+}
+
+// wait ends what makeCgroup began, and is called once.
+func (mk *making) wait() error {
+	if mk == nil {
+		return nil
 	}
-	state := m.State()
-	c.Cgroup = &state
-	return c.save()
+	return <-mk.done
+}
+
+// enterCgroup moves processes into the cgroup that was made.
+func (c *Container) enterCgroup(mk *making, pids ...int) error {
+	if mk == nil {
+		return nil
+	}
+	for _, pid := range pids {
+		if err := mk.m.Add(pid); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // leaveCgroup kills what is in the cgroup and removes it.

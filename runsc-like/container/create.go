@@ -103,12 +103,21 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		}
 		o.Stdin, o.Stdout, o.Stderr = t.slave, t.slave, t.slave
 	}
+	mk, err := c.makeCgroup()
+	if err != nil {
+		return nil, err
+	}
+	made := false
 	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, record: func(sentry, gofer int) error {
-		if err := c.record(sentry, gofer); err != nil {
+		made = true
+		if err := c.record(mk, sentry, gofer); err != nil {
 			return err
 		}
 		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)
 	}})
+	if !made {
+		err = errors.Join(err, mk.wait()) // it is taken away when all of it is there
+	}
 	if err == nil {
 		var m control.Message
 		if m, err = s.conn.Receive(); err == nil {
@@ -147,7 +156,10 @@ func runtimeText(m control.Message, s *specs.Spec) string {
 
 // record notes the processes, puts them in their cgroup, and lets the hooks that
 // prepare a container see them: all before they do anything.
-func (c *Container) record(sentry, gofer int) (err error) {
+func (c *Container) record(mk *making, sentry, gofer int) (err error) {
+	if err := mk.wait(); err != nil {
+		return err
+	}
 	if c.Sentry, err = processOf(sentry); err != nil {
 		return err
 	}
@@ -157,7 +169,7 @@ func (c *Container) record(sentry, gofer int) (err error) {
 	if err := c.save(); err != nil {
 		return err
 	}
-	if err := c.enterCgroup(sentry, gofer); err != nil {
+	if err := c.enterCgroup(mk, sentry, gofer); err != nil {
 		return err
 	}
 	return c.prepareHooks()
