@@ -38,7 +38,7 @@ func Features(version, commit string) *features.Features {
 }
 
 func hookKinds() []string {
-	return []string{"prestart", "createRuntime", "createContainer", "poststart", "poststop"}
+	return []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}
 }
 
 // seccompFeatures: filters of the guest's own are refused yet, see checkSeccomp.
