@@ -53,10 +53,10 @@ func (c *checker) checkMount(m *specs.Mount, field string) error {
 		return fieldf(field+".type", "is missing")
 	}
 	if !slices.Contains(mountTypes(), m.Type) {
-		return fieldf(field+".type", "%q is not supported: %s are", m.Type, strings.Join(mountTypes(), ", "))
+		return refuse(exMountType, field+".type")
 	}
 	if len(m.UIDMappings)+len(m.GIDMappings) != 0 || hasOption(*m, control.OptionIDMap) || hasOption(*m, control.OptionRecIDMap) {
-		return fieldf(field+".uidMappings", "mounts with mapped ids are not supported")
+		return refuse(exMountIDs, field+".uidMappings")
 	}
 	if err := c.checkOptions(m, field+".options"); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (c *checker) checkOptions(m *specs.Mount, field string) error {
 		case name == control.OptionCopyUp && m.Type != "tmpfs":
 			return fieldf(at, "%s is for tmpfs", name)
 		case o.NoEffect, o.Propagation && !strings.HasSuffix(name, "private"):
-			c.warnf(at, "%s has no effect", name)
+			c.ignore(exMountOption, at)
 		}
 	}
 	return nil
