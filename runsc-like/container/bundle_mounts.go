@@ -55,8 +55,8 @@ func (c *checker) checkMount(m *specs.Mount, field string) error {
 	if !slices.Contains(mountTypes(), m.Type) {
 		return refuse(exMountType, field+".type")
 	}
-	if len(m.UIDMappings)+len(m.GIDMappings) != 0 || hasOption(*m, control.OptionIDMap) || hasOption(*m, control.OptionRecIDMap) {
-		return refuse(exMountIDs, field+".uidMappings")
+	if err := c.checkMountIDs(m, field); err != nil {
+		return err
 	}
 	if err := c.checkOptions(m, field+".options"); err != nil {
 		return err
@@ -100,6 +100,26 @@ func ownOf(source string) string {
 		return "mqueue"
 	}
 	return ""
+}
+
+// checkMountIDs checks the ids of a mount that shows others than its files have.
+func (c *checker) checkMountIDs(m *specs.Mount, field string) error {
+	if len(m.UIDMappings)+len(m.GIDMappings) == 0 && !idMapped(*m) {
+		return nil
+	}
+	own := c.s.Linux != nil && len(c.s.Linux.UIDMappings) > 0 && len(c.s.Linux.GIDMappings) > 0
+	switch {
+	case m.Type != "bind":
+		return refuse(exMountIDs, field+".uidMappings")
+	case (len(m.UIDMappings) == 0) != (len(m.GIDMappings) == 0):
+		return fieldf(field+".uidMappings", "they and gidMappings go together")
+	case len(m.UIDMappings) == 0 && !own:
+		return fieldf(field+".uidMappings", "are missing, and the container has no user namespace whose ids are meant")
+	}
+	if err := checkIDMap(m.UIDMappings, field+".uidMappings"); err != nil {
+		return err
+	}
+	return checkIDMap(m.GIDMappings, field+".gidMappings")
 }
 
 func (c *checker) checkOptions(m *specs.Mount, field string) error {

@@ -50,7 +50,7 @@ func Exceptions() []Exception {
 		{exJoin, "of another kind than network", true, "only the containers of a pod share a kernel, and so can share namespaces"},
 		{exNetwork, "", false, "the guest has no network yet but AF_UNIX sockets"},
 		{exMountType, "a host file system's", true, "the guest's kernel mounts its own file systems; the host's come by bind mounts"},
-		{exMountIDs, "", true, "mounts with mapped ids are not supported"},
+		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},
 		{exDeadline, "SCHED_DEADLINE", true, "a sandbox has many threads, which cannot share a deadline"},
 		{exSeccomp, "", true, "filters of the guest's own are not supported yet"},
 		{exTime, "not 0", true, "time namespaces are not supported"},
