@@ -150,6 +150,7 @@ func TestDependencies(t *testing.T) {
 		{"github.com/opencontainers/cgroups/devices", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/devices/config", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/manager", "runsc-like/cgroup"},
+		{"github.com/opencontainers/cgroups/fs2", "runsc-like/cgroup"},
 		{"github.com/coreos/go-systemd/v22/dbus", "runsc-like/cgroup"},
 		{"github.com/godbus/dbus/v5", "runsc-like/cgroup"},
 		{"github.com/pelletier/go-toml/v2", "runsc-like/install"},
