@@ -49,6 +49,7 @@ func lattice() []rule {
 		{"sentry/socket/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
+		{"sentry/seccomp", ""},
 		{"sentry/timer", floor + " sentry/current"},
 		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm"},
 
