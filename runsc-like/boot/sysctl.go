@@ -52,7 +52,12 @@ func (s *sandbox) setSysctl() error {
 			fmt.Fprintf(os.Stderr, "warning: linux.sysctl[%q]: has no effect: the guest's kernel has no such protocol\n", key)
 			continue
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, unix.EIO), errors.Is(err, unix.EACCES):
+			return fmt.Errorf("linux.sysctl[%q]: is fixed in the guest's kernel", key)
+		case errors.Is(err, unix.ENOENT):
+			return fmt.Errorf("linux.sysctl[%q]: is none of the guest's kernel", key)
+		case err != nil:
 			return fmt.Errorf("linux.sysctl[%q]: %w", key, err)
 		}
 	}

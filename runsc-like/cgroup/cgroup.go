@@ -89,6 +89,9 @@ func Open(s State) (*Manager, error) {
 	if s.Config == nil {
 		return nil, errors.New("cgroup: the state has no configuration")
 	}
+	if err := checkState(s); err != nil {
+		return nil, err
+	}
 	cfg := *s.Config
 	res := cgroups.Resources{}
 	if cfg.Resources != nil {

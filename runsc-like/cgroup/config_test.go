@@ -7,6 +7,7 @@ import (
 
 	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 func TestPlace(t *testing.T) {
@@ -163,6 +164,48 @@ func TestLacking(t *testing.T) {
 	}
 	if got := lacking(^uint64(0), moving); got != nil {
 		t.Error(got)
+	}
+}
+
+// A damaged state must not make a container's end that of others.
+func TestCheckState(t *testing.T) {
+	cfg := func(f func(*cgroups.Cgroup)) *cgroups.Cgroup {
+		c := &cgroups.Cgroup{Path: "/docker/ab"}
+		f(c)
+		return c
+	}
+	ok := func(*cgroups.Cgroup) {}
+	systemd := func(c *cgroups.Cgroup) {
+		*c = cgroups.Cgroup{Systemd: true, Parent: "system.slice", ScopePrefix: "docker", Name: "ab"}
+	}
+	for _, tt := range []struct {
+		change func(*cgroups.Cgroup)
+		path   string
+		want   string
+	}{
+		{ok, "/sys/fs/cgroup/memory/docker/ab", ""},
+		{ok, "/sys/fs/cgroup/memory/self/docker/ab", ""},
+		{ok, "", ""},
+		{systemd, "/sys/fs/cgroup/system.slice/docker-ab.scope", ""},
+		{systemd, "/sys/fs/cgroup/system.slice", "is not that of /docker-ab.scope"},
+		{ok, "/sys/fs/cgroup/memory", "is not that of /docker/ab"},
+		{ok, "/sys/fs/cgroup/memory/docker", "is not that of"},
+		{ok, "docker/ab", "absolute"},
+		{ok, "/x/../docker/ab", "absolute"},
+		{func(c *cgroups.Cgroup) { c.Path = "/usr/bin" }, "/usr/bin", "not in a cgroup file system"},
+		{func(c *cgroups.Cgroup) { c.Path = "/" }, "/sys/fs/cgroup", "no name"},
+		{func(c *cgroups.Cgroup) { c.Path = "" }, "/sys/fs/cgroup/x", "no name"},
+	} {
+		err := checkState(State{Config: cfg(tt.change), Paths: map[string]string{"memory": tt.path}})
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%q: %v, want %q", tt.path, err, tt.want)
+		}
+	}
+	if isCgroup("/sys/fs/cgroup/memory", unix.CGROUP_SUPER_MAGIC) {
+		c := &cgroups.Cgroup{Path: "/memory"}
+		if err := checkState(State{Config: c, Paths: map[string]string{"memory": "/sys/fs/cgroup/memory"}}); err == nil {
+			t.Error("the root of a hierarchy is accepted")
+		}
 	}
 }
 

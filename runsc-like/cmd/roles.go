@@ -26,6 +26,7 @@ func roles() map[string]func() int {
 		"gofer-inside":  func() int { return inside(gofer) },
 
 		container.MonitorRole: monitor,
+		container.HolderRole:  container.Hold,
 	}
 }
 

@@ -224,9 +224,6 @@ func (c *checker) checkNames() error {
 }
 
 func (c *checker) checkHooks() error {
-	if h := c.s.Hooks; h != nil && len(h.StartContainer) != 0 {
-		return fieldf("hooks.startContainer", "is not supported yet")
-	}
 	return asField(hooks.Check(c.s.Hooks))
 }
 

@@ -48,15 +48,16 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 		case !filepath.IsAbs(ns.Path) || strings.IndexByte(ns.Path, 0) >= 0:
 			return fieldf(field+".path", "%q is not an absolute path", ns.Path)
 		case ns.Type == specs.NetworkNamespace:
+			c.ignore(exNetwork, field+".path")
 		case !joinsPod(&c.s):
-			return fieldf(field+".path", "a %s namespace of the host, or of another sandbox, cannot be joined: the guest's kernel is another one", ns.Type)
+			return refuse(exJoin, field+".path")
 		}
 		listed[ns.Type] = true
 	}
 	// What is not listed would be the host's.
 	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.MountNamespace} {
 		if !listed[kind] {
-			c.warnf("linux.namespaces", "the container gets a %s namespace of its own: the host's is out of its reach", kind)
+			c.warnf(exHostNamespace, "no %s: %s", kind, why(exHostNamespace))
 		}
 	}
 	return nil
@@ -120,7 +121,7 @@ func checkIDMap(list []specs.LinuxIDMapping, field string) error {
 
 func (c *checker) checkSeccomp(l *specs.Linux) error {
 	if l.Seccomp != nil {
-		return fieldf("linux.seccomp", "filters of the guest's own are not supported yet")
+		return refuse(exSeccomp, exSeccomp)
 	}
 	return nil
 }
@@ -200,13 +201,14 @@ func (c *checker) checkResources(l *specs.Linux) error {
 	}
 	if m := r.Memory; m != nil {
 		//lint:ignore SA1019 it is named as what has no effect
-		for name, given := range map[string]bool{"kernel": m.Kernel != nil, "kernelTCP": m.KernelTCP != nil} {
-			if given {
-				c.warnf("linux.resources.memory."+name, "has no effect: the host's kernel has no such limit any more")
-			}
+		if m.Kernel != nil {
+			c.ignore(exKernelMemory, exKernelMemory)
+		}
+		if m.KernelTCP != nil {
+			c.ignore(exKernelTCP, exKernelTCP)
 		}
 		if m.UseHierarchy != nil && !*m.UseHierarchy {
-			c.warnf("linux.resources.memory.useHierarchy", "has no effect: the host's kernel always counts what is below")
+			c.ignore(exHierarchy, exHierarchy)
 		}
 	}
 	return asField(cgroup.Check(r))
@@ -227,7 +229,7 @@ func (c *checker) checkPaths(l *specs.Linux) error {
 		return fieldf("linux.mountLabel", "%q is no label", l.MountLabel)
 	}
 	if l.MountLabel != "" {
-		c.warnf("linux.mountLabel", "has no effect: the guest's file systems are not the host's")
+		c.ignore(exMountLabel, exMountLabel)
 	}
 	return nil
 }
@@ -236,7 +238,7 @@ func (c *checker) checkPropagation(l *specs.Linux) error {
 	switch l.RootfsPropagation {
 	case "", "private", "rprivate":
 	case "shared", "rshared", "slave", "rslave", "unbindable", "runbindable":
-		c.warnf("linux.rootfsPropagation", "%s has no effect: mounts of the guest and of the host never reach each other", l.RootfsPropagation)
+		c.ignore(exPropagation, exPropagation)
 	default:
 		return fieldf("linux.rootfsPropagation", "%q is none of private, shared, slave and unbindable", l.RootfsPropagation)
 	}
@@ -263,7 +265,7 @@ func (c *checker) checkTime(l *specs.Linux) error {
 			return fieldf(field, "is no clock of a time namespace")
 		}
 		if o := l.TimeOffsets[name]; o.Secs != 0 || o.Nanosecs != 0 {
-			return fieldf(field, "time namespaces are not supported")
+			return refuse(exTime, field)
 		}
 	}
 	return nil
@@ -273,11 +275,11 @@ func (c *checker) checkTime(l *specs.Linux) error {
 func checkImpossible(l *specs.Linux) error {
 	switch {
 	case l.IntelRdt != nil:
-		return fieldf("linux.intelRdt", "is not supported: cache and memory bandwidth are not divided")
+		return refuse(exRDT, exRDT)
 	case l.MemoryPolicy != nil:
-		return fieldf("linux.memoryPolicy", "is not supported: the guest's memory has no nodes; linux.resources.cpu.mems sets the sandbox's")
+		return refuse(exMemoryPolicy, exMemoryPolicy)
 	case len(l.NetDevices) != 0:
-		return fieldf("linux.netDevices", "is not supported: interfaces of the host are not moved into the guest's kernel")
+		return refuse(exNetDevices, exNetDevices)
 	}
 	return nil
 }

@@ -53,10 +53,10 @@ func (c *checker) checkMount(m *specs.Mount, field string) error {
 		return fieldf(field+".type", "is missing")
 	}
 	if !slices.Contains(mountTypes(), m.Type) {
-		return fieldf(field+".type", "%q is not supported: %s are", m.Type, strings.Join(mountTypes(), ", "))
+		return refuse(exMountType, field+".type")
 	}
-	if len(m.UIDMappings)+len(m.GIDMappings) != 0 || hasOption(*m, control.OptionIDMap) || hasOption(*m, control.OptionRecIDMap) {
-		return fieldf(field+".uidMappings", "mounts with mapped ids are not supported")
+	if err := c.checkMountIDs(m, field); err != nil {
+		return err
 	}
 	if err := c.checkOptions(m, field+".options"); err != nil {
 		return err
@@ -102,6 +102,26 @@ func ownOf(source string) string {
 	return ""
 }
 
+// checkMountIDs checks the ids of a mount that shows others than its files have.
+func (c *checker) checkMountIDs(m *specs.Mount, field string) error {
+	if len(m.UIDMappings)+len(m.GIDMappings) == 0 && !idMapped(*m) {
+		return nil
+	}
+	own := c.s.Linux != nil && len(c.s.Linux.UIDMappings) > 0 && len(c.s.Linux.GIDMappings) > 0
+	switch {
+	case m.Type != "bind":
+		return refuse(exMountIDs, field+".uidMappings")
+	case (len(m.UIDMappings) == 0) != (len(m.GIDMappings) == 0):
+		return fieldf(field+".uidMappings", "they and gidMappings go together")
+	case len(m.UIDMappings) == 0 && !own:
+		return fieldf(field+".uidMappings", "are missing, and the container has no user namespace whose ids are meant")
+	}
+	if err := checkIDMap(m.UIDMappings, field+".uidMappings"); err != nil {
+		return err
+	}
+	return checkIDMap(m.GIDMappings, field+".gidMappings")
+}
+
 func (c *checker) checkOptions(m *specs.Mount, field string) error {
 	known := control.MountOptions()
 	for i, name := range m.Options {
@@ -115,7 +135,7 @@ func (c *checker) checkOptions(m *specs.Mount, field string) error {
 		case name == control.OptionCopyUp && m.Type != "tmpfs":
 			return fieldf(at, "%s is for tmpfs", name)
 		case o.NoEffect, o.Propagation && !strings.HasSuffix(name, "private"):
-			c.warnf(at, "%s has no effect", name)
+			c.ignore(exMountOption, at)
 		}
 	}
 	return nil

@@ -46,7 +46,7 @@ func (c *checker) checkProcess() error {
 				return fieldf("process.execCPUAffinity."+l.name, "%v", err)
 			}
 		}
-		c.warnf("process.execCPUAffinity", "has no effect: the host schedules a sandbox as a whole, within its cgroup's CPUs")
+		c.ignore(exAffinity, exAffinity)
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (c *checker) checkScheduler(p *specs.Process) error {
 	case specs.SchedFIFO, specs.SchedRR:
 		lo, hi = 1, 99
 	case specs.SchedDeadline:
-		return fieldf(field+"policy", "%s: a sandbox has many threads, which cannot share a deadline", s.Policy)
+		return refuse(exDeadline, exDeadline)
 	default:
 		return fieldf(field+"policy", "%q is no policy of Linux", s.Policy)
 	}
@@ -207,13 +207,13 @@ func checkIOPriority(p *specs.Process) error {
 // the host's kernel, and the guest makes none.
 func (c *checker) checkConfinement(p *specs.Process) error {
 	for _, l := range []struct{ field, label string }{
-		{"process.apparmorProfile", p.ApparmorProfile}, {"process.selinuxLabel", p.SelinuxLabel},
+		{exApparmor, p.ApparmorProfile}, {exSELinux, p.SelinuxLabel},
 	} {
 		if strings.ContainsAny(l.label, "\x00\n") {
 			return fieldf(l.field, "%q is no label", l.label)
 		}
 		if l.label != "" && l.label != "unconfined" {
-			c.warnf(l.field, "%q has no effect: the guest makes no calls of the host's kernel, and hull's processes have a jail of their own", l.label)
+			c.ignore(l.field, l.field)
 		}
 	}
 	return nil

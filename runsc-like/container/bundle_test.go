@@ -137,7 +137,7 @@ func TestConfigWarnings(t *testing.T) {
 		`{"mounts":[{"destination":"/a","source":"/","options":["rbind","rslave","rro"]}]}`: "mounts[0].options[1]: ",
 		`{"linux":{"rootfsPropagation":"rslave"}}`:                                          "linux.rootfsPropagation: ",
 		`{"linux":{"mountLabel":"u:r:t:s0:c1,c2"}}`:                                         "linux.mountLabel: ",
-		`{"linux":{"namespaces":[{"type":"ipc"},{"type":"uts"},{"type":"mount"}]}}`:         "linux.namespaces: the container gets a pid namespace",
+		`{"linux":{"namespaces":[{"type":"ipc"},{"type":"uts"},{"type":"mount"}]}}`:         "linux.namespaces: no pid: the container gets one of its own",
 		`{"linux":{"resources":{"memory":{"kernel":1}}}}`:                                   "linux.resources.memory.kernel: ",
 		`{"linux":{"timeOffsets":{"boottime":{}}}}`:                                         "",
 	} {

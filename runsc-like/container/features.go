@@ -24,7 +24,7 @@ func Features(version, commit string) *features.Features {
 			Apparmor:        &features.Apparmor{Enabled: &no},
 			Selinux:         &features.Selinux{Enabled: &no},
 			IntelRdt:        &features.IntelRdt{Enabled: &no},
-			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &no}},
+			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &yes}},
 			NetDevices:      &features.NetDevices{Enabled: &no},
 		},
 		Annotations: map[string]string{
@@ -38,7 +38,7 @@ func Features(version, commit string) *features.Features {
 }
 
 func hookKinds() []string {
-	return []string{"prestart", "createRuntime", "createContainer", "poststart", "poststop"}
+	return []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}
 }
 
 // seccompFeatures: filters of the guest's own are refused yet, see checkSeccomp.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -158,9 +159,44 @@ func rootsOf(s *specs.Spec, overlay bool) ([]jail.Root, error) {
 		if _, err := os.Stat(m.Source); err != nil {
 			return nil, fieldf(fmt.Sprintf("mounts[%d].source", i), "%v", err)
 		}
-		roots = append(roots, jail.Root{Path: m.Source, ReadOnly: hasOption(m, "ro")})
+		roots = append(roots, jail.Root{Path: m.Source, ReadOnly: isReadOnly(m)})
 	}
 	return roots, nil
+}
+
+// isReadOnly reports what the options of a mount say last of it.
+func isReadOnly(m specs.Mount) bool {
+	known := control.MountOptions()
+	ro := false
+	for _, name := range m.Options {
+		if o := known[name]; o.Flag == unix.MS_RDONLY {
+			ro = !o.Clear
+		}
+	}
+	return ro
+}
+
+// mappedRoots are the roots for the gofer, those with other ids as trees that it
+// is handed.
+func mappedRoots(cfg *control.Config) (roots []jail.Root, trees []*os.File, err error) {
+	roots = slices.Clone(cfg.Roots)
+	n := 0
+	for i, m := range cfg.Spec.Mounts {
+		if m.Type != "bind" {
+			continue
+		}
+		n++ // the root of the container is the first
+		if !idMapped(m) {
+			continue
+		}
+		t, err := mappedTree(m, cfg.Spec.Linux)
+		if err != nil {
+			return nil, trees, fieldf(fmt.Sprintf("mounts[%d].uidMappings", i), "%v", err)
+		}
+		roots[n].Tree = control.GoferFDs + len(trees)
+		trees = append(trees, t)
+	}
+	return roots, trees, nil
 }
 
 func hasOption(m specs.Mount, name string) bool {

@@ -233,8 +233,17 @@ func cause(s *os.ProcessState) string {
 
 // startGofer starts the gofer for the roots of cfg.
 func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
+	roots, trees, err := mappedRoots(cfg)
+	defer func() {
+		for _, t := range trees {
+			t.Close()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
 	own := &control.Config{
-		Jail:       jail.Confinement{Roots: cfg.Roots, Caps: goferCaps(), FDs: control.GoferFDs},
+		Jail:       jail.Confinement{Roots: roots, Caps: goferCaps(), FDs: control.GoferFDs},
 		Hold:       cfg.Hold,
 		Detached:   cfg.Detached,
 		TrapDenied: cfg.TrapDenied,
@@ -246,7 +255,8 @@ func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
 		return nil, err
 	}
 	defer f.Close()
-	c, err := goferCommand([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, own, cfg.Spec.Linux)
+	fds := append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, trees...)
+	c, err := goferCommand(fds, own, cfg.Spec.Linux)
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,9 @@ func (r Root) Start(id string) error {
 
 // startOver starts the process over conn.
 func (c *Container) startOver(conn *control.Conn) error {
+	if err := c.startHooks(); err != nil {
+		return err
+	}
 	m, err := ask(conn, control.Message{Kind: control.Start})
 	if err == nil && m.Kind != control.Started {
 		err = unexpected(m)

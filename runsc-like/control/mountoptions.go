@@ -50,7 +50,9 @@ func MountOptions() map[string]MountOption {
 	m["async"] = MountOption{Flag: unix.MS_SYNCHRONOUS, Clear: true}
 	m["dirsync"] = MountOption{Flag: unix.MS_DIRSYNC}
 	m["defaults"] = MountOption{}
-	m[OptionBind], m[OptionRBind], m[OptionCopyUp] = MountOption{}, MountOption{}, MountOption{}
+	for _, name := range []string{OptionBind, OptionRBind, OptionCopyUp, OptionIDMap, OptionRecIDMap} {
+		m[name] = MountOption{}
+	}
 	for name := range strings.FieldsSeq("acl noacl iversion noiversion lazytime nolazytime mand nomand silent loud remount") {
 		m[name] = MountOption{NoEffect: true}
 	}

@@ -10,7 +10,7 @@
 // later is a warning (RunAll). All run in the runtime's namespaces, those of
 // createContainer too: the guest's are inside the sentry, where no host program
 // can be. The sixth kind, startContainer, is a program of the container's own
-// root, so the sentry runs it and not this package; Check checks it.
+// root, so it runs as a process of the guest; this package checks it only.
 package hooks
 
 import (

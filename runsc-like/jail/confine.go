@@ -15,6 +15,9 @@ import (
 type Root struct {
 	Path     string `json:"path"`
 	ReadOnly bool   `json:"readOnly"`
+	// Tree, if not 0, is a descriptor of a detached mount that is served instead
+	// of what is at Path.
+	Tree int `json:"tree,omitempty"`
 }
 
 // Confinement is what Confine locks its process into.

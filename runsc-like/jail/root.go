@@ -24,6 +24,10 @@ func enterRoot(roots []Root) error {
 	}
 	trees := make([]int, len(roots))
 	for i, r := range roots {
+		if r.Tree != 0 {
+			trees[i] = r.Tree
+			continue
+		}
 		fd, err := unix.OpenTree(unix.AT_FDCWD, r.Path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 		if err != nil {
 			return fmt.Errorf("open_tree %s: %w", r.Path, err)

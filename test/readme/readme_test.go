@@ -10,16 +10,18 @@ import (
 	"strings"
 	"testing"
 
+	"hull/runsc-like/container"
 	"hull/syscalls"
 )
 
 var update = flag.Bool("update", false, "write the README's table anew")
 
-const (
-	name  = "../../README.md"
-	begin = "<!-- what is missing: written by go test ./test/readme -update -->\n"
-	end   = "<!-- end of what is missing -->\n"
-)
+const name = "../../README.md"
+
+// The lines around what is written from the code.
+func marks(what string) (begin, end string) {
+	return "<!-- " + what + ": written by go test ./test/readme -update -->\n", "<!-- end of " + what + " -->\n"
+}
 
 // expected is the table that the README has to have.
 func expected() string {
@@ -53,7 +55,29 @@ func expected() string {
 	return b.String()
 }
 
-func TestMissing(t *testing.T) {
+// exceptions is the table of what of the OCI specification is not done.
+func exceptions() string {
+	var b strings.Builder
+	b.WriteString("| property | what becomes of it | why |\n|---|---|---|\n")
+	for _, e := range container.Exceptions() {
+		what, of := "no effect", ""
+		if e.Refused {
+			what = "an error"
+		}
+		if e.Value != "" {
+			of = ": " + e.Value
+		}
+		fmt.Fprintf(&b, "| `%s`%s | %s | %s |\n", e.Field, of, what, e.Why)
+	}
+	return b.String()
+}
+
+func TestMissing(t *testing.T)    { check(t, "what is missing", expected()) }
+func TestExceptions(t *testing.T) { check(t, "what is accepted without effect, or refused", exceptions()) }
+
+// check compares a part of the README with what it has to be.
+func check(t *testing.T, what, want string) {
+	begin, end := marks(what)
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +87,6 @@ func TestMissing(t *testing.T) {
 	if !ok1 || !ok2 {
 		t.Fatalf("%s has not the two lines %q and %q", name, begin, end)
 	}
-	want := expected()
 	if table == want {
 		return
 	}
@@ -73,5 +96,5 @@ func TestMissing(t *testing.T) {
 		}
 		return
 	}
-	t.Errorf("%s is not what syscalls.Table says; go test ./test/readme -update writes:\n%s", name, want)
+	t.Errorf("%s is not what the code says; go test ./test/readme -update writes:\n%s", name, want)
 }
