@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/devpts"
+	"hull/fsimpl/mqueue"
 	"hull/fsimpl/proc"
 	"hull/fsimpl/sys"
 	"hull/fsimpl/tmpfs"
@@ -21,6 +22,7 @@ func (s *sandbox) addTypes() {
 	s.types["proc"] = procType{s.kernel, s.env}
 	s.types["sysfs"] = sysType{s.cfg.CPUs, s.env}
 	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
+	s.types["mqueue"] = mqueueType{s.queues}
 	s.types["devpts"] = devptsType{s.kernel, s.env}
 }
 
@@ -80,6 +82,21 @@ func (f tmpfsType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.In
 		return nil, nil, err
 	}
 	fs, root := tmpfs.New(f.memory, f.env.AnonDev(), o)
+	return fs, root, nil
+}
+
+// mqueueType mounts the message queues, which are there without a mount too.
+type mqueueType struct{ queues *mqueue.FS }
+
+// NoDev implements vfs.FilesystemType.
+func (mqueueType) NoDev() bool { return true }
+
+// New implements vfs.FilesystemType.
+func (m mqueueType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
+	if data != "" {
+		return nil, nil, unix.EINVAL
+	}
+	fs, root := m.queues.Mountable()
 	return fs, root, nil
 }
 

@@ -1,6 +1,19 @@
 package kernel
 
-import "hull/sentry/vfs"
+import (
+	"hull/sentry/ipc"
+	"hull/sentry/vfs"
+)
 
 // Types returns the types of file systems that guests may mount.
 func (k *Kernel) Types() vfs.FilesystemTypes { return k.cfg.Types }
+
+// IPC is what processes share by name or key, ipc_namespaces(7). There is one a
+// kernel.
+type IPC struct {
+	Queues      *vfs.Filesystem  // POSIX message queues; nil for none
+	QueueLimits *ipc.QueueLimits // theirs
+}
+
+// IPC returns the kernel's inter-process communication.
+func (k *Kernel) IPC() *IPC { return &k.cfg.IPC }
