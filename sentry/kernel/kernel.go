@@ -28,6 +28,7 @@ type Config struct {
 	Anon     *vfs.AnonFS
 	// Memfds is the file system that memfds are files of.
 	Memfds   *vfs.Filesystem
+	IPC      IPC
 	Sockets  socket.Table
 	Clocks   *clock.Clocks
 	VDSO     VDSO
