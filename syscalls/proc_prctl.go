@@ -85,7 +85,10 @@ func prctl(t *kernel.Task, a arch.Args) (uintptr, error) {
 		v := uint64(t.ClearTID())
 		return 0, usermem.Out(t.Mem(), addr, &v)
 	case unix.PR_GET_SECCOMP:
-		return 0, nil // mode 0: none
+		mode, _ := t.SeccompMode()
+		return uintptr(mode), nil
+	case unix.PR_SET_SECCOMP:
+		return prctlSeccomp(t, arg, usermem.Addr(a[2]))
 	case unix.PR_SET_TIMERSLACK:
 		t.SetTimerSlack(int64(arg))
 		return 0, nil

@@ -122,12 +122,13 @@ func (s status) Content(_ current.Task, w *bytes.Buffer) error {
 	g := x.SignalView()
 	fmt.Fprintf(w, "Threads:\t%d\nSigQ:\t%d/%d\nSigPnd:\t%016x\nShdPnd:\t%016x\nSigBlk:\t%016x\nSigIgn:\t%016x\nSigCgt:\t%016x\n",
 		v.Threads, g.Queued, g.QueueLimit, uint64(g.Pending), uint64(g.Shared), uint64(g.Blocked), uint64(g.Ignored), uint64(g.Caught))
+	mode, filters := x.SeccompMode()
 	nnp := 0
 	if c.NoNewPrivs {
 		nnp = 1
 	}
-	fmt.Fprintf(w, "CapInh:\t%016x\nCapPrm:\t%016x\nCapEff:\t%016x\nCapBnd:\t%016x\nCapAmb:\t%016x\nNoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n",
-		uint64(c.Inheritable), uint64(c.Permitted), uint64(c.Effective), uint64(c.Bounding), uint64(c.Ambient), nnp)
+	fmt.Fprintf(w, "CapInh:\t%016x\nCapPrm:\t%016x\nCapEff:\t%016x\nCapBnd:\t%016x\nCapAmb:\t%016x\nNoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n",
+		uint64(c.Inheritable), uint64(c.Permitted), uint64(c.Effective), uint64(c.Bounding), uint64(c.Ambient), nnp, mode, filters)
 	mask, list := cpuMask(x)
 	fmt.Fprintf(w, "Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\tunknown\nCpus_allowed:\t%s\nCpus_allowed_list:\t%s\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%d\nnonvoluntary_ctxt_switches:\t0\n",
 		mask, list, v.Switches)

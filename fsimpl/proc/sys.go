@@ -48,7 +48,7 @@ func (fs *FS) sysctl() *vfs.Inode {
 			text("protected_fifos", 0), text("protected_regular", 0), text("suid_dumpable", 0), text("lease-break-time", 45),
 			dir("inotify", text("max_queued_events", 16384), text("max_user_instances", 128), text("max_user_watches", 65536)),
 			dir("epoll", text("max_user_watches", 1<<20)),
-			dir("mqueue", text("msg_max", 10), text("msgsize_max", 8192), text("queues_max", 256))),
+			fs.mqueueLimits()),
 		dir("net", dir("core", text("somaxconn", 4096), text("rmem_max", 212992), text("wmem_max", 212992),
 			text("rmem_default", 212992), text("wmem_default", 212992)),
 			dir("unix", text("max_dgram_qlen", 10))),

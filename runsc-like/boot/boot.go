@@ -10,12 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/cgroup"
+	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
 	"hull/platform"
 	"hull/platform/ptrace"
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
 	"hull/sentry/clock"
+	"hull/sentry/ipc"
 	"hull/sentry/kernel"
 	"hull/sentry/loader"
 	"hull/sentry/mem"
@@ -35,6 +37,7 @@ type sandbox struct {
 	kernel   *kernel.Kernel
 	types    vfs.FilesystemTypes
 	env      *vfs.Environment
+	queues   *mqueue.FS
 	boot     *caller
 	console  console
 	main     *container // the first one
@@ -142,12 +145,15 @@ func (s *sandbox) newKernel() error {
 	table := syscalls.Table()
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
+	queueLimits := ipc.NewQueueLimits()
+	s.queues = mqueue.New(queueLimits, s.env.AnonDev())
 	cfg := kernel.Config{
 		Platform:    s.platform,
 		Memory:      s.memory,
 		Table:       table,
 		Anon:        vfs.NewAnonFS(s.env),
 		Memfds:      memfds,
+		IPC:         kernel.IPC{Queues: s.queues.VFS(), QueueLimits: queueLimits},
 		Types:       s.types,
 		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
 		Clocks:      clocks,

@@ -9,6 +9,7 @@ import (
 
 	"hull/fsimpl/cgroup"
 	"hull/fsimpl/devpts"
+	"hull/fsimpl/mqueue"
 	"hull/fsimpl/proc"
 	"hull/fsimpl/sys"
 	"hull/fsimpl/tmpfs"
@@ -26,6 +27,7 @@ func (s *sandbox) addTypes() {
 	s.types["devpts"] = devptsType{s}
 	s.types["cgroup2"] = cgroupType{s.cgroup, s.env}
 	s.types["cgroup"] = s.types["cgroup2"] // a container that is told of version 1 sees 2: hull's kernel has no other
+	s.types["mqueue"] = mqueueType{s.queues}
 }
 
 // procType makes instances of proc, each showing the mounter's pid namespace.
@@ -84,6 +86,21 @@ func (f tmpfsType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.In
 		return nil, nil, err
 	}
 	fs, root := tmpfs.New(f.memory, f.env.AnonDev(), o)
+	return fs, root, nil
+}
+
+// mqueueType mounts the message queues, which are there without a mount too.
+type mqueueType struct{ queues *mqueue.FS }
+
+// NoDev implements vfs.FilesystemType.
+func (mqueueType) NoDev() bool { return true }
+
+// New implements vfs.FilesystemType.
+func (m mqueueType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
+	if data != "" {
+		return nil, nil, unix.EINVAL
+	}
+	fs, root := m.queues.Mountable()
 	return fs, root, nil
 }
 

@@ -213,6 +213,9 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 		return err
 	}
 	n.tids = ids
+	if t != nil {
+		n.seccomp.Store(t.seccomp.Load())
+	}
 	n.enter()
 	k.tasks.count++
 	k.tasks.total++

@@ -151,6 +151,9 @@ func (t *Task) TIDIn(ns *PIDNamespace) int32 {
 // idIn returns the process's number in ns.
 func (tg *ThreadGroup) idIn(ns *PIDNamespace) int32 { return tg.leader.tidIn(ns) }
 
+// PIDNS returns the pid namespace that the process is in.
+func (tg *ThreadGroup) PIDNS() *PIDNamespace { return tg.ns }
+
 // ID returns the process's number in its own namespace.
 func (tg *ThreadGroup) ID() int32 { return tg.IDIn(tg.ns) }
 

@@ -28,6 +28,7 @@ type Config struct {
 	Anon     *vfs.AnonFS
 	// Memfds is the file system that memfds are files of.
 	Memfds   *vfs.Filesystem
+	IPC      IPC
 	Sockets  socket.Table
 	Clocks   *clock.Clocks
 	VDSO     VDSO
@@ -74,6 +75,7 @@ type Kernel struct {
 	futexes  *futex.Table        // immutable
 	signals  signalQuota
 	logged   [maxSyscall]atomic.Bool
+	denied   [maxSyscall]atomic.Bool // by a filter, and logged
 	lastNS   atomic.Uint32
 	ended    atomic.Bool // Kill was called: nothing more is born
 	maxTasks atomic.Int64
@@ -163,3 +165,15 @@ func (k *Kernel) log(line string) {
 		k.cfg.Log(line)
 	}
 }
+
+// Types returns the types of file systems that guests may mount.
+func (k *Kernel) Types() vfs.FilesystemTypes { return k.cfg.Types }
+
+// What uname(2) and /proc/version say. The release is that of the Linux whose
+// behaviour hull follows; the suffix tells that it is not that kernel.
+const (
+	SysName = "Linux"
+	Release = "6.12.0-hull"
+	Version = "#1 SMP hull"
+	Machine = "x86_64"
+)

@@ -109,7 +109,11 @@ func (t *Task) doSyscall() {
 			break
 		}
 	}
-	if err == nil {
+	made := err == nil
+	if s := t.seccomp.Load(); s != nil && made {
+		ret, err, made = t.seccompEnter(s, nr, args)
+	}
+	if made {
 		row := t.k.cfg.Table.Lookup(nr)
 		if row.Func != nil {
 			ret, err = row.Func(t, args)

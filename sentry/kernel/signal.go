@@ -91,6 +91,8 @@ type SignalInfo struct {
 	Overrun      int32
 	Band         int64 // SIGIO
 	FD           int32
+	Syscall      int32  // SIGSYS
+	Arch         uint32 // SIGSYS: AUDIT_ARCH_*
 
 	// Inside says that the sender is in the receiver's pid namespace or below:
 	// then an init is safe even from SIGKILL.
@@ -123,6 +125,10 @@ func (i *SignalInfo) Marshal() [128]byte {
 		le.PutUint64(b[24:], i.Value)
 	case byKernel && synchronous().Has(i.Signo):
 		le.PutUint64(b[16:], i.Addr)
+		if i.Signo == int32(unix.SIGSYS) {
+			u32(24, uint32(i.Syscall))
+			u32(28, i.Arch)
+		}
 	case byKernel && i.Signo == int32(unix.SIGCHLD):
 		u32(16, uint32(i.PID))
 		u32(20, i.UID)

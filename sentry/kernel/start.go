@@ -7,6 +7,7 @@ import (
 
 	"hull/sentry/auth"
 	"hull/sentry/limits"
+	"hull/sentry/seccomp"
 	"hull/sentry/vfs"
 )
 
@@ -21,6 +22,8 @@ type InitArgs struct {
 	PIDs      *PIDNamespace // nil is the initial one
 	UTS       *UTSNamespace // nil is the initial one
 	Ignored   SignalSet     // what it ignores from the start
+	// Seccomp, if not nil, is asked about each of its calls.
+	Seccomp *seccomp.Filter
 	// What it has from the start of what calls set: personality(2), the
 	// scheduling calls, /proc/PID/oom_score_adj.
 	Personality uint32
@@ -94,6 +97,9 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, a.UTS, a.Namespace
 	t.has.personality, t.has.sched, t.group.oom = a.Personality, a.Sched, a.OOMScoreAdj
 	a.Namespace.IncRef()
+	if a.Seccomp != nil {
+		t.seccomp.Store(&seccompState{filter: a.Seccomp})
+	}
 	t.own.ctx = k.cfg.Platform.NewContext()
 	if err := k.publish(t, nil, &CloneArgs{}); err != nil {
 		t.discard()

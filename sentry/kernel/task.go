@@ -74,6 +74,9 @@ type Task struct {
 	vfork *completion // immutable: told when the task execs or exits; nil unless CLONE_VFORK
 
 	sleeper sleeper // where Block sleeps
+
+	// seccomp is nil for most. It is written under Kernel.tasks.
+	seccomp atomic.Pointer[seccompState]
 }
 
 // Sched is what the scheduling calls set and get. The host schedules.

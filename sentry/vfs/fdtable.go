@@ -183,6 +183,14 @@ func (ft *FDTable) Install(f *File, min int32, cloexec bool, limit uint64) (int3
 	return int32(fd), nil
 }
 
+// Full reports whether there is no free number below limit.
+func (ft *FDTable) Full(limit uint64) bool {
+	ft.mu.Lock()
+	defer ft.mu.Unlock()
+	fd := ft.lowest(0)
+	return uint64(fd) >= limit || fd >= maxFDs
+}
+
 // InstallAt puts f at fd, closing what is there: dup2(2). It takes f's
 // reference over unless it fails: EBADF for a number beyond limit.
 func (ft *FDTable) InstallAt(t current.Task, f *File, fd int32, cloexec bool, limit uint64) error {

@@ -49,8 +49,10 @@ func lattice() []rule {
 		{"sentry/socket/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
+		{"sentry/seccomp", ""},
 		{"sentry/timer", floor + " sentry/current"},
-		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm"},
+		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
+		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm sentry/ipc"},
 
 		// File systems. Only those that show what runs may see the kernel.
 		{"fsimpl/internal/fstest", files + " sentry/current/currenttest"}, // the suite needs a caller
@@ -61,6 +63,7 @@ func lattice() []rule {
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},
 		{"fsimpl/gofer", files + " gofer/client gofer/proto"},
+		{"fsimpl/mqueue", files + " sentry/ipc"},
 		{"fsimpl/*", files},
 
 		// The gofer: the server never sees the sentry.
@@ -69,7 +72,7 @@ func lattice() []rule {
 		{"gofer/server", "gofer/proto"},
 
 		// System calls stand on the kernel; the kernel is handed their table.
-		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/inotify fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
+		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
 		{"syscalls/*", kernel + " syscalls"},
 
 		// The host's side, and the one package that knows every implementation.

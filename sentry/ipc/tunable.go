@@ -1,0 +1,65 @@
+package ipc
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tunable is a number of /proc/sys that root may set.
+type Tunable struct {
+	v        atomic.Int64
+	min, max int64 // immutable
+}
+
+// init gives the number its first value and its bounds.
+func (n *Tunable) init(v, lo, hi int64) {
+	n.min, n.max = lo, hi
+	n.v.Store(v)
+}
+
+// NewTunable returns a number between lo and hi.
+func NewTunable(v, lo, hi int64) *Tunable {
+	n := &Tunable{}
+	n.init(v, lo, hi)
+	return n
+}
+
+// Get returns the number.
+func (n *Tunable) Get() int64 { return n.v.Load() }
+
+// Set changes it; EINVAL for one out of bounds.
+func (n *Tunable) Set(v int64) error {
+	if v < n.min || v > n.max {
+		return unix.EINVAL
+	}
+	n.v.Store(v)
+	return nil
+}
+
+// The bounds that no setting of QueueLimits goes beyond (include/linux/ipc_namespace.h).
+const (
+	HardMaxMessages    = 65536
+	HardMaxMessageSize = 16 << 20
+	minMessageSize     = 128
+)
+
+// QueueLimits are the limits of POSIX message queues, /proc/sys/fs/mqueue.
+type QueueLimits struct {
+	Queues         Tunable // how many queues there may be
+	Messages       Tunable // how many messages a queue may be made for
+	MessageSize    Tunable // how long they may be
+	DefMessages    Tunable // of a queue that is made without attributes
+	DefMessageSize Tunable
+}
+
+// NewQueueLimits returns those that Linux starts with.
+func NewQueueLimits() *QueueLimits {
+	l := &QueueLimits{}
+	l.Queues.init(256, 0, 1<<31-1)
+	l.Messages.init(10, 1, HardMaxMessages)
+	l.MessageSize.init(8192, minMessageSize, HardMaxMessageSize)
+	l.DefMessages.init(10, 1, HardMaxMessages)
+	l.DefMessageSize.init(8192, minMessageSize, HardMaxMessageSize)
+	return l
+}

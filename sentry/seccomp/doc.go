@@ -1,0 +1,14 @@
+// Package seccomp is seccomp(2)'s filters: classic BPF programs that look at the
+// number and arguments of a system call and say what becomes of it.
+//
+//	Compile   a program of the guest's, checked: it ends, and reads only Data
+//	Program   runs it
+//	Filter    a chain of them, as tasks have it: the strictest answer counts
+//
+// It knows no tasks: package kernel asks at the entry of each call, and does
+// what the answer says. A chain is immutable, so that it is shared by all who
+// inherit it.
+//
+// Sources: seccomp(2), Documentation/userspace-api/seccomp_filter.rst, and
+// Documentation/networking/filter.rst for the machine.
+package seccomp

@@ -1,0 +1,111 @@
+package syscalls
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/arch"
+	"hull/sentry/kernel"
+	"hull/sentry/seccomp"
+	"hull/sentry/usermem"
+)
+
+// seccompCall is seccomp(2).
+func seccompCall(t *kernel.Task, a arch.Args) (uintptr, error) {
+	op, flags, addr := a[0].Uint(), a[1].Uint(), usermem.Addr(a[2])
+	switch op {
+	case unix.SECCOMP_SET_MODE_STRICT:
+		if flags != 0 || addr != 0 {
+			return 0, unix.EINVAL
+		}
+		return 0, t.SeccompStrict()
+	case unix.SECCOMP_SET_MODE_FILTER:
+		return seccompFilter(t, flags, addr)
+	case unix.SECCOMP_GET_ACTION_AVAIL:
+		if flags != 0 {
+			return 0, unix.EINVAL
+		}
+		action, err := usermem.In[uint32](t.Mem(), addr)
+		if err != nil {
+			return 0, err
+		}
+		switch action {
+		case unix.SECCOMP_RET_KILL_PROCESS, unix.SECCOMP_RET_KILL_THREAD, unix.SECCOMP_RET_TRAP, unix.SECCOMP_RET_ERRNO,
+			unix.SECCOMP_RET_LOG, unix.SECCOMP_RET_TRACE, unix.SECCOMP_RET_ALLOW:
+			return 0, nil
+		}
+		return 0, unix.EOPNOTSUPP
+	case unix.SECCOMP_GET_NOTIF_SIZES:
+		t.Note("hull hands no calls to listeners")
+		return 0, unix.EINVAL
+	}
+	return 0, unix.EINVAL
+}
+
+// prctlSeccomp is PR_SET_SECCOMP of prctl(2).
+func prctlSeccomp(t *kernel.Task, mode uint64, addr usermem.Addr) (uintptr, error) {
+	switch mode {
+	case unix.SECCOMP_MODE_STRICT:
+		return 0, t.SeccompStrict()
+	case unix.SECCOMP_MODE_FILTER:
+		return seccompFilter(t, 0, addr)
+	}
+	return 0, unix.EINVAL
+}
+
+// seccompFilter adds a filter of the guest's.
+func seccompFilter(t *kernel.Task, flags uint32, addr usermem.Addr) (uintptr, error) {
+	const (
+		known = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+			unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+		all = unix.SECCOMP_FILTER_FLAG_TSYNC
+	)
+	if flags&^known != 0 {
+		if flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 {
+			t.Note("hull hands no calls to listeners")
+		}
+		return 0, unix.EINVAL
+	}
+	p, err := copyInProgram(t, addr)
+	if err != nil {
+		return 0, err
+	}
+	tid, err := t.SeccompFilter(p, flags&unix.SECCOMP_FILTER_FLAG_LOG != 0, flags&all != 0)
+	if tid != 0 && flags&unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH != 0 {
+		return 0, unix.ESRCH
+	}
+	return uintptr(tid), err
+}
+
+// sockFprog is struct sock_fprog.
+type sockFprog struct {
+	Len    uint16
+	_      [6]byte
+	Filter uint64
+}
+
+// copyInProgram reads and checks a program, if the caller may have one.
+func copyInProgram(t *kernel.Task, addr usermem.Addr) (*seccomp.Program, error) {
+	const size = 8 // of struct sock_filter
+	fp, err := usermem.In[sockFprog](t.Mem(), addr)
+	if err != nil {
+		return nil, err
+	}
+	if fp.Len == 0 || int(fp.Len) > seccomp.MaxInstrs {
+		return nil, unix.EINVAL
+	}
+	if c := t.Cred(); !c.NoNewPrivs && !c.HasCap(unix.CAP_SYS_ADMIN) {
+		return nil, unix.EACCES
+	}
+	b := make([]byte, int(fp.Len)*size)
+	if _, err := t.Mem().CopyIn(usermem.Addr(fp.Filter), b); err != nil {
+		return nil, err
+	}
+	code := make([]seccomp.Instr, fp.Len)
+	for i := range code {
+		in := b[i*size:]
+		code[i] = seccomp.Instr{Code: binary.LittleEndian.Uint16(in), Jt: in[2], Jf: in[3], K: binary.LittleEndian.Uint32(in[4:])}
+	}
+	return seccomp.Compile(code)
+}
