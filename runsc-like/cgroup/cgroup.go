@@ -86,10 +86,7 @@ func configure(spec *specs.Spec, id string, o Options) (*cgroups.Cgroup, error) 
 
 // Open returns the cgroup that s describes.
 func Open(s State) (*Manager, error) {
-	if s.Config == nil {
-		return nil, errors.New("cgroup: the state has no configuration")
-	}
-	if err := checkState(s); err != nil {
+	if err := CheckState(s); err != nil {
 		return nil, err
 	}
 	cfg := *s.Config

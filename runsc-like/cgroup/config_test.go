@@ -196,14 +196,14 @@ func TestCheckState(t *testing.T) {
 		{func(c *cgroups.Cgroup) { c.Path = "/" }, "/sys/fs/cgroup", "no name"},
 		{func(c *cgroups.Cgroup) { c.Path = "" }, "/sys/fs/cgroup/x", "no name"},
 	} {
-		err := checkState(State{Config: cfg(tt.change), Paths: map[string]string{"memory": tt.path}})
+		err := CheckState(State{Config: cfg(tt.change), Paths: map[string]string{"memory": tt.path}})
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%q: %v, want %q", tt.path, err, tt.want)
 		}
 	}
 	if isCgroup("/sys/fs/cgroup/memory", unix.CGROUP_SUPER_MAGIC) {
 		c := &cgroups.Cgroup{Path: "/memory"}
-		if err := checkState(State{Config: c, Paths: map[string]string{"memory": "/sys/fs/cgroup/memory"}}); err == nil {
+		if err := CheckState(State{Config: c, Paths: map[string]string{"memory": "/sys/fs/cgroup/memory"}}); err == nil {
 			t.Error("the root of a hierarchy is accepted")
 		}
 	}

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -13,9 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkState refuses a state that is damaged: what is in its directories will be
+// CheckState refuses a state that is damaged: what is in its directories will be
 // killed, and they be removed.
-func checkState(s State) error {
+func CheckState(s State) error {
+	if s.Config == nil {
+		return errors.New("cgroup: the state has no configuration")
+	}
 	own, err := ownName(s.Config)
 	if err != nil {
 		return err

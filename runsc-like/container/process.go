@@ -18,6 +18,12 @@ type Process struct {
 	Start uint64 `json:"start"` // in clock ticks since the host booted: field 22 of /proc/PID/stat
 }
 
+// possible reports whether it is a process, or none.
+func (p Process) possible() bool {
+	const most = 1 << 22 // PID_MAX_LIMIT of the kernel
+	return p.PID >= 0 && p.PID <= most
+}
+
 // processOf describes the live process pid.
 func processOf(pid int) (Process, error) {
 	start, _, err := procStat(pid)

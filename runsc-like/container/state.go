@@ -190,8 +190,10 @@ func (c *Container) load() error {
 		err = fmt.Errorf("id: is %q", c.ID)
 	case c.Spec == nil || c.Spec.Process == nil || c.Spec.Root == nil || c.Spec.Linux == nil:
 		err = errors.New("spec: is not complete")
-	case c.Sentry.PID < 0 || c.Gofer.PID < 0:
-		err = errors.New("sentry.pid or gofer.pid: is negative")
+	case !c.Sentry.possible() || !c.Gofer.possible():
+		err = errors.New("sentry.pid or gofer.pid: is no process number")
+	case c.Cgroup != nil:
+		err = cgroup.CheckState(*c.Cgroup)
 	}
 	if err != nil {
 		c.ID = filepath.Base(c.dir)

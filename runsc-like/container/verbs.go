@@ -15,6 +15,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/runsc-like/cgroup"
 	"hull/runsc-like/control"
 )
 
@@ -167,14 +168,28 @@ func (r Root) Delete(id string, force bool) error {
 	return c.destroy()
 }
 
-// remove takes away the directory of a container whose record cannot be read:
-// who its processes are nobody knows.
+// remove takes away the directory of a container whose record is damaged, and
+// ends what can be known from it.
 func (r Root) remove(id string) error {
 	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
 	if err := c.take(); err != nil {
 		return err
 	}
 	defer c.Close()
+	_ = c.load() // what it says was told before
+	if !c.Sentry.possible() {
+		c.Sentry = Process{}
+	}
+	if !c.Gofer.possible() {
+		c.Gofer = Process{}
+	}
+	err := errors.Join(c.Sentry.end(), c.Gofer.end())
+	if c.Cgroup != nil && cgroup.CheckState(*c.Cgroup) == nil {
+		err = errors.Join(err, c.leaveCgroup())
+	}
+	if err != nil {
+		return err
+	}
 	return os.RemoveAll(c.dir)
 }
 
