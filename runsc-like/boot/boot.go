@@ -31,7 +31,6 @@ import (
 // sandbox is one that is being put together, and then runs.
 type sandbox struct {
 	cfg      *control.Config
-	conn     *control.Conn
 	platform platform.Platform
 	memory   *mem.File
 	kernel   *kernel.Kernel

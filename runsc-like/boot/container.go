@@ -12,6 +12,7 @@ import (
 
 	"hull/runsc-like/control"
 	"hull/sentry/kernel"
+	"hull/sentry/seccomp"
 	"hull/sentry/vfs"
 )
 
@@ -20,14 +21,15 @@ import (
 // Life: created (the process is prepared) → running → stopped. A signal that
 // would end the process before it was started takes it straight to stopped.
 type container struct {
-	s    *sandbox
-	spec *specs.Spec         // immutable
-	ns   *vfs.Namespace      // immutable
-	tty  kernel.Terminal     // immutable: the host's, or nil
-	done chan struct{}       // closed when it is stopped
-	mu   sync.Mutex          // guards what follows
-	made *kernel.Prepared    // until it is started
-	init *kernel.ThreadGroup // nil before it is started
+	s      *sandbox
+	spec   *specs.Spec         // immutable
+	ns     *vfs.Namespace      // immutable
+	tty    kernel.Terminal     // immutable: the host's, or nil
+	filter *seccomp.Filter     // immutable: of each of its processes
+	done   chan struct{}       // closed when it is stopped
+	mu     sync.Mutex          // guards what follows
+	made   *kernel.Prepared    // until it is started
+	init   *kernel.ThreadGroup // nil before it is started
 	// status is one of control.StatusCreated and so on, code the exit status of
 	// one that is stopped.
 	status string
@@ -40,6 +42,9 @@ type container struct {
 func (s *sandbox) newContainer() (*container, error) {
 	c := &container{s: s, spec: s.cfg.Spec, status: control.StatusCreated, done: make(chan struct{})}
 	var err error
+	if c.filter, err = filterOf(s.cfg.Seccomp); err != nil {
+		return nil, err
+	}
 	if c.ns, err = s.mountAll(); err != nil {
 		return nil, err
 	}

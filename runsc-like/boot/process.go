@@ -1,13 +1,16 @@
 package boot
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/runsc-like/profile"
 	"hull/sentry/kernel"
+	"hull/sentry/seccomp"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
@@ -27,7 +30,7 @@ type process struct {
 
 // initArgs prepares what the kernel is to be told of p.
 func (c *container) initArgs(p *process) (kernel.InitArgs, error) {
-	a := kernel.InitArgs{Args: p.spec.Args, Namespace: c.ns, Ignored: p.ignored, Direct: p.direct}
+	a := kernel.InitArgs{Seccomp: c.filter, Args: p.spec.Args, Namespace: c.ns, Ignored: p.ignored, Direct: p.direct}
 	var err error
 	setAttributes(&a, p.spec, c.spec.Linux)
 	if a.Cred, err = credOf(p.spec, c.s.kernel.UserNS()); err != nil {
@@ -99,4 +102,28 @@ func (s *sandbox) readFile(ctx *vfs.Context, name string, most int) ([]byte, err
 		n += int(k)
 	}
 	return b[:n], nil
+}
+
+// filterOf returns the filter of a configuration, which is checked as one of a
+// guest.
+func filterOf(p *profile.Program) (*seccomp.Filter, error) {
+	if p == nil {
+		return nil, nil
+	}
+	const size = 8 // of struct sock_filter
+	code := make([]seccomp.Instr, len(p.Code)/size)
+	for i := range code {
+		b := p.Code[i*size:]
+		code[i] = seccomp.Instr{Code: binary.LittleEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.LittleEndian.Uint32(b[4:])}
+	}
+	program, err := seccomp.Compile(code)
+	if err != nil {
+		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+	}
+	var none *seccomp.Filter
+	f, err := none.Add(program, p.Log)
+	if err != nil {
+		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+	}
+	return f, nil
 }

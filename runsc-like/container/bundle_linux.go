@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/runsc-like/cgroup"
+	"hull/runsc-like/profile"
 )
 
 func (c *checker) checkLinux() error {
@@ -120,10 +122,15 @@ func checkIDMap(list []specs.LinuxIDMapping, field string) error {
 }
 
 func (c *checker) checkSeccomp(l *specs.Linux) error {
-	if l.Seccomp != nil {
-		return refuse(exSeccomp, exSeccomp)
+	if l.Seccomp == nil {
+		return nil
 	}
-	return nil
+	_, err := profile.Compile(l.Seccomp)
+	var e *profile.Error
+	if errors.As(err, &e) {
+		return fieldf("linux.seccomp."+e.Field, "%s", e.Why)
+	}
+	return err
 }
 
 func (c *checker) checkDevices(l *specs.Linux) error {

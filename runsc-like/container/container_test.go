@@ -43,7 +43,7 @@ func TestBundleErrors(t *testing.T) {
 		{"mount type", func(s *specs.Spec) { s.Mounts[0].Type = "xfs" }, "mounts[0].type"},
 		{"mount destination", func(s *specs.Spec) { s.Mounts[0].Destination = "" }, "mounts[0].destination"},
 		{"bind source", func(s *specs.Spec) { s.Mounts[0] = specs.Mount{Destination: "/a", Type: "bind", Source: "/nosuch"} }, "mounts[0].source"},
-		{"seccomp", func(s *specs.Spec) { s.Linux = &specs.Linux{Seccomp: &specs.LinuxSeccomp{}} }, "linux.seccomp"},
+		{"seccomp", func(s *specs.Spec) { s.Linux = &specs.Linux{Seccomp: &specs.LinuxSeccomp{}} }, "linux.seccomp.defaultAction"},
 		{"masked", func(s *specs.Spec) { s.Linux = &specs.Linux{MaskedPaths: []string{"/a", "b"}} }, "linux.maskedPaths[1]"},
 		{"read-only", func(s *specs.Spec) {
 			s.Linux = &specs.Linux{MaskedPaths: []string{"/a"}, ReadonlyPaths: []string{"b"}}

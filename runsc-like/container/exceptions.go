@@ -26,7 +26,7 @@ const (
 	exMountType     = "mounts[].type"
 	exMountIDs      = "mounts[].uidMappings"
 	exDeadline      = "process.scheduler.policy"
-	exSeccomp       = "linux.seccomp"
+	exSeccomp       = "linux.seccomp.listenerPath"
 	exTime          = "linux.timeOffsets"
 	exRDT           = "linux.intelRdt"
 	exMemoryPolicy  = "linux.memoryPolicy"
@@ -52,7 +52,7 @@ func Exceptions() []Exception {
 		{exMountType, "a host file system's", true, "the guest's kernel mounts its own file systems; the host's come by bind mounts"},
 		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},
 		{exDeadline, "SCHED_DEADLINE", true, "a sandbox has many threads, which cannot share a deadline"},
-		{exSeccomp, "", true, "filters of the guest's own are not supported yet"},
+		{exSeccomp, "and SCMP_ACT_NOTIFY", true, "calls of the guest are not handed to listeners yet"},
 		{exTime, "not 0", true, "time namespaces are not supported"},
 		{exRDT, "", true, "cache and memory bandwidth are not divided"},
 		{exMemoryPolicy, "", true, "the guest's memory has no nodes; linux.resources.cpu.mems sets the sandbox's"},

@@ -15,6 +15,7 @@ import (
 
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
+	"hull/runsc-like/profile"
 )
 
 // Options is what Run runs.
@@ -133,6 +134,12 @@ func configure(o Options) (*control.Config, error) {
 	if err := unix.Sysinfo(&info); err != nil {
 		return nil, fmt.Errorf("sysinfo: %w", err)
 	}
+	var filter *profile.Program
+	if sc := o.Spec.Linux.Seccomp; sc != nil {
+		if filter, err = profile.Compile(sc); err != nil {
+			return nil, fmt.Errorf("linux.seccomp.%w", err)
+		}
+	}
 	return &control.Config{
 		Jail:        jail.Confinement{FDs: control.SentryFDs},
 		TrapDenied:  o.TrapDenied,
@@ -143,6 +150,7 @@ func configure(o Options) (*control.Config, error) {
 		Strace:      o.Strace,
 		Terminal:    isTerminal(o.Stdin),
 		MemoryTotal: info.Totalram * uint64(info.Unit),
+		Seccomp:     filter,
 		Roots:       roots,
 		Umask:       o.Umask,
 		Ignored:     ignored(),

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/jail"
+	"hull/runsc-like/profile"
 )
 
 // The descriptors of a sandbox process, after its log on 0, 1 and 2.
@@ -60,6 +61,9 @@ type Config struct {
 	Strace      bool        `json:"strace,omitempty"`
 	Terminal    bool        `json:"terminal,omitempty"` // standard input is a terminal of the host
 	MemoryTotal uint64      `json:"memoryTotal,omitempty"`
+	// Seccomp is the compiled filter of Spec: it is asked about each call of the
+	// container's processes.
+	Seccomp *profile.Program `json:"seccomp,omitempty"`
 	// Roots says what the gofer serves: the root first, then each bind mount
 	// of Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`

@@ -77,12 +77,13 @@ func lattice() []rule {
 
 		// The host's side, and the one package that knows every implementation.
 		{"runsc-like/jail", ""},
-		{"runsc-like/control", "runsc-like/jail"},
+		{"runsc-like/profile", "sentry/seccomp"}, // the sentry's part is for its tests
+		{"runsc-like/control", "runsc-like/jail runsc-like/profile"},
 		{"runsc-like/cgroup", ""},
 		{"runsc-like/hooks", ""},
 		{"runsc-like/install", ""},
-		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks"},
-		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/*"},
+		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile"},
+		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile"},
 		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
 
@@ -148,7 +149,7 @@ func TestDependencies(t *testing.T) {
 		{"github.com/spf13/cobra", "runsc-like/cmd"},
 		{"github.com/opencontainers/runtime-spec/specs-go", "runsc-like/* test/*"},
 		{"github.com/opencontainers/runtime-spec/specs-go/features", "runsc-like/container"},
-		{"github.com/seccomp/libseccomp-golang", "runsc-like/jail"},
+		{"github.com/seccomp/libseccomp-golang", "runsc-like/jail runsc-like/profile"},
 		{"github.com/opencontainers/cgroups", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/devices", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/devices/config", "runsc-like/cgroup"},

@@ -108,6 +108,7 @@ func stories() []story {
 			log := func(name string) []specs.Hook {
 				return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `echo ` + name + ` $(sed 's/.*"status":"\([a-z]*\)".*/\1/') >>"$HOOKLOG"`}, Env: []string{"HOOKLOG=" + s.Annotations["log"], "PATH=/bin:/usr/bin"}}}
 			}
+			//lint:ignore SA1019 prestart is deprecated, and what dockerd uses
 			s.Hooks = &specs.Hooks{Prestart: log("prestart"), CreateRuntime: log("createRuntime"), CreateContainer: log("createContainer"),
 				Poststop: log("poststop")}
 		}, script: `
