@@ -72,8 +72,10 @@ func exceptions() string {
 	return b.String()
 }
 
-func TestMissing(t *testing.T)    { check(t, "what is missing", expected()) }
-func TestExceptions(t *testing.T) { check(t, "what is accepted without effect, or refused", exceptions()) }
+func TestMissing(t *testing.T) { check(t, "what is missing", expected()) }
+func TestExceptions(t *testing.T) {
+	check(t, "what is accepted without effect, or refused", exceptions())
+}
 
 // check compares a part of the README with what it has to be.
 func check(t *testing.T, what, want string) {
