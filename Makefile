@@ -20,7 +20,7 @@ BUILD   = $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
 BUILD_NEEDS = gcc=gcc /usr/include/seccomp.h=libseccomp-dev
 RUN_NEEDS   = bash=bash python3=python3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git ps=procps
 TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr/sbin/runc=runc \
-	/bin/busybox=busybox-static
+	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/script=bsdutils
 
 # $(call need,NEEDS) installs the packages of those that are missing.
 need = @missing=; for n in $(1); do what=$${n%=*}; \
@@ -30,7 +30,7 @@ need = @missing=; for n in $(1); do what=$${n%=*}; \
 	$$S env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
 
 # What runs without a sandbox: everything but the tests that start the binary.
-UNIT = $$($(GO) list ./... | grep -Ev '/test/(parity|e2e|posture|escape|lifecycle|bench)')
+UNIT = $$($(GO) list ./... | grep -Ev '/test/(parity|e2e|posture|escape|lifecycle|oci|bench)')
 
 .PHONY: build run test lint unit lockcheck blackbox bench install fuzz help clean
 
@@ -61,9 +61,9 @@ lockcheck: ## unit tests that panic when locks are taken out of order
 	$(call need,$(BUILD_NEEDS))
 	$(GO) test -tags lockcheck $(UNIT)
 
-blackbox: build ## parity, end to end, posture, escape and lifecycle tests of the binary
+blackbox: build ## parity, end to end, posture, escape and lifecycle tests of the binary, and docker with it
 	$(call need,$(TEST_NEEDS))
-	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle
+	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle ./test/oci
 
 bench: build ## the same programs natively, in hull, runc and runsc
 	$(call need,$(TEST_NEEDS))

@@ -147,9 +147,9 @@ func runtimeText(m control.Message, s *specs.Spec) string {
 	name := s.Process.Args[0]
 	switch {
 	case m.Code == StatusNotFound && !strings.Contains(name, "/"):
-		return fmt.Sprintf("exec: %q: executable file not found in $PATH", name)
+		return fmt.Sprintf("unable to start container process: exec: %q: executable file not found in $PATH", name)
 	case m.Code == StatusNotFound:
-		return fmt.Sprintf("exec: %q: stat %s: no such file or directory", name, name)
+		return fmt.Sprintf("unable to start container process: exec: %q: stat %s: no such file or directory", name, name)
 	}
 	return m.Text
 }

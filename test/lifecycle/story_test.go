@@ -116,7 +116,7 @@ func stories() []story {
 		{name: "a hook that fails", guest: "exit 0", change: func(s *specs.Spec) {
 			s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/false"}}}
 		}, script: `say $R create --bundle $B $C; say $R state $C; say $R run --bundle $B $C | tail -1 | grep -c '= 0'`},
-		{name: "terminal", guest: "tty; test -t 1 && echo is one; stty size 2>/dev/null; exit 6", change: func(s *specs.Spec) { s.Process.Terminal = true },
+		{name: "terminal", guest: "tty; test -t 1 && echo is one; sleep 0.5; stty size; exit 6", change: func(s *specs.Spec) { s.Process.Terminal = true },
 			script: `say $R create --bundle $B $C; script -qec "stty cols 77 rows 33; $R run --bundle $B $C" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r'`},
 		{name: "terminal of an exec", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1

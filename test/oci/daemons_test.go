@@ -1,0 +1,178 @@
+package oci
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hull/test/internal/sandbox"
+)
+
+// image is what the cases run: busybox, under this name.
+const image = "hull-test:1"
+
+// daemons are a containerd and a dockerd of the tests' own.
+type daemons struct {
+	dir  string
+	host string   // of DOCKER_HOST
+	env  []string // of clients
+}
+
+// start starts both, and ends them with the test.
+func start(t *testing.T) *daemons {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can start dockerd")
+	}
+	// Sockets have short names.
+	dir, err := os.MkdirTemp("", "hull-oci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		unmountBelow(dir)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	d := &daemons{dir: dir, host: "unix://" + filepath.Join(dir, "docker.sock")}
+	d.env = append(os.Environ(), "DOCKER_HOST="+d.host, "DOCKER_CONFIG="+dir, "LC_ALL=C", "DOCKER_BUILDKIT=0")
+	sock := filepath.Join(dir, "c.sock")
+	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = %q\n",
+		filepath.Join(dir, "croot"), filepath.Join(dir, "cstate"), sock)
+	write(t, filepath.Join(dir, "config.toml"), config)
+	daemon(t, dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
+	runtimes, err := json.Marshal(map[string]any{"runtimes": map[string]any{"hull": map[string]string{"path": sandbox.Binary(t)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "daemon.json"), string(runtimes))
+	daemon(t, dir, filepath.Join(dir, "docker.sock"), "dockerd", "--config-file", filepath.Join(dir, "daemon.json"),
+		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "docker.pid"),
+		"--host", d.host, "--containerd", sock, "--bridge", "none", "--iptables=false", "--ip6tables=false")
+	d.load(t)
+	return d
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// daemon starts a program and waits until it has made its socket.
+func daemon(t *testing.T, dir, socket, name string, args ...string) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(dir, name+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	c := exec.Command(name, args...)
+	c.Stdout, c.Stderr = log, log
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	t.Cleanup(func() {
+		_ = c.Process.Signal(syscall.SIGTERM) // it may have ended
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+			_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+			t.Errorf("%s did not end", name)
+		}
+	})
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := os.Stat(socket); err == nil && answers(name, socket) {
+			return
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			b, _ := os.ReadFile(log.Name())
+			t.Fatalf("%s: %v\n%s", name, err, b)
+		default:
+		}
+		if time.Now().After(deadline) {
+			b, _ := os.ReadFile(log.Name())
+			t.Fatalf("%s does not come up:\n%s", name, b)
+		}
+	}
+}
+
+// answers asks a daemon for its version.
+func answers(name, socket string) bool {
+	if name == "containerd" {
+		return exec.Command("ctr", "--address", socket, "version").Run() == nil
+	}
+	return exec.Command("docker", "--host", "unix://"+socket, "version").Run() == nil
+}
+
+// unmountBelow takes away what daemons that were killed left mounted.
+func unmountBelow(dir string) {
+	b, _ := os.ReadFile("/proc/self/mountinfo")
+	lines := strings.Split(string(b), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if f := strings.Fields(lines[i]); len(f) > 4 && strings.HasPrefix(f[4], dir) {
+			_ = syscall.Unmount(f[4], syscall.MNT_DETACH)
+		}
+	}
+}
+
+// load makes the image, of one layer, in the form that `docker save` has.
+func (d *daemons) load(t *testing.T) {
+	t.Helper()
+	root := filepath.Join(d.dir, "image")
+	script := `set -e; mkdir -p "$0/bin" "$0/etc" "$0/tmp" "$0/root"; chmod 1777 "$0/tmp"; cp /bin/busybox "$0/bin/"
+for a in $(/bin/busybox --list); do ln -s busybox "$0/bin/$a" 2>/dev/null || :; done
+echo root:x:0:0:root:/root:/bin/sh >"$0/etc/passwd"; echo root:x:0: >"$0/etc/group"; tar -C "$0" -cf "$0.tar" .`
+	if out, err := exec.Command("sh", "-c", script, root).CombinedOutput(); err != nil {
+		t.Fatalf("image: %v\n%s", err, out)
+	}
+	layer, err := os.ReadFile(root + ".tar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := fmt.Sprintf("%x", sha256.Sum256(layer))
+	config, _ := json.Marshal(map[string]any{
+		"architecture": "amd64", "os": "linux",
+		"config": map[string]any{"Cmd": []string{"/bin/sh"}, "Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + sum}},
+	})
+	name := fmt.Sprintf("%x.json", sha256.Sum256(config))
+	manifest, _ := json.Marshal([]map[string]any{{"Config": name, "RepoTags": []string{image}, "Layers": []string{sum + "/layer.tar"}}})
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{name, config}, {sum + "/layer.tar", layer}, {"manifest.json", manifest}} {
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.data))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(f.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("docker", "load")
+	c.Env, c.Stdin = d.env, &archive
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("docker load: %v\n%s", err, out)
+	}
+}
