@@ -92,6 +92,9 @@ func (p *Packet) Head() []byte { return p.head.Bytes() }
 // Payload is what follows Head. The views stay the packet's.
 func (p *Packet) Payload() []View { return p.payload }
 
+// Append adds views after the packet's bytes. It takes over their references.
+func (p *Packet) Append(vs ...View) { p.payload = append(p.payload, vs...) }
+
 // Len is the length of the whole packet in bytes.
 func (p *Packet) Len() int {
 	n := p.head.Len()
