@@ -24,17 +24,24 @@ type policy struct {
 	label  int
 }
 
-// policies is never changed. The longest prefix comes first.
-var policies = [...]policy{
-	{netip.MustParsePrefix("::1/128"), 0},
-	{netip.MustParsePrefix("::ffff:0:0/96"), 4},
-	{netip.MustParsePrefix("::/96"), 3},
-	{netip.MustParsePrefix("2001::/32"), 6},
-	{netip.MustParsePrefix("2001:10::/28"), 7},
-	{netip.MustParsePrefix("3ffe::/16"), 12},
-	{netip.MustParsePrefix("2002::/16"), 2},
-	{netip.MustParsePrefix("fec0::/10"), 11},
-	{netip.MustParsePrefix("fc00::/7"), 5},
+// policies returns the table. The longest prefix comes first.
+func policies() [9]policy {
+	v6 := func(bits, label int, head ...byte) policy {
+		var b [16]byte
+		copy(b[:], head)
+		return policy{netip.PrefixFrom(netip.AddrFrom16(b), bits), label}
+	}
+	return [...]policy{
+		v6(128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), // ::1
+		v6(96, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff),        // ::ffff:0:0
+		v6(96, 3),                         // ::
+		v6(32, 6, 0x20, 0x01),             // 2001::
+		v6(28, 7, 0x20, 0x01, 0x00, 0x10), // 2001:10::
+		v6(16, 12, 0x3f, 0xfe),            // 3ffe::
+		v6(16, 2, 0x20, 0x02),             // 2002::
+		v6(10, 11, 0xfe, 0xc0),            // fec0::
+		v6(7, 5, 0xfc),                    // fc00::
+	}
 }
 
 // Label returns the label of a in the policy table.
@@ -42,7 +49,7 @@ func Label(a netip.Addr) int {
 	if a.Is4() {
 		return 4
 	}
-	for _, p := range policies {
+	for _, p := range policies() {
 		if p.prefix.Contains(a) {
 			return p.label
 		}
