@@ -73,6 +73,7 @@ func (p *Packet) Prepend(n int) []byte {
 		p.rehead(n)
 	}
 	p.head.off -= n
+	p.trimmed = max(0, p.trimmed-n)
 	return p.head.c.b[p.head.off : p.head.off+n]
 }
 
@@ -82,7 +83,7 @@ func (p *Packet) rehead(n int) {
 	c := p.pool.Get(at + p.head.Len())
 	end := at + copy(c.b[at:], p.head.Bytes())
 	p.head.Release()
-	p.head = View{c, at, end}
+	p.head, p.trimmed = View{c, at, end}, 0
 }
 
 // Head is the contiguous beginning: all of a received packet, the headers of
@@ -144,14 +145,18 @@ func (p *Packet) Pull(n int) bool {
 	if p.head.Len() >= n {
 		return true
 	}
-	if p.Len() < n || n > LargeChunk {
+	kept := p.trimmed // what was trimmed stays before it, for Restore
+	if p.Len() < n || kept+n > LargeChunk {
 		return false
 	}
-	c := p.pool.Get(n)
-	end := copy(c.b, p.head.Bytes())
+	c := p.pool.Get(kept + n)
+	end := kept
+	if p.head.c != nil {
+		end = copy(c.b, p.head.c.b[p.head.off-kept:p.head.end])
+	}
 	rest := p.payload[:0]
 	for _, v := range p.payload {
-		k := min(n-end, v.Len())
+		k := min(kept+n-end, v.Len())
 		end += copy(c.b[end:], v.Bytes()[:k])
 		if v = v.Trim(k); v.Len() == 0 {
 			v.Release()
@@ -160,7 +165,7 @@ func (p *Packet) Pull(n int) bool {
 		}
 	}
 	p.head.Release()
-	p.head, p.payload, p.trimmed = View{c, 0, end}, rest, 0
+	p.head, p.payload = View{c, kept, end}, rest
 	return true
 }
 
@@ -175,6 +180,27 @@ func (p *Packet) Data() []View {
 		if v.Len() > 0 {
 			vs = append(vs, v.Sub(0, v.Len()))
 		}
+	}
+	return vs
+}
+
+// Range returns views of the bytes from and up to, each with a reference of its own.
+func (p *Packet) Range(from, to int) []View {
+	var vs []View
+	add := func(v View) {
+		n := v.Len()
+		if lo, hi := max(from, 0), min(to, n); lo < hi {
+			vs = append(vs, v.Sub(lo, hi))
+		}
+		from -= n
+		to -= n
+	}
+	add(p.head)
+	for _, v := range p.payload {
+		if to <= 0 {
+			break
+		}
+		add(v)
 	}
 	return vs
 }

@@ -196,29 +196,3 @@ func ValidOptions(b []byte) ([]byte, error) {
 	}
 	return padded, nil
 }
-
-// CopiedOptions returns the options that stand in every fragment, padded.
-func CopiedOptions(b []byte) []byte {
-	var out []byte
-	for i := 0; i < len(b); {
-		if b[i] == optEnd {
-			break
-		}
-		if b[i] == optNop {
-			i++
-			continue
-		}
-		if i+2 > len(b) || b[i+1] < 2 || i+int(b[i+1]) > len(b) {
-			break
-		}
-		n := int(b[i+1])
-		if b[i]&0x80 != 0 {
-			out = append(out, b[i:i+n]...)
-		}
-		i += n
-	}
-	for len(out)%4 != 0 {
-		out = append(out, optEnd)
-	}
-	return out
-}

@@ -39,7 +39,6 @@ func FuzzProcessOptions(f *testing.F) {
 			b = b[:40]
 		}
 		ProcessOptions(b, &Context{Local: netip.MustParseAddr("192.0.2.1"), Mine: func(netip.Addr) bool { return true }})
-		CopiedOptions(b)
 		ValidOptions(b)
 	})
 }

@@ -1,0 +1,122 @@
+package ipv6
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"hull/netstack/buffer"
+	"hull/netstack/header"
+)
+
+// Walked is what a packet's extension headers say.
+type Walked struct {
+	Proto  header.Protocol // of what follows them
+	Offset int             // of that in the packet
+	// RouterAlert is the value of that option, if HasAlert.
+	RouterAlert uint16
+	HasAlert    bool
+
+	Fragment       header.IPv6Fragment // if the packet is a part of one, or nil
+	FragmentOffset int                 // where the fragment header stands
+	FragmentField  int                 // where it is said that there is one
+}
+
+// Problem is an error that is to be sent about a packet.
+type Problem struct {
+	Code    header.ICMPv6Code // of a parameter problem
+	Pointer uint32
+}
+
+// Result says what is to be done with a packet.
+type Result uint8
+
+// The results of Walk.
+const (
+	Accept Result = iota
+	Drop          // silently
+	Report        // with a parameter problem
+)
+
+// maxHead bounds the headers of a packet that are looked at.
+const maxHead = 1 << 11
+
+// Walk goes through the extension headers of a packet that begins with its IPv6
+// header, as RFC 8200 section 4 asks of its destination.
+func Walk(p *buffer.Packet) (w Walked, problem Problem, r Result) {
+	p.Pull(min(p.Len(), maxHead))
+	h := header.IPv6(p.Head())
+	group := h.DstAddr().IsMulticast()
+	it := h.Extensions()
+	for i := 0; ; i++ {
+		at, field := it.Offset(), it.NextField()
+		e, ok := it.Next()
+		if !ok {
+			break
+		}
+		switch e.Kind() {
+		case header.ProtocolHopByHop:
+			if i > 0 {
+				return w, Problem{header.ICMPv6UnknownNext, uint32(field)}, Report
+			}
+			fallthrough
+		case header.ProtocolDestOpts:
+			if problem, r = options(&w, e.Options(), at+2, group); r != Accept {
+				return w, problem, r
+			}
+		case header.ProtocolRouting:
+			if e.Routing().SegmentsLeft() != 0 {
+				return w, Problem{header.ICMPv6ErroneousHeader, uint32(at + 2)}, Report
+			}
+		case header.ProtocolFragment:
+			w.Fragment, w.FragmentOffset, w.FragmentField = e.Fragment(), at, field
+			if f := e.Fragment(); f.Offset() == 0 && !f.More() {
+				// RFC 6946: an atomic fragment is a packet of its own.
+				w.Fragment = nil
+				continue
+			}
+			w.Proto, w.Offset = e.Next(), it.Offset()
+			return w, Problem{}, Accept
+		}
+	}
+	if it.Err() {
+		return w, Problem{header.ICMPv6ErroneousHeader, uint32(it.Offset())}, Report
+	}
+	w.Proto, w.Offset = it.Protocol(), it.Offset()
+	return w, Problem{}, Accept
+}
+
+func options(w *Walked, o header.IPv6Options, at int, group bool) (Problem, Result) {
+	for {
+		t, data, rest, off, ok := o.Next()
+		if !ok {
+			return Problem{header.ICMPv6ErroneousHeader, uint32(at + off)}, Report
+		}
+		if rest == nil && data == nil {
+			return Problem{}, Accept
+		}
+		switch t {
+		case header.IPv6OptionRouterAlert:
+			if len(data) == 2 {
+				w.RouterAlert, w.HasAlert = binary.BigEndian.Uint16(data), true
+			}
+		default:
+			problem := Problem{header.ICMPv6UnknownOption, uint32(at + off)}
+			switch t.Action() {
+			case header.IPv6OptionDiscard:
+				return problem, Drop
+			case header.IPv6OptionReport:
+				return problem, Report
+			case header.IPv6OptionReportIfUnicast:
+				if group {
+					return problem, Drop
+				}
+				return problem, Report
+			}
+		}
+		at += len(o) - len(rest)
+		o = rest
+	}
+}
+
+// SolicitedNode returns the group of a's neighbour solicitations.
+func SolicitedNode(a netip.Addr) netip.Addr { return header.SolicitedNode(a) }

@@ -1,0 +1,64 @@
+package udp
+
+import (
+	"bytes"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"hull/netstack/buffer"
+	"hull/netstack/header"
+)
+
+var pool buffer.Pool
+
+func TestCheck(t *testing.T) {
+	make := func(length, size int, sum uint16) *buffer.Packet {
+		p := pool.NewPacket(pool.CopyIn(bytes.Repeat([]byte{1}, size))...)
+		Prepend(p, 1000, 2000)
+		h := header.UDP(p.Head())
+		h[4], h[5] = byte(length>>8), byte(length)
+		h.SetChecksum(sum)
+		return p
+	}
+	for name, c := range map[string]struct {
+		p    *buffer.Packet
+		v6   bool
+		sum  uint16
+		want Verdict
+		len  int
+	}{
+		"good":                {make(18, 10, 7), false, 0xffff, Good, 18},
+		"bad checksum":        {make(18, 10, 7), false, 0x1234, BadChecksum, 0},
+		"no checksum":         {make(18, 10, 0), false, 0, Good, 18},
+		"no checksum in IPv6": {make(18, 10, 0), true, 0, BadChecksum, 0},
+		"padded":              {make(12, 10, 7), false, 0xffff, Good, 12},
+		"too long":            {make(19, 10, 7), false, 0xffff, Malformed, 0},
+		"too short":           {make(7, 10, 7), false, 0xffff, Malformed, 0},
+	} {
+		_, v := Check(c.p, c.v6, func() uint16 { return c.sum })
+		if v != c.want || v == Good && c.p.Len() != c.len {
+			t.Errorf("%s: %d, %d bytes; want %d, %d", name, v, c.p.Len(), c.want, c.len)
+		}
+	}
+}
+
+func TestCorkAndCut(t *testing.T) {
+	var c Cork
+	c.Add(pool.CopyIn([]byte("abc")), 8)
+	c.Add(pool.CopyIn([]byte("defgh")), 8)
+	if err := c.Add(pool.CopyIn([]byte("x")), 8); err != unix.EMSGSIZE {
+		t.Error(err)
+	}
+	var got []string
+	for _, vs := range Cut(c.Take(), 3) {
+		var s []byte
+		for _, v := range vs {
+			s = append(s, v.Bytes()...)
+		}
+		got = append(got, string(s))
+	}
+	if len(got) != 3 || got[0] != "abc" || got[1] != "def" || got[2] != "gh" {
+		t.Error(got)
+	}
+}
