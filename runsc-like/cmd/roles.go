@@ -5,8 +5,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -82,20 +80,6 @@ func inside(role func(*control.Config) (int, error)) int {
 	}
 	return status
 }
-
-// lean makes the process keep little memory that it does not use: a sandbox
-// mostly rests, and many rest on one machine.
-func lean() {
-	debug.SetGCPercent(leanGC)
-	time.AfterFunc(settled, debug.FreeOSMemory)
-}
-
-// leanGC is GOGC of processes that mostly wait. A sentry at work has more: with
-// its small heap a collection each time it doubles is half of all it does.
-const leanGC = 40
-
-// settled is how long starting takes: garbage that it left can go then.
-const settled = 700 * time.Millisecond
 
 // deafen makes the process ignore the signals that the caller's terminal sends
 // to its process group (the guest hears of them through the control socket),

@@ -1,0 +1,87 @@
+package cmd
+
+import (
+	"runtime/debug"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// lean makes the process keep little memory that it does not use: a sandbox
+// mostly rests, and many rest on one machine.
+func lean() {
+	debug.SetGCPercent(leanGC)
+	code := codeOf()
+	time.AfterFunc(settled, debug.FreeOSMemory)
+	time.AfterFunc(settled+settled/2, func() { forget(code) }) // what collecting needed goes too
+}
+
+// leanGC is GOGC of processes that mostly wait. A sentry at work has more: with
+// its small heap a collection each time it doubles is half of all it does.
+const leanGC = 40
+
+// settled is how long starting takes: garbage that it left can go then.
+const settled = 700 * time.Millisecond
+
+// codeOf returns where the binary's code and constants are mapped: by its own
+// program headers (getauxval(3), elf(5)), as the roles have no /proc to look at.
+func codeOf() [][]byte {
+	aux, err := unix.Auxv()
+	if err != nil {
+		return nil
+	}
+	var headers, count, size uintptr
+	for _, a := range aux {
+		switch a[0] {
+		case atPHDR:
+			headers = a[1]
+		case atPHENT:
+			size = a[1]
+		case atPHNUM:
+			count = a[1]
+		}
+	}
+	if headers == 0 || size != unsafe.Sizeof(programHeader{}) {
+		return nil
+	}
+	const load, writable, page = 1, 2, 4096
+	var code [][]byte
+	for _, h := range unsafe.Slice((*programHeader)(at(headers)), count) {
+		if h.Type != load || h.Flags&writable != 0 {
+			continue
+		}
+		start := h.Vaddr &^ (page - 1)
+		end := (h.Vaddr + h.Memsz) &^ (page - 1) // the last page may hold data of the next part
+		if end > start {
+			code = append(code, unsafe.Slice((*byte)(at(uintptr(start))), end-start))
+		}
+	}
+	return code
+}
+
+// at is the memory at an address that the kernel said. The binary is linked to
+// fixed addresses, so those in its headers are where it is.
+func at(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
+
+// The entries of the auxiliary vector that say where the program headers are.
+const (
+	atPHDR  = 3
+	atPHENT = 4
+	atPHNUM = 5
+)
+
+// programHeader is Elf64_Phdr.
+type programHeader struct {
+	Type, Flags                                uint32
+	Offset, Vaddr, Paddr, Filesz, Memsz, Align uint64
+}
+
+// forget takes code out of the page tables: what starting needed and running does
+// not is no memory of this process then. What is needed comes back from the page
+// cache, a few pages a fault: see the Makefile for why it is not 2 MB.
+func forget(code [][]byte) {
+	for _, c := range code {
+		_ = unix.Madvise(c, unix.MADV_DONTNEED) // a host that refuses loses nothing
+	}
+}
