@@ -212,6 +212,9 @@ func (c *Conn) defaultMSS() int {
 // State returns the state.
 func (c *Conn) State() State { return c.state }
 
+// Started is when the connection began.
+func (c *Conn) Started() int64 { return c.start }
+
 // Err returns why the connection ended, or 0.
 func (c *Conn) Err() unix.Errno { return c.err }
 
@@ -280,3 +283,13 @@ func (c *Conn) Release() {
 	c.state = Closed
 	c.timers = timers{}
 }
+
+// TakeSoftErr returns what ICMP last said, and forgets it.
+func (c *Conn) TakeSoftErr() unix.Errno {
+	e := c.softErr
+	c.softErr = 0
+	return e
+}
+
+// SegmentSize is the payload of a full segment.
+func (c *Conn) SegmentSize() int { return c.mss }

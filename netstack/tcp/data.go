@@ -222,6 +222,24 @@ func (c *Conn) Urgent(peek bool) (byte, error) {
 	return u.b, nil
 }
 
+// MarkAt reports whether the byte off after the next one is the urgent one.
+func (c *Conn) MarkAt(off int64) bool {
+	return c.urg.valid && c.copied()+off == c.urg.seq
+}
+
+// BeforeMark is how many bytes can be read before the urgent one: SIOCINQ.
+func (c *Conn) BeforeMark() int {
+	n := c.rcv.n
+	u := &c.urg
+	if !u.valid || c.opt.OOBInline || u.seq < c.copied() || u.seq >= c.copied()+n {
+		return int(n)
+	}
+	if u.seq == c.copied() {
+		return int(n - 1)
+	}
+	return int(u.seq - c.copied())
+}
+
 // Readable is how many bytes can be read, the urgent one included only if it is
 // in line.
 func (c *Conn) Readable() int {

@@ -315,4 +315,3 @@ func TestTransferLossy(t *testing.T) {
 		}
 	}
 }
-
