@@ -318,6 +318,22 @@ func TestOpenSimultaneously(t *testing.T) {
 	})
 }
 
+func TestAccepted(t *testing.T) {
+	runAll(t, []traceCase{
+		{"data both ways", "RFC 9293 3.5", accepted, `
+			< P. 1:101 ack 1
+			> . 1 ack 101
+			write 200
+			> P. 1:201 ack 101
+			< . 101 ack 201
+			read 100
+		`},
+		{"its first window is ten segments, too", "RFC 6928 2", accepted, `
+			cwnd 10
+		`},
+	})
+}
+
 func TestOpenPassively(t *testing.T) {
 	runAll(t, []traceCase{
 		{"three-way handshake", "RFC 9293 3.5 figure 6", nil, `
