@@ -143,9 +143,12 @@ func configure(o Options) (*control.Config, error) {
 		}
 	}
 	return &control.Config{
-		Jail:        jail.Confinement{FDs: control.SentryFDs},
-		TrapDenied:  o.TrapDenied,
-		CPUs:        runtime.NumCPU(),
+		Role: control.Role{
+			Jail:       jail.Confinement{FDs: control.SentryFDs},
+			TrapDenied: o.TrapDenied,
+			CPUs:       runtime.NumCPU(),
+			Roots:      roots,
+		},
 		Spec:        o.Spec,
 		Overlay:     o.Overlay,
 		Platform:    o.Platform,
@@ -153,7 +156,6 @@ func configure(o Options) (*control.Config, error) {
 		Terminal:    isTerminal(o.Stdin),
 		MemoryTotal: info.Totalram * uint64(info.Unit),
 		Seccomp:     filter,
-		Roots:       roots,
 		Umask:       o.Umask,
 		Ignored:     ignored(),
 	}, nil
