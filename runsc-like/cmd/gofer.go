@@ -12,7 +12,7 @@ import (
 )
 
 // gofer is the file server, inside its jail.
-func gofer(cfg *control.Config) (int, error) {
+func gofer(cfg *control.Role) (int, error) {
 	dir, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("open the gofer's own root: %w", err)

@@ -40,8 +40,8 @@ const (
 	GoferFDs  = FDConfig + 1 // how many a gofer starts with
 )
 
-// Config describes a sandbox to its processes.
-type Config struct {
+// Role is what either process of a sandbox has to know.
+type Role struct {
 	Jail jail.Confinement `json:"jail"`
 	// Hold makes the process wait for a Go on FDControl before it does anything:
 	// until then its creator has written down that it exists.
@@ -52,8 +52,17 @@ type Config struct {
 	// TrapDenied makes a denied host call crash with a trace.
 	TrapDenied bool `json:"trapDenied,omitempty"`
 	CPUs       int  `json:"cpus"`
+	// Roots says what the gofer serves: the root first, then each bind mount
+	// of the configuration, in order.
+	Roots []jail.Root `json:"roots,omitempty"`
+}
 
-	// The rest is for the sentry alone.
+// Base returns r.
+func (r *Role) Base() *Role { return r }
+
+// Config describes a sandbox to its sentry.
+type Config struct {
+	Role
 	ID          string      `json:"id,omitempty"` // of the container
 	Spec        *specs.Spec `json:"spec,omitempty"`
 	Overlay     bool        `json:"overlay,omitempty"` // writes to the root are kept in memory
@@ -64,9 +73,6 @@ type Config struct {
 	// Seccomp is the compiled filter of Spec: it is asked about each call of the
 	// container's processes.
 	Seccomp *profile.Program `json:"seccomp,omitempty"`
-	// Roots says what the gofer serves: the root first, then each bind mount
-	// of Spec, in order.
-	Roots []jail.Root `json:"roots,omitempty"`
 	// Umask is the one that the first process starts with.
 	Umask uint32 `json:"umask"`
 	// Ignored are the signals that it ignores from the start: bit n-1 is
@@ -76,6 +82,9 @@ type Config struct {
 
 // WriteConfig returns a sealed memory file that holds c.
 func WriteConfig(c *Config) (*os.File, error) { return seal(c) }
+
+// WriteRole returns a sealed memory file that holds r alone.
+func WriteRole(r *Role) (*os.File, error) { return seal(r) }
 
 // seal returns a sealed memory file that holds v.
 func seal(v any) (*os.File, error) {
@@ -107,6 +116,16 @@ func ReadConfig(f *os.File) (*Config, error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// ReadRole reads the Role of what WriteConfig or WriteRole wrote, from the start,
+// and leaves f open. To decode the rest takes several times as long.
+func ReadRole(f *os.File) (*Role, error) {
+	r := &Role{}
+	if err := unseal(f, r); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return r, nil
 }
 
 // unseal reads what seal wrote.
