@@ -144,16 +144,18 @@ func configure(o Options) (*control.Config, error) {
 		Jail:        jail.Confinement{FDs: control.SentryFDs},
 		TrapDenied:  o.TrapDenied,
 		CPUs:        runtime.NumCPU(),
-		Spec:        o.Spec,
-		Overlay:     o.Overlay,
 		Platform:    o.Platform,
 		Strace:      o.Strace,
-		Terminal:    isTerminal(o.Stdin),
 		MemoryTotal: info.Totalram * uint64(info.Unit),
-		Seccomp:     filter,
-		Roots:       roots,
-		Umask:       o.Umask,
-		Ignored:     ignored(),
+		Container: control.Container{
+			Spec:     o.Spec,
+			Overlay:  o.Overlay,
+			Terminal: isTerminal(o.Stdin),
+			Seccomp:  filter,
+			Roots:    roots,
+			Umask:    o.Umask,
+			Ignored:  ignored(),
+		},
 	}, nil
 }
 

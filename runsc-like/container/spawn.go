@@ -248,7 +248,7 @@ func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
 		Detached:   cfg.Detached,
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
-		Roots:      cfg.Roots,
+		Container:  control.Container{Roots: cfg.Roots},
 	}
 	f, err := control.WriteConfig(own)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // The statuses of a container (runtime.md of the OCI specification, and paused,
 // which runc adds).
 const (
-	StatusCreating = "creating"
+	StatusCreating = control.StatusCreating
 	StatusCreated  = control.StatusCreated
 	StatusRunning  = control.StatusRunning
 	StatusStopped  = control.StatusStopped
