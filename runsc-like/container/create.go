@@ -108,7 +108,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		return nil, err
 	}
 	made := false
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, record: func(sentry, gofer int) error {
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, within: mk.within, record: func(sentry, gofer int) error {
 		made = true
 		if err := c.record(mk, sentry, gofer); err != nil {
 			return err
@@ -154,12 +154,9 @@ func runtimeText(m control.Message, s *specs.Spec) string {
 	return m.Text
 }
 
-// record notes the processes, puts them in their cgroup, and lets the hooks that
+// record notes the processes, sees to their cgroup, and lets the hooks that
 // prepare a container see them: all before they do anything.
 func (c *Container) record(mk *making, sentry, gofer int) (err error) {
-	if err := mk.wait(); err != nil {
-		return err
-	}
 	if c.Sentry, err = processOf(sentry); err != nil {
 		return err
 	}
@@ -169,7 +166,7 @@ func (c *Container) record(mk *making, sentry, gofer int) (err error) {
 	if err := c.save(); err != nil {
 		return err
 	}
-	if err := c.enterCgroup(mk, sentry, gofer); err != nil {
+	if err := mk.enter(sentry, gofer); err != nil {
 		return err
 	}
 	return c.prepareHooks()

@@ -158,7 +158,7 @@ func execMonitored(conn *control.Conn, cfg *os.File, o *ExecOptions) (int, error
 	c.Stdin, c.Stdout, c.Stderr = streams[0], streams[1], streams[2]
 	c.ExtraFiles = []*os.File{talk, cfg, far}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: o.Process.Terminal}
-	err = start(c, "monitor of the process")
+	err = startIn(-1, c, "monitor of the process")
 	talk.Close()
 	far.Close()
 	if err != nil {

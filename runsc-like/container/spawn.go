@@ -196,8 +196,12 @@ func hasID(m []syscall.SysProcIDMap, id int) bool {
 	return false
 }
 
-// start starts c, and says what may help if the host refuses.
-func start(c *exec.Cmd, role string) error {
+// startIn starts c, in the cgroup of v2 that the descriptor is of, if it is not
+// -1, and says what may help if the host refuses.
+func startIn(cgroup int, c *exec.Cmd, role string) error {
+	if cgroup != -1 {
+		c.SysProcAttr.UseCgroupFD, c.SysProcAttr.CgroupFD = true, cgroup
+	}
 	err := c.Start()
 	if err == nil {
 		return nil
@@ -232,7 +236,7 @@ func cause(s *os.ProcessState) string {
 }
 
 // startGofer starts the gofer for the roots of cfg.
-func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
+func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
 	roots, trees, err := mappedRoots(cfg)
 	defer func() {
 		for _, t := range trees {
@@ -260,5 +264,5 @@ func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, start(c, "gofer")
+	return c, startIn(cgroup, c, "gofer")
 }
