@@ -21,7 +21,7 @@ func (s *sandbox) find(id string) (*container, error) {
 	if c := s.all[id]; c != nil {
 		return c, nil
 	}
-	return nil, fmt.Errorf("the sandbox has no container %q", id)
+	return nil, fmt.Errorf("%s: %s", control.NoContainer, id)
 }
 
 // withProcesses returns the container that has the processes of p; nil if it is

@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -25,9 +27,45 @@ func gofer(cfg *control.Config) (int, error) {
 		}
 		roots = append(roots, server.Root{FD: fd, ReadOnly: r.ReadOnly, Dir: dir, Name: path.Base(jail.RootPath(i))})
 	}
+	var life *control.Conn
+	if cfg.StandIn {
+		if life, err = control.NewConn(control.FDControl); err != nil {
+			return 0, err
+		}
+		// Before the seal, which leaves no say in signals.
+		signals := make(chan os.Signal, 64)
+		signal.Notify(signals, control.Forwarded()...)
+		go forward(signals, life)
+	}
 	unix.Umask(0) // modes come from the sentry, its umask applied
 	if err := jail.Seal(jail.GoferRules(), denied(cfg)); err != nil {
 		return 0, err
 	}
-	return 0, server.Serve(control.FDGofer, roots)
+	if life == nil {
+		return 0, server.Serve(control.FDGofer, roots)
+	}
+	go func() { _ = server.Serve(control.FDGofer, roots) }() // the container's end is what counts
+	return stand(life), nil
+}
+
+// forward passes the signals that this process gets on to the container that it
+// stands for.
+func forward(signals <-chan os.Signal, life *control.Conn) {
+	for sig := range signals {
+		_ = life.Send(control.Message{Kind: control.Signal, Signo: int(sig.(unix.Signal))}) // the end is seen in stand
+	}
+}
+
+// stand waits for the end of the container, and returns its exit status. One whose
+// sandbox goes away was killed.
+func stand(life *control.Conn) int {
+	for {
+		m, err := life.Receive()
+		if err != nil {
+			return 128 + int(unix.SIGKILL)
+		}
+		if m.Kind == control.Exited {
+			return m.Code
+		}
+	}
 }

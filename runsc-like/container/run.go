@@ -149,6 +149,7 @@ func configure(o Options) (*control.Config, error) {
 		Platform:    o.Platform,
 		Strace:      o.Strace,
 		MemoryTotal: info.Totalram * uint64(info.Unit),
+		Pod:         podRole(o.Spec) == roleSandbox,
 		Container: control.Container{
 			Spec:     o.Spec,
 			Overlay:  o.Overlay,

@@ -48,6 +48,10 @@ const (
 	StatusStopped  = "stopped"
 )
 
+// NoContainer begins the text of a Failed that says that the sandbox does not have
+// the container.
+const NoContainer = "no such container in the sandbox"
+
 // Message is a packet on a control socket.
 type Message struct {
 	Kind      Kind   `json:"kind"`
@@ -92,8 +96,9 @@ type ProcessInfo struct {
 
 // ExecConfig is a process to run in a container that runs already.
 type ExecConfig struct {
-	Process  specs.Process `json:"process"`
-	Terminal bool          `json:"terminal,omitempty"` // its standard input is a terminal of the host
+	Container string        `json:"container,omitempty"` // as in Message
+	Process   specs.Process `json:"process"`
+	Terminal  bool          `json:"terminal,omitempty"` // its standard input is a terminal of the host
 }
 
 // The descriptors that come with an Exec.
