@@ -44,7 +44,12 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 			return unix.EINVAL
 		}
 	}
-	return s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
+	err := s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
+	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_ZEROCOPY {
+		v, _ := socket.Int(value) // the stack has checked it
+		s.zero.set(v != 0)
+	}
+	return err
 }
 
 // inFilter copies in the program that a struct sock_fprog points to.

@@ -21,6 +21,7 @@ type Sock struct {
 	family, typ int32        // immutable
 	opts        socket.Options
 	queue       wait.Queue
+	zero        zeroCopy
 	stamp       atomic.Int64  // when the last datagram read arrived, ns of 1970; 0: none
 	cookie      atomic.Uint64 // 0: not asked for yet
 	from        stack.Address // immutable: whose connection it is, of one that was accepted
@@ -63,7 +64,11 @@ func (s *Sock) wake(events uint32) {
 
 // Readiness implements wait.Waitable.
 func (s *Sock) Readiness(mask wait.Mask) wait.Mask {
-	return wait.Mask(s.st.Ready()) & (mask | wait.Err | wait.Hup)
+	m := wait.Mask(s.st.Ready())
+	if s.zero.pending() {
+		m |= wait.Err
+	}
+	return m & (mask | wait.Err | wait.Hup)
 }
 
 // Register implements wait.Waitable.
