@@ -9,6 +9,7 @@ import (
 	"hull/sentry/arch"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
+	"hull/sentry/socket"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 	"hull/sentry/wait"
@@ -202,14 +203,25 @@ func spliceIn(t *kernel.Task, in *vfs.File, off arch.Arg, to *pipe.Pipe, max uin
 	if err != nil {
 		return 0, err
 	}
-	if in.Stream {
-		max = min(max, usermem.PageSize) // a second read might wait
+	s, isSocket := in.Impl().(socket.Socket)
+	more := isSocket && s.Type() == unix.SOCK_STREAM
+	if in.Stream && !more {
+		max = min(max, usermem.PageSize) // a second read might wait, or be another message
 	}
 	refused := false
 	fill := func() (int64, error) {
+		moved := false
 		return to.Fill(max, func(dst usermem.Buffer) (int64, error) {
+			if moved && more {
+				// What is there already, without waiting for more.
+				n, err := in.Impl().Read(t, in, dst, 0)
+				if err == unix.EAGAIN {
+					err = nil
+				}
+				return n, err
+			}
 			n, err := c.read(t, dst)
-			refused = err == unix.EAGAIN
+			refused, moved = err == unix.EAGAIN, true
 			return n, err
 		})
 	}

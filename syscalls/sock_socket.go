@@ -106,12 +106,16 @@ func socketpair(t *kernel.Task, a arch.Args) (uintptr, error) {
 // maxSockaddr is the size of struct sockaddr_storage.
 const maxSockaddr = 128
 
-// inSockaddr copies an address in.
-func inSockaddr(t *kernel.Task, addr usermem.Addr, n int32) ([]byte, error) {
+// inSockaddr copies an address in, into room if it fits.
+func inSockaddr(t *kernel.Task, addr usermem.Addr, n int32, room []byte) ([]byte, error) {
 	if n < 0 || n > maxSockaddr {
 		return nil, unix.EINVAL
 	}
-	b := make([]byte, n)
+	b := room
+	if int(n) > len(room) {
+		b = make([]byte, n)
+	}
+	b = b[:n]
 	_, err := t.Mem().CopyIn(addr, b)
 	return b, err
 }
@@ -140,7 +144,7 @@ func bind(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int())
+	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int(), nil)
 	if err != nil {
 		return 0, err
 	}
@@ -176,7 +180,7 @@ func connect(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int())
+	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int(), nil)
 	if err != nil {
 		return 0, err
 	}

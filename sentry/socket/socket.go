@@ -58,7 +58,7 @@ type Message struct {
 	Flags int32  // MSG_*
 	Control
 
-	// Store is room for an Addr that is received.
+	// Store is room for an Addr.
 	Store [32]byte
 }
 
