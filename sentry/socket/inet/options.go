@@ -95,7 +95,17 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 			return socket.IntValue(int32(s.st.Protocol())), nil
 		}
 	}
-	return s.st.Option(int(level), int(name), max, nil)
+	v, err := s.st.Option(int(level), int(name), max, nil)
+	if err == unix.ENOPROTOOPT && s.family == unix.AF_INET && s.isForeign(level) {
+		err = unix.EOPNOTSUPP
+	}
+	return v, err
+}
+
+// isForeign reports whether a level is of no protocol that an AF_INET socket
+// has: getsockopt(2) says so by an error of its own.
+func (s *Sock) isForeign(level int32) bool {
+	return level != unix.SOL_SOCKET && level != unix.SOL_IP && int(level) != s.st.Protocol()
 }
 
 // Asks implements socket.Asker: filters of multicast sources, and the tables of

@@ -40,7 +40,7 @@ static struct option ip[] = {
 	O(IPPROTO_IP, IP_MINTTL, 10), O(IPPROTO_IP, IP_MINTTL, 256), O(IPPROTO_IP, IP_NODEFRAG, 1), O(IPPROTO_IP, IP_CHECKSUM, 1), O(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1),
 	O(IPPROTO_IP, IP_RECVFRAGSIZE, 1), O(IPPROTO_IP, IP_RECVERR_RFC4884, 1), O(IPPROTO_IP, IP_MULTICAST_TTL, 5), O(IPPROTO_IP, IP_MULTICAST_TTL, -1),
 	O(IPPROTO_IP, IP_MULTICAST_TTL, 256), O(IPPROTO_IP, IP_MULTICAST_LOOP, 0), O(IPPROTO_IP, IP_MULTICAST_ALL, 0), O(IPPROTO_IP, IP_MULTICAST_ALL, 2),
-	O(IPPROTO_IP, IP_UNICAST_IF, 0x01000000), O(IPPROTO_IP, 99, 1), O(IPPROTO_IP, 51, 0x20001)};
+	O(IPPROTO_IP, IP_UNICAST_IF, 0x01000000), O(IPPROTO_IP, 51, 0x20001)};
 
 static struct option ip6[] = {
 	O(IPPROTO_IPV6, IPV6_V6ONLY, 1), O(IPPROTO_IPV6, IPV6_UNICAST_HOPS, 9), O(IPPROTO_IPV6, IPV6_UNICAST_HOPS, -1), O(IPPROTO_IPV6, IPV6_UNICAST_HOPS, 256),
@@ -89,7 +89,8 @@ static void walk(int family, int type, int protocol, struct option *os, int n) {
 		}
 		printf("%s %d:", o->text, o->value);
 		value(s, o);
-		printf(" set %s", e(setsockopt(s, o->level, o->name, &o->value, 4)));
+		int set = setsockopt(s, o->level, o->name, &o->value, 4);
+		printf(" set %s", e(set));
 		value(s, o);
 		// Short lengths, none, and one that is too long.
 		long wide[2] = {o->value, 0};
@@ -97,7 +98,8 @@ static void walk(int family, int type, int protocol, struct option *os, int n) {
 		printf(" 3:%s", e(setsockopt(s, o->level, o->name, wide, 3)));
 		printf(" 0:%s", e(setsockopt(s, o->level, o->name, wide, 0)));
 		printf(" 16:%s", e(setsockopt(s, o->level, o->name, wide, 16)));
-		printf(" bad:%s", e(setsockopt(s, o->level, o->name, (void *)8, 4)));
+		if (!set)
+			printf(" bad:%s", e(setsockopt(s, o->level, o->name, (void *)8, 4)));
 		unsigned char b[16] = {};
 		socklen_t l = 1;
 		int r = getsockopt(s, o->level, o->name, b, &l);
