@@ -297,23 +297,6 @@ func TestAcceptAndClose(t *testing.T) {
 	}
 }
 
-func TestFinish(t *testing.T) {
-	s, f, task := made(t, unix.AF_INET, unix.SOCK_STREAM)
-	key := [2]int{unix.SOL_SOCKET, unix.SO_ERROR}
-	f.opt[key] = []byte{byte(unix.ECONNREFUSED), 0, 0, 0}
-	if err := s.Finish(task); err != unix.ECONNREFUSED {
-		t.Error(err)
-	}
-	f.opt[key] = make([]byte, 4)
-	if err := s.Finish(task); err != nil {
-		t.Error(err)
-	}
-	f.ready, f.err = uint32(wait.Hup), unix.ENOTCONN
-	if err := s.Finish(task); err != unix.ECONNABORTED {
-		t.Error(err)
-	}
-}
-
 func TestNoAllocation(t *testing.T) {
 	if lock.Checking {
 		t.Skip("checking allocates")

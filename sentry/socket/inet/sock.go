@@ -28,10 +28,9 @@ type Sock struct {
 }
 
 var (
-	_ socket.Socket   = (*Sock)(nil)
-	_ socket.Finisher = (*Sock)(nil)
-	_ socket.InNet    = (*Sock)(nil)
-	_ vfs.Timed       = (*Sock)(nil)
+	_ socket.Socket = (*Sock)(nil)
+	_ socket.InNet  = (*Sock)(nil)
+	_ vfs.Timed     = (*Sock)(nil)
 )
 
 // Endpoint returns the endpoint of the stack.
@@ -96,23 +95,6 @@ func (s *Sock) Connect(_ current.Task, addr []byte) error {
 		return err
 	}
 	return s.st.Connect(a)
-}
-
-// Finish implements socket.Finisher.
-func (s *Sock) Finish(current.Task) error {
-	v, err := s.st.Option(unix.SOL_SOCKET, unix.SO_ERROR, 4, nil)
-	if err != nil {
-		return err
-	}
-	if n, err := socket.Int(v); err != nil || n != 0 {
-		return unix.Errno(n)
-	}
-	if wait.Mask(s.st.Ready())&wait.Hup != 0 {
-		if _, err := s.st.Peer(); err != nil {
-			return unix.ECONNABORTED
-		}
-	}
-	return nil
 }
 
 // Listen implements socket.Socket.
