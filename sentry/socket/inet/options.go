@@ -12,7 +12,8 @@ import (
 
 // Numbers that x/sys lacks, asm-generic/socket.h.
 const (
-	soPassRights = 83
+	soPassRights  = 83
+	soNetNSCookie = 71
 	// maxFilter is BPF_MAXINSNS, of struct sock_filter's 8 bytes each.
 	maxFilter        = 4096
 	sizeofFilter     = 8
@@ -87,6 +88,11 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 				return nil, unix.EINVAL
 			}
 			return binary.LittleEndian.AppendUint64(nil, s.Cookie()), nil
+		case soNetNSCookie:
+			if max < 8 {
+				return nil, unix.EINVAL
+			}
+			return binary.LittleEndian.AppendUint64(nil, uint64(s.n.net.ID)), nil
 		case unix.SO_TYPE:
 			return socket.IntValue(s.typ), nil
 		case unix.SO_DOMAIN:
