@@ -338,13 +338,13 @@ func timeRows(rows table) {
 
 // ipcRows are the rows of Futexes and System V and POSIX IPC: ipc_*.go.
 func ipcRows(rows table) {
-	rows.missing(unix.SYS_SHMGET, "shmget", "")
-	rows.missing(unix.SYS_SHMAT, "shmat", "")
-	rows.missing(unix.SYS_SHMCTL, "shmctl", "")
+	rows.add(unix.SYS_SHMGET, "shmget", shmget)
+	rows.add(unix.SYS_SHMAT, "shmat", shmat)
+	rows.add(unix.SYS_SHMCTL, "shmctl", shmctl)
 	rows.missing(unix.SYS_SEMGET, "semget", "")
 	rows.missing(unix.SYS_SEMOP, "semop", "")
 	rows.missing(unix.SYS_SEMCTL, "semctl", "")
-	rows.missing(unix.SYS_SHMDT, "shmdt", "")
+	rows.add(unix.SYS_SHMDT, "shmdt", shmdt)
 	rows.missing(unix.SYS_MSGGET, "msgget", "")
 	rows.missing(unix.SYS_MSGSND, "msgsnd", "")
 	rows.missing(unix.SYS_MSGRCV, "msgrcv", "")
