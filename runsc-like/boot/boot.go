@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
 	"hull/platform"
@@ -19,8 +17,6 @@ import (
 	"hull/sentry/kernel"
 	"hull/sentry/loader"
 	"hull/sentry/mem"
-	"hull/sentry/socket"
-	unixsock "hull/sentry/socket/unix"
 	"hull/sentry/vfs"
 	"hull/syscalls"
 	"hull/syscalls/strace"
@@ -145,7 +141,7 @@ func (s *sandbox) newKernel() error {
 			return kernel.IPC{Queues: mqueue.New(l, queues, s.env.AnonDev()).VFS(), QueueLimits: l}
 		},
 		Types:       s.types,
-		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
+		Networks:    newNetworks(),
 		Clocks:      clocks,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
@@ -160,6 +156,9 @@ func (s *sandbox) newKernel() error {
 	}
 	if s.kernel, err = kernel.New(cfg); err != nil {
 		return err
+	}
+	if err := loopbackUp(stackOf(s.kernel.NetNS())); err != nil {
+		return fmt.Errorf("loopback interface: %w", err)
 	}
 	s.addTypes()
 	return nil
