@@ -3,7 +3,6 @@ package boot
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"sync"
 
@@ -56,10 +55,11 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 	// works, and goes back when it rests.
 	debug.SetGCPercent(workGC)
 	s.memory.OnQuiet(debug.FreeOSMemory)
-	var signals chan os.Signal
+	var signals *os.File
 	if cfg.Detached {
-		signals = make(chan os.Signal, 64)
-		signal.Notify(signals, control.Forwarded()...)
+		if signals, err = control.OpenSignals(); err != nil {
+			return 0, err
+		}
 	}
 	denied := jail.Kill
 	if cfg.TrapDenied {
@@ -100,15 +100,11 @@ func (s *sandbox) attend(conn *control.Conn) error {
 }
 
 // rest leaves the first process to be started by somebody who asks.
-func (s *sandbox) rest(conn *control.Conn, signals <-chan os.Signal) error {
+func (s *sandbox) rest(conn *control.Conn, signals *os.File) error {
 	if err := conn.Send(control.Message{Kind: control.Created}); err != nil {
 		return err
 	}
-	go func() {
-		for sig := range signals {
-			s.main.hostSignal(sig.(unix.Signal))
-		}
-	}()
+	go control.TakeSignals(signals, s.main.hostSignal)
 	go s.converse(conn)
 	go s.listen()
 	return nil

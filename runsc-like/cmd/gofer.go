@@ -2,8 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"os"
-	"os/signal"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -14,13 +12,13 @@ import (
 )
 
 // gofer is the file server, inside its jail.
-func gofer(cfg *control.Config) (int, error) {
+func gofer(cfg *control.Role) (int, error) {
 	dir, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("open the gofer's own root: %w", err)
 	}
 	var roots []server.Root
-	for i, r := range cfg.Roots {
+	for i, r := range cfg.Serve {
 		fd, err := unix.Open(jail.RootPath(i), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return 0, fmt.Errorf("open root %s: %w", r.Path, err)
@@ -33,9 +31,13 @@ func gofer(cfg *control.Config) (int, error) {
 			return 0, err
 		}
 		// Before the seal, which leaves no say in signals.
-		signals := make(chan os.Signal, 64)
-		signal.Notify(signals, control.Forwarded()...)
-		go forward(signals, life)
+		signals, err := control.OpenSignals()
+		if err != nil {
+			return 0, err
+		}
+		go control.TakeSignals(signals, func(sig unix.Signal) {
+			_ = life.Send(control.Message{Kind: control.Signal, Signo: int(sig)}) // the end is seen in stand
+		})
 	}
 	unix.Umask(0) // modes come from the sentry, its umask applied
 	if err := jail.Seal(jail.GoferRules(), denied(cfg)); err != nil {
@@ -46,14 +48,6 @@ func gofer(cfg *control.Config) (int, error) {
 	}
 	go func() { _ = server.Serve(control.FDGofer, roots) }() // the container's end is what counts
 	return stand(life), nil
-}
-
-// forward passes the signals that this process gets on to the container that it
-// stands for.
-func forward(signals <-chan os.Signal, life *control.Conn) {
-	for sig := range signals {
-		_ = life.Send(control.Message{Kind: control.Signal, Signo: int(sig.(unix.Signal))}) // the end is seen in stand
-	}
 }
 
 // stand waits for the end of the container, and returns its exit status. One whose

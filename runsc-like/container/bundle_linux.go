@@ -51,7 +51,7 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 			return fieldf(field+".path", "%q is not an absolute path", ns.Path)
 		case ns.Type == specs.NetworkNamespace:
 			c.ignore(exNetwork, field+".path")
-		case podRole(&c.s) != roleContainer && !mayJoin(ns):
+		case podRole(c.s.Annotations) != roleContainer && !mayJoin(ns):
 			return refuse(exJoin, field+".path")
 		}
 		listed[ns.Type] = true

@@ -14,7 +14,7 @@ import (
 
 // planCgroup decides where the container's processes will be. Nothing is made.
 func (c *Container) planCgroup(o *CreateOptions) error {
-	s := *c.Spec
+	s := *o.Spec
 	l := *s.Linux
 	l.Resources = hostResources(l.Resources)
 	s.Linux = &l

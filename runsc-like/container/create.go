@@ -62,7 +62,10 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 			err = errors.Join(err, c.destroy())
 		}
 	}()
-	c.Bundle, c.Created, c.Owner, c.Spec = o.Bundle, time.Now().UTC(), os.Geteuid(), o.Spec
+	c.Bundle, c.Created, c.Owner = o.Bundle, time.Now().UTC(), os.Geteuid()
+	if err := c.setSpec(o.Spec); err != nil {
+		return c, nil, err
+	}
 	if pod != nil {
 		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
 	}

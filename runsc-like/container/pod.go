@@ -25,10 +25,10 @@ const (
 	roleContainer = "container"
 )
 
-// podRole returns the role that the annotations of s give, "" for none.
-func podRole(s *specs.Spec) string {
+// podRole returns the role that annotations give, "" for none.
+func podRole(annotations map[string]string) string {
 	for _, key := range []string{"io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"} {
-		switch role := s.Annotations[key]; role {
+		switch role := annotations[key]; role {
 		case roleSandbox, roleContainer:
 			return role
 		}
@@ -51,7 +51,7 @@ func (c *Container) podRole() string {
 	if c.Sandbox != "" {
 		return roleContainer
 	}
-	return podRole(c.Spec)
+	return podRole(c.Annotations)
 }
 
 // pod is what a container is to join.
@@ -64,7 +64,7 @@ type pod struct {
 // nil if it is to have its own.
 func (r Root) podOf(s *specs.Spec) (*pod, error) {
 	p := &pod{}
-	if podRole(s) == roleContainer {
+	if podRole(s.Annotations) == roleContainer {
 		id := sandboxID(s)
 		sandbox, err := r.Look(id)
 		if err != nil {

@@ -23,7 +23,7 @@ func TestPodOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(rec Record) {
-		rec.Spec = &specs.Spec{Process: &specs.Process{}, Root: &specs.Root{}, Linux: &specs.Linux{}}
+		rec.Config = json.RawMessage(`{"process":{},"root":{},"linux":{}}`)
 		b, err := json.Marshal(&rec)
 		if err == nil {
 			err = os.Mkdir(filepath.Join(r.Dir, rec.ID), 0o700)

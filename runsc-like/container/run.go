@@ -143,13 +143,15 @@ func configure(o Options) (*control.Config, error) {
 		}
 	}
 	return &control.Config{
-		Jail:        jail.Confinement{FDs: control.SentryFDs},
-		TrapDenied:  o.TrapDenied,
-		CPUs:        runtime.NumCPU(),
+		Role: control.Role{
+			Jail:       jail.Confinement{FDs: control.SentryFDs},
+			TrapDenied: o.TrapDenied,
+			CPUs:       runtime.NumCPU(),
+		},
 		Platform:    o.Platform,
 		Strace:      o.Strace,
 		MemoryTotal: info.Totalram * uint64(info.Unit),
-		Pod:         podRole(o.Spec) == roleSandbox,
+		Pod:         podRole(o.Spec.Annotations) == roleSandbox,
 		Container: control.Container{
 			Spec:     o.Spec,
 			Overlay:  o.Overlay,

@@ -90,14 +90,14 @@ func controlPair() (*control.Conn, *os.File, error) {
 }
 
 // command returns the binary itself as role, with fds at 0, 1, 2 and so on.
-func command(role string, fds []*os.File, cfg *control.Config) *exec.Cmd {
+func command(role string, fds []*os.File, detached bool) *exec.Cmd {
 	c := exec.Command("/proc/self/exe", role)
 	c.Args[0] = "hull"
 	c.Env = []string{}
 	c.Stdin, c.Stdout, c.Stderr = fds[0], fds[1], fds[2]
 	c.ExtraFiles = fds[3:]
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
-	if cfg.Detached {
+	if detached {
 		c.SysProcAttr.Setsid = true
 	} else {
 		c.SysProcAttr.Pdeathsig = unix.SIGKILL
@@ -108,7 +108,7 @@ func command(role string, fds []*os.File, cfg *control.Config) *exec.Cmd {
 // sentryCommand returns the process that will be the sentry: root of a user
 // namespace that holds one id, and that is nobody's if the caller is root.
 func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
-	c := command("sentry", fds, cfg)
+	c := command("sentry", fds, cfg.Detached)
 	if cfg.Detached && cfg.Terminal {
 		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, control.FDStdin
 	}
@@ -139,8 +139,8 @@ func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
 // has all ids as they are, or those of the container's user namespace, and keeps
 // the capabilities for files; else it is the caller and nobody else. It is no
 // part of the caller's terminal job.
-func goferCommand(fds []*os.File, cfg *control.Config, linux *specs.Linux) (*exec.Cmd, error) {
-	c := command("gofer", fds, cfg)
+func goferCommand(fds []*os.File, detached bool, linux *specs.Linux) (*exec.Cmd, error) {
+	c := command("gofer", fds, detached)
 	a := c.SysProcAttr
 	a.Setpgid = !a.Setsid
 	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
@@ -248,22 +248,22 @@ func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error)
 	if err != nil {
 		return nil, err
 	}
-	own := &control.Config{
+	own := &control.Role{
 		Jail:       jail.Confinement{Roots: roots, Caps: goferCaps(), FDs: control.GoferFDs},
 		Hold:       cfg.Hold,
 		Detached:   cfg.Detached,
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
 		StandIn:    cfg.StandIn,
-		Container:  control.Container{Roots: cfg.Roots},
+		Serve:      cfg.Roots,
 	}
-	f, err := control.WriteConfig(own)
+	f, err := control.WriteRole(own)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	fds := append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, trees...)
-	c, err := goferCommand(fds, own, cfg.Spec.Linux)
+	c, err := goferCommand(fds, cfg.Detached, cfg.Spec.Linux)
 	if err != nil {
 		return nil, err
 	}

@@ -71,8 +71,8 @@ func (c *Container) startOver(conn *control.Conn) error {
 	if err == nil && m.Kind != control.Started {
 		err = unexpected(m)
 	}
-	if err == nil && c.Spec.Hooks != nil {
-		c.lateHooks("poststart", c.Spec.Hooks.Poststart, specs.StateRunning)
+	if err == nil {
+		c.lateHooks("poststart", func(h *specs.Hooks) []specs.Hook { return h.Poststart }, specs.StateRunning)
 	}
 	return err
 }
@@ -208,9 +208,7 @@ func (c *Container) destroy() error {
 	if err := errors.Join(thaw(), c.endProcesses(), c.leaveCgroup()); err != nil {
 		return err
 	}
-	if c.Spec != nil && c.Spec.Hooks != nil {
-		c.lateHooks("poststop", c.Spec.Hooks.Poststop, specs.StateStopped)
-	}
+	c.lateHooks("poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }, specs.StateStopped)
 	return os.RemoveAll(c.dir)
 }
 
@@ -244,7 +242,7 @@ func (c *Container) describe() (*Status, error) {
 	}
 	s := &Status{
 		Version: specs.Version, ID: c.ID, PID: c.first().PID, Status: status, Bundle: c.Bundle,
-		Rootfs: c.Spec.Root.Path, Created: c.Created, Annotations: c.Spec.Annotations,
+		Rootfs: c.Rootfs, Created: c.Created, Annotations: c.Annotations,
 		Owner: strconv.Itoa(c.Owner),
 	}
 	if status == StatusStopped {

@@ -50,8 +50,8 @@ const (
 	GoferFDs  = FDConfig + 1 // how many a gofer starts with
 )
 
-// Config describes a sandbox to its processes.
-type Config struct {
+// Role is what either process of a sandbox has to know.
+type Role struct {
 	Jail jail.Confinement `json:"jail"`
 	// Hold makes the process wait for a Go on FDControl before it does anything:
 	// until then its creator has written down that it exists.
@@ -62,11 +62,19 @@ type Config struct {
 	// TrapDenied makes a denied host call crash with a trace.
 	TrapDenied bool `json:"trapDenied,omitempty"`
 	CPUs       int  `json:"cpus"`
+	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
+	Serve []jail.Root `json:"serve,omitempty"`
 	// StandIn says that a gofer stands for its container on the host: see
 	// StandIn.
 	StandIn bool `json:"standIn,omitempty"`
+}
 
-	// The rest is for the sentry alone.
+// Base returns r.
+func (r *Role) Base() *Role { return r }
+
+// Config describes a sandbox to its sentry.
+type Config struct {
+	Role
 	Platform    string `json:"platform,omitempty"`
 	Strace      bool   `json:"strace,omitempty"`
 	MemoryTotal uint64 `json:"memoryTotal,omitempty"`
@@ -82,12 +90,12 @@ type Container struct {
 	Spec     *specs.Spec `json:"spec,omitempty"`
 	Overlay  bool        `json:"overlay,omitempty"`  // writes to the root are kept in memory
 	Terminal bool        `json:"terminal,omitempty"` // standard input is a terminal of the host
+	// Roots says what the gofer serves: the root first, then each bind mount of
+	// Spec, in order.
+	Roots []jail.Root `json:"roots,omitempty"`
 	// Seccomp is the compiled filter of Spec: it is asked about each call of the
 	// container's processes.
 	Seccomp *profile.Program `json:"seccomp,omitempty"`
-	// Roots says what the gofer serves: the root first, then each bind mount
-	// of Spec, in order.
-	Roots []jail.Root `json:"roots,omitempty"`
 	// Umask is the one that the first process starts with.
 	Umask uint32 `json:"umask"`
 	// Ignored are the signals that it ignores from the start: bit n-1 is
@@ -120,6 +128,9 @@ func ReadContainer(f *os.File) (*Container, error) {
 // WriteConfig returns a sealed memory file that holds c.
 func WriteConfig(c *Config) (*os.File, error) { return seal(c) }
 
+// WriteRole returns a sealed memory file that holds r alone.
+func WriteRole(r *Role) (*os.File, error) { return seal(r) }
+
 // seal returns a sealed memory file that holds v.
 func seal(v any) (*os.File, error) {
 	b, err := json.Marshal(v)
@@ -150,6 +161,16 @@ func ReadConfig(f *os.File) (*Config, error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// ReadRole reads the Role of what WriteConfig or WriteRole wrote, from the start,
+// and leaves f open. To decode the rest takes several times as long.
+func ReadRole(f *os.File) (*Role, error) {
+	r := &Role{}
+	if err := unseal(f, r); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return r, nil
 }
 
 // unseal reads what seal wrote.
