@@ -17,11 +17,13 @@ type FS struct {
 	ps *pseudo.FS
 	k  *kernel.Kernel
 	ns *kernel.PIDNamespace
+	// ipc is whose numbers who is no task sees in sys: boot.
+	ipc *kernel.IPCNamespace
 }
 
 // New returns an instance that shows ns, and its root inode with a reference.
-func New(k *kernel.Kernel, ns *kernel.PIDNamespace, dev vfs.Dev) (*FS, *vfs.Inode) {
-	fs := &FS{ps: pseudo.New("proc", unix.PROC_SUPER_MAGIC, dev, true, ""), k: k, ns: ns}
+func New(k *kernel.Kernel, ns *kernel.PIDNamespace, ipc *kernel.IPCNamespace, dev vfs.Dev) (*FS, *vfs.Inode) {
+	fs := &FS{ps: pseudo.New("proc", unix.PROC_SUPER_MAGIC, dev, true, ""), k: k, ns: ns, ipc: ipc}
 	p := fs.ps
 	text := func(name string, mode uint32, c pseudo.Content) pseudo.Entry {
 		return pseudo.Entry{Name: name, Inode: p.Text(mode, c, nil)}

@@ -139,19 +139,15 @@ func (m *Manager) Apply(pids ...int) error {
 	if len(pids) > 0 {
 		first, pids = pids[0], pids[1:]
 	}
-	err := m.lib.Apply(first)
-	if m.refused = errors.Is(err, cgroups.ErrRootless); err != nil && !m.refused {
-		return explain("make the cgroup", err, moving)
+	if err := m.make(first); err != nil {
+		return err
 	}
 	for _, pid := range pids {
 		if err := m.Add(pid); err != nil {
 			return err
 		}
 	}
-	if m.refused && len(m.lib.GetPaths()) == 0 {
-		return nil
-	}
-	return m.set(m.cfg.Resources)
+	return m.Limit()
 }
 
 // unused says if the cgroup is in use.

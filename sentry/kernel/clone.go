@@ -148,6 +148,11 @@ func (n *Task) inherit(t *Task, shared func(uint64) bool) error {
 	} else {
 		h.files = h.files.Fork()
 	}
+	if h.ipc = p.ipc; shared(unix.CLONE_NEWIPC) {
+		h.ipc = n.k.NewIPC()
+	} else {
+		h.ipc.IncRef()
+	}
 	h.mnt = p.mnt
 	if !shared(unix.CLONE_NEWNS) {
 		h.mnt.IncRef()
@@ -175,6 +180,10 @@ func (n *Task) discard() {
 		n.has.mnt.DecRef()
 		n.has.mnt = nil
 	}
+	if n.has.ipc != nil {
+		n.has.ipc.DecRef()
+		n.has.ipc = nil
+	}
 	if n.own.ctx != nil {
 		n.own.ctx.Release()
 	}
@@ -187,7 +196,7 @@ func (k *Kernel) newGroup(parent *ThreadGroup, ns *PIDNamespace, a *CloneArgs) *
 		tg.sig.init(nil, false)
 		return tg
 	}
-	tg.limits = parent.limits.Clone()
+	tg.limits, tg.container = parent.limits.Clone(), parent.container
 	tg.sig.init(&parent.sig, a.Flags&unix.CLONE_SIGHAND != 0)
 	if a.Flags&unix.CLONE_CLEAR_SIGHAND != 0 {
 		tg.clearHandlers()
@@ -201,7 +210,8 @@ func (k *Kernel) newGroup(parent *ThreadGroup, ns *PIDNamespace, a *CloneArgs) *
 func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
-	if k.ended.Load() || int64(k.tasks.count) >= k.maxTasks.Load() || !k.mayFork(n) {
+	c := n.group.container
+	if k.ended.Load() || c.full() || int64(k.tasks.count) >= k.maxTasks.Load() || !k.mayFork(n) {
 		return unix.EAGAIN
 	}
 	thread := t != nil && n.group == t.group
@@ -217,6 +227,7 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 		n.seccomp.Store(t.seccomp.Load())
 	}
 	n.enter()
+	c.add()
 	k.tasks.count++
 	k.tasks.total++
 	n.group.tasks = append(n.group.tasks, n)
@@ -225,6 +236,7 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	}
 	tg := n.group
 	tg.leader, tg.ids = n, ids
+	c.groups[tg] = struct{}{}
 	if n.ns.init == nil {
 		n.ns.init = tg
 	}

@@ -62,9 +62,10 @@ func (t *Task) exit() {
 	t.setFiles(nil)
 	t.setFS(nil)
 	t.has.Lock()
-	mnt := t.has.mnt
-	t.has.mnt = nil
+	mnt, ipc := t.has.mnt, t.has.ipc
+	t.has.mnt, t.has.ipc = nil, nil
 	t.has.Unlock()
+	ipc.DecRef()
 	if mnt != nil {
 		mnt.DecRef()
 	}
@@ -112,6 +113,7 @@ func (t *Task) exitTree() {
 	t.state.Store(stateZombie)
 	k.tasks.count--
 	tg.absorb(t)
+	defer tg.container.remove()
 	for i, o := range tg.tasks {
 		if o == t {
 			tg.tasks = append(tg.tasks[:i], tg.tasks[i+1:]...)
@@ -286,6 +288,7 @@ func (tg *ThreadGroup) release() {
 	}
 	tg.leader.leave()
 	tg.join(nil)
+	delete(tg.container.groups, tg)
 	for ns := tg.ns; ns != nil; ns = ns.parent {
 		if i := ns.ending; i != nil && len(ns.tasks) == 1 {
 			ns.ending = nil

@@ -27,8 +27,9 @@ type Config struct {
 	Hooks    []Hook
 	Anon     *vfs.AnonFS
 	// Memfds is the file system that memfds are files of.
-	Memfds   *vfs.Filesystem
-	IPC      IPC
+	Memfds *vfs.Filesystem
+	// NewIPC makes what an IPC namespace has; nil for nothing.
+	NewIPC   func() IPC
 	Sockets  socket.Table
 	Clocks   *clock.Clocks
 	VDSO     VDSO
@@ -72,6 +73,8 @@ type Kernel struct {
 	}
 	initUser *auth.UserNamespace // immutable
 	uts      *UTSNamespace       // immutable: the initial one
+	ipc      *IPCNamespace       // immutable: the initial one
+	first    *Container          // immutable: of what boot starts in no other
 	futexes  *futex.Table        // immutable
 	signals  signalQuota
 	logged   [maxSyscall]atomic.Bool
@@ -89,7 +92,9 @@ func New(c Config) (*Kernel, error) {
 	if k.SetMaxTasks(c.MaxTasks); c.MaxTasks == 0 {
 		k.SetMaxTasks(DefaultMaxTasks)
 	}
-	k.uts = &UTSNamespace{host: c.Hostname, domain: c.Domain, User: k.initUser}
+	k.uts = &UTSNamespace{id: firstNS - 1, host: c.Hostname, domain: c.Domain, User: k.initUser}
+	k.ipc = k.newIPC(firstNS)
+	k.first = k.NewContainer(0)
 	k.tasks.root = k.newPIDNamespace(nil)
 	return k, nil
 }

@@ -1,9 +1,12 @@
 package kernel
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/auth"
+	"hull/sentry/ipc"
 	"hull/sentry/lock"
 	"hull/sentry/vfs"
 )
@@ -43,21 +46,68 @@ func (u *UTSNamespace) clone(k *Kernel) *UTSNamespace {
 	return &UTSNamespace{User: u.User, id: k.nextNS(), host: h, domain: d}
 }
 
+// NewUTS returns a namespace with the names.
+func (k *Kernel) NewUTS(host, domain string) *UTSNamespace {
+	return &UTSNamespace{User: k.initUser, id: k.nextNS(), host: host, domain: domain}
+}
+
+// IPC is what processes share by name or key.
+type IPC struct {
+	Queues      *vfs.Filesystem  // POSIX message queues; nil for none
+	QueueLimits *ipc.QueueLimits // theirs
+}
+
+// IPCNamespace is an IPC of its own, ipc_namespaces(7). It is counted: each task
+// in it has a reference, and with the last what is in it goes.
+type IPCNamespace struct {
+	IPC         // immutable
+	id   uint32 // immutable: in /proc/PID/ns
+	refs atomic.Int64
+}
+
+// IncRef adds a reference.
+func (n *IPCNamespace) IncRef() { n.refs.Add(1) }
+
+// DecRef drops one.
+func (n *IPCNamespace) DecRef() {
+	if n.refs.Add(-1) == 0 && n.Queues != nil {
+		n.Queues.DecRef()
+	}
+}
+
+// NewIPC returns a new namespace, with nothing in it and a reference.
+func (k *Kernel) NewIPC() *IPCNamespace { return k.newIPC(k.nextNS()) }
+
+func (k *Kernel) newIPC(id uint32) *IPCNamespace {
+	n := &IPCNamespace{id: id}
+	n.IncRef()
+	if k.cfg.NewIPC != nil {
+		n.IPC = k.cfg.NewIPC()
+	}
+	return n
+}
+
+// InitUTS returns the initial UTS namespace.
+func (k *Kernel) InitUTS() *UTSNamespace { return k.uts }
+
+// InitIPC returns the initial IPC namespace.
+func (k *Kernel) InitIPC() *IPCNamespace { return k.ipc }
+
 // nextNS returns a number for a new namespace.
 func (k *Kernel) nextNS() uint32 { return k.lastNS.Add(1) + 0xf0000000 }
 
 // The namespaces that can be made; the others are refused as by a Linux that
 // was built without them.
 const (
-	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID
-	allNamespaces = newNamespaces | unix.CLONE_NEWUSER | unix.CLONE_NEWIPC | unix.CLONE_NEWNET |
+	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC
+	allNamespaces = newNamespaces | unix.CLONE_NEWUSER | unix.CLONE_NEWNET |
 		unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
 )
 
 // checkNamespaces refuses what cannot be made, and who may not make it.
 func (t *Task) checkNamespaces(flags uint64) error {
 	if flags&allNamespaces&^newNamespaces != 0 {
-		t.Note("hull has no user, ipc, net, cgroup or time namespaces for guests")
+		t.Note("hull has no user, net, cgroup or time namespaces for guests")
 		return unix.EINVAL
 	}
 	if flags&newNamespaces != 0 && !t.has.cred.HasCap(unix.CAP_SYS_ADMIN) {
@@ -98,6 +148,10 @@ func (t *Task) Unshare(flags uint64) error {
 	defer t.has.Unlock()
 	if flags&unix.CLONE_NEWUTS != 0 {
 		t.has.uts = t.has.uts.clone(t.k)
+	}
+	if flags&unix.CLONE_NEWIPC != 0 {
+		t.has.ipc.DecRef()
+		t.has.ipc = t.k.NewIPC()
 	}
 	if flags&unix.CLONE_NEWPID != 0 {
 		t.has.pidsOfCh = t.k.newPIDNamespace(t.ns)

@@ -50,6 +50,7 @@ type Task struct {
 		fs          *vfs.Context
 		files       *vfs.FDTable
 		uts         *UTSNamespace
+		ipc         *IPCNamespace
 		mnt         *vfs.Namespace
 		comm        string // at most 15 bytes
 		personality uint32
@@ -95,7 +96,9 @@ type ThreadGroup struct {
 	ns     *PIDNamespace // immutable
 	ids    []int32       // immutable: by level, as Task.tids
 	limits *limits.Set   // immutable pointer
-	sig    groupSignals  // has its own lock
+	// container is what the process lives and ends with. Immutable.
+	container *Container
+	sig       groupSignals // has its own lock
 
 	// childQueue is notified when a child can be waited for.
 	childQueue wait.Queue
@@ -169,6 +172,9 @@ func (t *Task) MountNS() *vfs.Namespace { return t.has.mnt }
 
 // UTS returns the uts namespace; for the task's own goroutine.
 func (t *Task) UTS() *UTSNamespace { return t.has.uts }
+
+// IPC returns the IPC namespace; for the task's own goroutine.
+func (t *Task) IPC() *IPCNamespace { return t.has.ipc }
 
 // PIDNS returns the pid namespace that the task is in.
 func (t *Task) PIDNS() *PIDNamespace { return t.ns }
