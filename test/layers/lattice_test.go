@@ -165,6 +165,9 @@ func TestDependencies(t *testing.T) {
 		{"github.com/opencontainers/cgroups/fs2", "runsc-like/cgroup"},
 		{"github.com/coreos/go-systemd/v22/dbus", "runsc-like/cgroup"},
 		{"github.com/godbus/dbus/v5", "runsc-like/cgroup"},
+		{"k8s.io/cri-api/pkg/apis/runtime/v1", "test/oci"},
+		{"google.golang.org/grpc", "test/oci"},
+		{"google.golang.org/grpc/credentials/insecure", "test/oci"},
 		{"github.com/pelletier/go-toml/v2", "runsc-like/install"},
 		{"github.com/pelletier/go-toml/v2/unstable", "runsc-like/install"},
 	}
