@@ -128,6 +128,7 @@ func (t *Task) exitTree() {
 			}
 		}
 	}
+	t.seccompLeave()
 	if t != tg.leader {
 		t.leave()
 	}

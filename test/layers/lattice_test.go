@@ -49,7 +49,7 @@ func lattice() []rule {
 		{"sentry/socket/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
-		{"sentry/seccomp", ""},
+		{"sentry/seccomp", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/timer", floor + " sentry/current"},
 		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm sentry/ipc"},
@@ -62,6 +62,7 @@ func lattice() []rule {
 		{"fsimpl/devpts", files + " " + kernel},
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},
+		{"fsimpl/seccompfd", files + " " + kernel},
 		{"fsimpl/gofer", files + " gofer/client gofer/proto"},
 		{"fsimpl/mqueue", files + " sentry/ipc"},
 		{"fsimpl/*", files},
@@ -72,7 +73,7 @@ func lattice() []rule {
 		{"gofer/server", "gofer/proto"},
 
 		// System calls stand on the kernel; the kernel is handed their table.
-		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
+		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/seccompfd fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
 		{"syscalls/*", kernel + " syscalls"},
 
 		// The host's side, and the one package that knows every implementation.
