@@ -70,8 +70,8 @@ blackbox: build ## parity, end to end, posture, escape and lifecycle tests of th
 	$(call need,$(TEST_NEEDS))
 	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle ./test/oci
 
-bench: build ## the same programs natively, in hull, runc and runsc
-	$(call need,$(TEST_NEEDS))
+bench: build ## programs natively and in hull, runc and runsc; containers by hull, runc, crun and runsc
+	$(call need,$(TEST_NEEDS) /usr/bin/crun=crun)
 	HULL_BIN=$(abspath $(BIN)) $(GO) run ./test/bench
 
 install: build ## copy the binary and its shell completion under PREFIX (/usr/local)

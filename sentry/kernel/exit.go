@@ -131,6 +131,7 @@ func (t *Task) exitTree() {
 			}
 		}
 	}
+	t.seccompLeave()
 	if t != tg.leader {
 		t.leave()
 	}
