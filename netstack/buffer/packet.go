@@ -51,6 +51,12 @@ type Packet struct {
 	// from the link's header as virtio-net has it.
 	ChecksumStart, ChecksumOffset uint16
 
+	// Mark is SO_MARK of the sender, or what the packet filter made of it. Conn
+	// is what the filter keeps with the packet: its connection. Both go through
+	// the loopback interface with the packet, and Clone keeps them.
+	Mark uint32
+	Conn any
+
 	trimmed int // bytes that TrimFront took: what Whole gives back
 }
 
@@ -84,6 +90,18 @@ func (p *Packet) rehead(n int) {
 	end := at + copy(c.b[at:], p.head.Bytes())
 	p.head.Release()
 	p.head, p.trimmed = View{c, at, end}, 0
+}
+
+// Own makes the first n bytes contiguous and the packet's alone, and returns them
+// to be changed: nil if there are not so many.
+func (p *Packet) Own(n int) []byte {
+	if !p.Pull(n) {
+		return nil
+	}
+	if p.head.c.shared() {
+		p.rehead(0)
+	}
+	return p.head.c.b[p.head.off : p.head.off+n]
 }
 
 // Head is the contiguous beginning: all of a received packet, the headers of

@@ -1,0 +1,37 @@
+package buffer
+
+import "testing"
+
+// What one holder changes, another does not see.
+func TestOwn(t *testing.T) {
+	var pool Pool
+	c := pool.Get(100)
+	copy(c.Bytes(), "hello, world")
+	p := pool.Received(NewView(c, 0, 12))
+	p.TrimFront(7)
+	q := p.Clone()
+	b := p.Own(3)
+	copy(b, "WOR")
+	if string(p.Head()) != "WORld" || string(q.Head()) != "world" {
+		t.Errorf("the packet is %q, its clone %q", p.Head(), q.Head())
+	}
+	if p.Own(6) != nil {
+		t.Error("more bytes than there are")
+	}
+	q.Release()
+	if b := p.Own(5); string(b) != "WORld" {
+		t.Errorf("got %q", b)
+	}
+	p.Release()
+}
+
+// A header and its payload become one.
+func TestOwnPulls(t *testing.T) {
+	var pool Pool
+	p := pool.NewPacket(pool.CopyIn([]byte("payload"))...)
+	copy(p.Prepend(4), "head")
+	if b := p.Own(8); string(b) != "headpayl" || p.Len() != 11 {
+		t.Errorf("got %q of %d", b, p.Len())
+	}
+	p.Release()
+}
