@@ -22,6 +22,10 @@ func TestOwn(t *testing.T) {
 	if b := p.Own(5); string(b) != "WORld" {
 		t.Errorf("got %q", b)
 	}
+	p.Restore(7)
+	if string(p.Head()) != "hello, WORld" {
+		t.Errorf("what was trimmed before is %q", p.Head())
+	}
 	p.Release()
 }
 

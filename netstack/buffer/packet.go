@@ -99,7 +99,11 @@ func (p *Packet) Own(n int) []byte {
 		return nil
 	}
 	if p.head.c.shared() {
-		p.rehead(0)
+		kept := p.trimmed // what was trimmed stays before it, for Restore
+		c := p.pool.Get(kept + p.head.Len())
+		end := copy(c.b, p.head.c.b[p.head.off-kept:p.head.end])
+		p.head.Release()
+		p.head = View{c, kept, end}
 	}
 	return p.head.c.b[p.head.off : p.head.off+n]
 }

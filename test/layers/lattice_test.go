@@ -46,6 +46,8 @@ func lattice() []rule {
 		{"sentry/mm", floor + " platform platform/scripted sentry/mem"},
 		{"sentry/loader", floor + " sentry/mem sentry/mm sentry/auth sentry/limits"},
 		{"sentry/vfs", floor + " sentry/auth sentry/limits sentry/current sentry/mm"},
+		{"sentry/socket/netlink/wire", ""},
+		{"sentry/socket/netlink/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket sentry/socket/netlink/* netstack/*"},
 		{"sentry/socket/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
