@@ -145,9 +145,10 @@ func (f *Family) join(st *stack.Stack, s *Sock) *Net {
 
 // leave takes s out of its namespace.
 func (n *Net) leave(s *Sock) {
+	id := s.portID()
 	n.mu.Lock()
 	delete(n.socks[s.number], s)
-	if id := s.portID(); n.ports[port{s.number, id}] == s {
+	if n.ports[port{s.number, id}] == s {
 		delete(n.ports, port{s.number, id})
 	}
 	n.mu.Unlock()
