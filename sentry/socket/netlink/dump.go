@@ -23,12 +23,18 @@ type Dump struct {
 	next  int                          // the one that is next
 	write func(b *wire.Builder, i int) `snapshot:"-"`
 	done  bool
+
+	failed unix.Errno // what the end says
 }
 
 // Dump answers with n items, each of which write writes as one message, or none,
 // when its turn comes. Its messages have the flag NLM_F_MULTI. EBUSY if the
 // socket is in the middle of another one.
 func (r *Request) Dump(n int, write func(b *wire.Builder, i int)) error {
+	return r.startDump(&Dump{req: r, n: n, write: write})
+}
+
+func (r *Request) startDump(d *Dump) error {
 	s := r.Sock
 	s.recv.Lock()
 	defer s.recv.Unlock()
@@ -36,10 +42,17 @@ func (r *Request) Dump(n int, write func(b *wire.Builder, i int)) error {
 		return unix.EBUSY
 	}
 	r.dumped = true
-	s.dump = &Dump{req: r, n: n, write: write}
+	s.dump = d
 	s.setDumping(true)
 	s.continueDump()
 	return nil
+}
+
+// DumpFailed answers a request for a dump with its end and an error: that which
+// Linux finds out while it dumps.
+func (r *Request) DumpFailed(errno unix.Errno, msg string) error {
+	r.Msg = msg
+	return r.startDump(&Dump{req: r, failed: errno})
 }
 
 func (s *Sock) setDumping(on bool) {
@@ -92,8 +105,16 @@ func (d *Dump) datagram(size int) []byte {
 	if b.Len() > 0 && b.Len()+wire.HeaderSize+4 > size {
 		return b.Bytes()
 	}
-	d.req.Begin(&b, unix.NLMSG_DONE, unix.NLM_F_MULTI)
-	b.Append(binary.NativeEndian.AppendUint32(nil, 0)...)
+	flags := uint16(unix.NLM_F_MULTI)
+	tlvs := d.failed != 0 && d.req.Msg != "" && d.req.Sock.flag(unix.NETLINK_EXT_ACK)
+	if tlvs {
+		flags |= unix.NLM_F_ACK_TLVS
+	}
+	d.req.Begin(&b, unix.NLMSG_DONE, flags)
+	b.Append(binary.NativeEndian.AppendUint32(nil, uint32(-int32(d.failed)))...)
+	if tlvs {
+		b.String(unix.NLMSGERR_ATTR_MSG, d.req.Msg)
+	}
 	b.End()
 	d.done = true
 	return b.Bytes()
