@@ -32,7 +32,7 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 		if !s.mayListen(t) {
 			return unix.EPERM
 		}
-		if v <= 0 || int(v) > s.protocol.Groups() {
+		if v <= 0 || int(v) > s.groupCount() {
 			return unix.EINVAL
 		}
 		s.setGroup(uint32(v), name == unix.NETLINK_ADD_MEMBERSHIP)
@@ -87,7 +87,7 @@ func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) 
 	case netlinkListMemberships:
 		s.st.Lock()
 		defer s.st.Unlock()
-		b := make([]byte, (s.protocol.Groups()+31)/32*4)
+		b := make([]byte, (s.groupCount()+31)/32*4)
 		for i := range len(b) / 4 {
 			if i/2 < len(s.st.groups) {
 				binary.NativeEndian.PutUint32(b[i*4:], uint32(s.st.groups[i/2]>>(i%2*32)))

@@ -134,10 +134,7 @@ func (s *Sock) Bind(t current.Task, addr []byte) error {
 			return err
 		}
 	}
-	if n := s.protocol.Groups(); n < 32 {
-		groups &= 1<<n - 1
-	}
-	s.st.Lock()
+		s.st.Lock()
 	defer s.st.Unlock()
 	if len(s.st.groups) == 0 {
 		if groups == 0 {
@@ -255,6 +252,9 @@ func groupMask(group uint32) uint32 {
 	return 1 << (group - 1)
 }
 
+// groupCount is how many groups there are; a few more than a protocol says do no harm.
+func (s *Sock) groupCount() int { return max(32, s.protocol.Groups()) }
+
 func (s *Sock) inGroup(group uint32) bool {
 	s.st.Lock()
 	defer s.st.Unlock()
@@ -292,16 +292,18 @@ type Info struct {
 	Drops          uint32
 	Dumping        bool
 	Inode          uint64
+	RcvBuf, SndBuf int
 }
 
 // Info returns what is told of the socket.
 func (s *Sock) Info() Info {
+	rcv, snd := s.opts.ReceiveBuffer(), s.opts.SendBuffer()
 	s.st.Lock()
 	defer s.st.Unlock()
 	return Info{
 		Protocol: s.number, Type: s.typ, Port: s.st.id, Bound: s.st.bound, Peer: s.st.peer, PeerGroup: s.st.peerGroup,
 		Groups: append([]uint64(nil), s.st.groups...), Bytes: s.st.bytes, Drops: s.st.drops,
-		Dumping: s.st.dumping, Inode: s.st.inode,
+		Dumping: s.st.dumping, Inode: s.st.inode, RcvBuf: rcv, SndBuf: snd,
 	}
 }
 
