@@ -134,7 +134,7 @@ func (s *Sock) Bind(t current.Task, addr []byte) error {
 			return err
 		}
 	}
-		s.st.Lock()
+	s.st.Lock()
 	defer s.st.Unlock()
 	if len(s.st.groups) == 0 {
 		if groups == 0 {

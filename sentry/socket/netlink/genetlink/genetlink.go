@@ -23,11 +23,11 @@ const (
 	version    = 2
 	maxAttr    = 10 // CTRL_ATTR_MAX
 
-	attrOpID         = 1 // CTRL_ATTR_OP_ID
-	attrOpFlags      = 2 // CTRL_ATTR_OP_FLAGS
+	attrOpID         = 1               // CTRL_ATTR_OP_ID
+	attrOpFlags      = 2               // CTRL_ATTR_OP_FLAGS
 	opFlags          = 0x2 | 0x4 | 0x8 // GENL_CMD_CAP_DO, _DUMP and _HASPOL
-	attrGroupName    = 1 // CTRL_ATTR_MCAST_GRP_NAME
-	attrGroupID      = 2 // CTRL_ATTR_MCAST_GRP_ID
+	attrGroupName    = 1               // CTRL_ATTR_MCAST_GRP_NAME
+	attrGroupID      = 2               // CTRL_ATTR_MCAST_GRP_ID
 	controllerName   = "nlctrl"
 	controllerNotify = "notify"
 )
