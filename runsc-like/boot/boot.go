@@ -21,8 +21,6 @@ import (
 	"hull/sentry/kernel"
 	"hull/sentry/loader"
 	"hull/sentry/mem"
-	"hull/sentry/socket"
-	unixsock "hull/sentry/socket/unix"
 	"hull/sentry/vfs"
 	"hull/syscalls"
 	"hull/syscalls/strace"
@@ -154,7 +152,7 @@ func (s *sandbox) newKernel() error {
 		Memfds:      memfds,
 		IPC:         kernel.IPC{Queues: s.queues.VFS(), QueueLimits: queueLimits},
 		Types:       s.types,
-		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
+		Networks:    newNetworks(),
 		Clocks:      clocks,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
@@ -170,6 +168,9 @@ func (s *sandbox) newKernel() error {
 	}
 	if s.kernel, err = kernel.New(cfg); err != nil {
 		return err
+	}
+	if err := loopbackUp(stackOf(s.kernel.NetNS())); err != nil {
+		return fmt.Errorf("loopback interface: %w", err)
 	}
 	var resources *specs.LinuxResources
 	if l := s.cfg.Spec.Linux; l != nil {

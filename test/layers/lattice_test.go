@@ -17,6 +17,9 @@ const floor = "sentry/abi sentry/arch sentry/lock sentry/wait sentry/usermem sen
 // files is what a file system may import.
 const files = floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm sentry/vfs fsimpl/pipe fsimpl/internal/*"
 
+// sockets is what a family of sockets may import.
+const sockets = floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"
+
 // kernel is what stands below and in sentry/kernel.
 const kernel = floor + " platform sentry/*"
 
@@ -46,9 +49,12 @@ func lattice() []rule {
 		{"sentry/mm", floor + " platform platform/scripted sentry/mem"},
 		{"sentry/loader", floor + " sentry/mem sentry/mm sentry/auth sentry/limits"},
 		{"sentry/vfs", floor + " sentry/auth sentry/limits sentry/current sentry/mm"},
+		// Of these, those that stand on the network stack.
+		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram"},
+		{"sentry/socket/netview", sockets + " netstack/*"},
 		{"sentry/socket/netlink/wire", ""},
-		{"sentry/socket/netlink/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket sentry/socket/netlink/* netstack/*"},
-		{"sentry/socket/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"},
+		{"sentry/socket/netlink/*", sockets + " sentry/socket/netlink/* sentry/socket/unix netstack/*"},
+		{"sentry/socket/*", sockets},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
 		{"sentry/seccomp", ""},
@@ -65,6 +71,7 @@ func lattice() []rule {
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},
 		{"fsimpl/gofer", files + " gofer/client gofer/proto"},
+		{"fsimpl/sys", files + " sentry/socket"}, // whose interfaces it shows
 		{"fsimpl/mqueue", files + " sentry/ipc"},
 		{"fsimpl/*", files},
 
@@ -85,7 +92,7 @@ func lattice() []rule {
 		{"runsc-like/hooks", ""},
 		{"runsc-like/install", ""},
 		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile"},
-		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile"},
+		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile netstack/*"},
 		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
 

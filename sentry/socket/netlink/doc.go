@@ -1,8 +1,7 @@
 // Package netlink has AF_NETLINK sockets, netlink(7): ports, multicast groups,
 // requests and their acknowledgements, dumps.
 //
-//	Family      makes sockets; boot gives it the protocols
-//	Net         the sockets of one network namespace
+//	Net         the sockets of one network namespace; boot gives it the protocols
 //	Sock        one socket
 //	Protocol    what a kernel is asked: one package each beside this one
 //	Request     one message to a protocol, and what it answers

@@ -7,7 +7,6 @@ import (
 	"hull/sentry/current"
 	"hull/sentry/lock"
 	"hull/sentry/socket"
-	"hull/sentry/usermem"
 )
 
 // Protocol is what answers requests of one netlink protocol (NETLINK_*).
@@ -32,71 +31,58 @@ type (
 	}
 )
 
-// Config is what a family is given.
+// Config is what a namespace's sockets are given.
 type Config struct {
-	// Stack returns the network namespace of a task.
-	Stack func(t current.Task) *stack.Stack `snapshot:"-"`
-	// ByPID and ByFD return the namespace of a process, or of an open file
-	// that stands for one; nil if there is none. They may be nil themselves.
+	Protocols map[int32]Protocol // by NETLINK_*
+	// ByPID and ByFD return the stack of the namespace of a process, or of an
+	// open file that stands for one; nil if there is none. They may be nil.
 	ByPID func(t current.Task, pid int32) *stack.Stack `snapshot:"-"`
 	ByFD  func(t current.Task, fd int32) *stack.Stack  `snapshot:"-"`
-	// Ioctl answers the ioctls about interfaces, netdevice(7), that any socket
-	// takes. It may be nil.
-	Ioctl func(t current.Task, cmd uint32, arg usermem.Addr) (uintptr, error) `snapshot:"-"`
 }
 
-// Family is the sockets of AF_NETLINK of all namespaces.
-type Family struct {
-	cfg       Config
-	protocols map[int32]Protocol // immutable
+// Net is the netlink sockets of a network namespace. It is the Family too.
+type Net struct {
+	Stack *stack.Stack  // immutable
+	ns    *socket.NetNS // immutable
+	cfg   Config        // immutable
 
-	mu   lock.Mutex[lock.Leaf]
-	nets map[*stack.Stack]*Net // guarded by mu: those that have sockets
+	mu    lock.Mutex[lock.Leaf]
+	socks map[int32]map[*Sock]bool // guarded by mu: all, by protocol
+	ports map[port]*Sock           // guarded by mu: those that are bound
+	stops map[int32]func()         `snapshot:"-"` // guarded by mu: of the Watchers
 }
 
-var _ socket.Family = (*Family)(nil)
+var _ socket.Family = (*Net)(nil)
 
-// New returns a family with the protocols by their numbers.
-func New(cfg Config, protocols map[int32]Protocol) *Family {
-	return &Family{cfg: cfg, protocols: protocols, nets: map[*stack.Stack]*Net{}}
+// New returns the sockets of a namespace over its stack.
+func New(ns *socket.NetNS, st *stack.Stack, cfg Config) *Net {
+	return &Net{Stack: st, ns: ns, cfg: cfg, socks: map[int32]map[*Sock]bool{}, ports: map[port]*Sock{}, stops: map[int32]func(){}}
 }
 
 // Config returns what New was given.
-func (f *Family) Config() *Config { return &f.cfg }
+func (n *Net) Config() *Config { return &n.cfg }
 
 // maxLinks is how many protocols there can be (MAX_LINKS).
 const maxLinks = 32
 
 // Socket implements socket.Family.
-func (f *Family) Socket(t current.Task, typ, protocol int32) (socket.Socket, error) {
+func (n *Net) Socket(t current.Task, typ, protocol int32) (socket.Socket, error) {
 	if typ != unix.SOCK_RAW && typ != unix.SOCK_DGRAM {
 		return nil, unix.ESOCKTNOSUPPORT
 	}
-	p, ok := f.protocols[protocol]
+	p, ok := n.cfg.Protocols[protocol]
 	if protocol < 0 || protocol >= maxLinks || !ok {
 		t.Note("hull has no such netlink protocol")
 		return nil, unix.EPROTONOSUPPORT
 	}
-	s := &Sock{fam: f, typ: typ, number: protocol, protocol: p, opener: t.Cred()}
-	s.net = f.join(f.cfg.Stack(t), s)
+	s := &Sock{net: n, typ: typ, number: protocol, protocol: p, admin: n.ns.May(t, unix.CAP_NET_ADMIN)}
+	n.join(s)
 	return s, nil
 }
 
 // Pair implements socket.Family: there are none.
-func (f *Family) Pair(current.Task, int32, int32) (a, b socket.Socket, err error) {
+func (n *Net) Pair(current.Task, int32, int32) (a, b socket.Socket, err error) {
 	return nil, nil, unix.EOPNOTSUPP
-}
-
-// Net is the netlink sockets of a network namespace. It lives as long as there is one.
-type Net struct {
-	Family *Family      // immutable
-	Stack  *stack.Stack // immutable
-
-	mu    lock.Mutex[lock.Leaf]
-	socks map[int32]map[*Sock]bool // guarded by mu: all, by protocol
-	ports map[port]*Sock           // guarded by mu: those that are bound
-	count int                      // guarded by Family.mu
-	stops map[int32]func()         `snapshot:"-"` // guarded by Family.mu: of the Watchers
 }
 
 type port struct {
@@ -104,15 +90,14 @@ type port struct {
 	id       uint32
 }
 
-// join adds s to the sockets of its namespace.
-func (f *Family) join(st *stack.Stack, s *Sock) *Net {
-	f.mu.Lock()
-	n := f.nets[st]
-	if n == nil {
-		n = &Net{Family: f, Stack: st, socks: map[int32]map[*Sock]bool{}, ports: map[port]*Sock{}, stops: map[int32]func(){}}
-		f.nets[st] = n
+// join adds s to the sockets of the namespace. With the first one of a protocol
+// its watch begins.
+func (n *Net) join(s *Sock) {
+	n.mu.Lock()
+	if n.socks[s.number] == nil {
+		n.socks[s.number] = map[*Sock]bool{}
 	}
-	n.count++
+	n.socks[s.number][s] = true
 	w, watches := s.protocol.(Watcher)
 	if watches {
 		_, watching := n.stops[s.number]
@@ -121,29 +106,22 @@ func (f *Family) join(st *stack.Stack, s *Sock) *Net {
 			n.stops[s.number] = func() {}
 		}
 	}
-	f.mu.Unlock()
-	n.mu.Lock()
-	if n.socks[s.number] == nil {
-		n.socks[s.number] = map[*Sock]bool{}
-	}
-	n.socks[s.number][s] = true
 	n.mu.Unlock()
-	if watches {
-		stop := w.Watch(n)
-		f.mu.Lock()
-		if n.count > 0 {
-			n.stops[s.number] = stop
-			stop = nil
-		}
-		f.mu.Unlock()
-		if stop != nil {
-			stop()
-		}
+	if !watches {
+		return
 	}
-	return n
+	stop := w.Watch(n)
+	n.mu.Lock()
+	if _, wanted := n.stops[s.number]; wanted {
+		n.stops[s.number], stop = stop, nil
+	}
+	n.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }
 
-// leave takes s out of its namespace.
+// leave takes s out of the namespace. With the last one of a protocol its watch ends.
 func (n *Net) leave(s *Sock) {
 	id := s.portID()
 	n.mu.Lock()
@@ -151,17 +129,13 @@ func (n *Net) leave(s *Sock) {
 	if n.ports[port{s.number, id}] == s {
 		delete(n.ports, port{s.number, id})
 	}
-	n.mu.Unlock()
-	n.Family.mu.Lock()
-	n.count--
-	var stops map[int32]func()
-	if n.count == 0 {
-		delete(n.Family.nets, n.Stack)
-		stops = n.stops
-		n.stops = map[int32]func(){}
+	var stop func()
+	if len(n.socks[s.number]) == 0 {
+		stop = n.stops[s.number]
+		delete(n.stops, s.number)
 	}
-	n.Family.mu.Unlock()
-	for _, stop := range stops {
+	n.mu.Unlock()
+	if stop != nil {
 		stop()
 	}
 }
@@ -180,13 +154,6 @@ func (n *Net) Sockets(protocol int32) []*Sock {
 		}
 	}
 	return all
-}
-
-// NetOf returns the sockets of a namespace, or nil if it has none.
-func (f *Family) NetOf(st *stack.Stack) *Net {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.nets[st]
 }
 
 // Listening reports whether a socket is in a group: whether it is worth the

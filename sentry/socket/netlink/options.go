@@ -16,7 +16,7 @@ const netlinkListMemberships = 9
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
 	switch level {
 	case unix.SOL_SOCKET:
-		return s.opts.Set(name, value, t.Cred().HasCap(unix.CAP_NET_ADMIN))
+		return s.opts.Set(name, value, s.net.ns.May(t, unix.CAP_NET_ADMIN))
 	case unix.SOL_NETLINK:
 	default:
 		return unix.ENOPROTOOPT
@@ -37,7 +37,7 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 		}
 		s.setGroup(uint32(v), name == unix.NETLINK_ADD_MEMBERSHIP)
 	case unix.NETLINK_LISTEN_ALL_NSID:
-		if !t.Cred().HasCap(unix.CAP_NET_BROADCAST) {
+		if !s.net.ns.May(t, unix.CAP_NET_BROADCAST) {
 			return unix.EPERM
 		}
 		s.setFlag(name, v != 0)

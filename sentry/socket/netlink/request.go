@@ -53,7 +53,7 @@ func (r *Request) IsDump() bool { return r.Header.Flags&unix.NLM_F_DUMP == unix.
 // Admin returns EPERM unless who sent the request and who made the socket have
 // CAP_NET_ADMIN.
 func (r *Request) Admin() error {
-	if !r.Task.Cred().HasCap(unix.CAP_NET_ADMIN) || !r.Sock.opener.HasCap(unix.CAP_NET_ADMIN) {
+	if !r.Sock.admin || !r.Net.ns.May(r.Task, unix.CAP_NET_ADMIN) {
 		return unix.EPERM
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hull/sentry/auth"
 	"hull/sentry/current"
 	"hull/sentry/lock"
 	"hull/sentry/socket"
@@ -18,12 +17,11 @@ import (
 
 // Sock is one socket.
 type Sock struct {
-	fam      *Family    // immutable
-	net      *Net       // immutable
-	typ      int32      // immutable: SOCK_RAW or SOCK_DGRAM, which are the same
-	number   int32      // immutable: NETLINK_*
-	protocol Protocol   // immutable
-	opener   *auth.Cred // immutable: who made the socket
+	net      *Net     // immutable
+	typ      int32    // immutable: SOCK_RAW or SOCK_DGRAM, which are the same
+	number   int32    // immutable: NETLINK_*
+	protocol Protocol // immutable
+	admin    bool     // immutable: who made the socket had CAP_NET_ADMIN
 	opts     socket.Options
 	queue    wait.Queue
 
@@ -61,7 +59,12 @@ type datagram struct {
 // overhead is what a datagram counts besides its bytes.
 const overhead = 512
 
-var _ socket.Socket = (*Sock)(nil)
+var (
+	_ socket.Socket   = (*Sock)(nil)
+	_ socket.InNet    = (*Sock)(nil)
+	_ socket.Passer   = (*Sock)(nil)
+	_ socket.Numbered = (*Sock)(nil)
+)
 
 // Net returns the namespace.
 func (s *Sock) Net() *Net { return s.net }
@@ -104,12 +107,12 @@ func (s *Sock) open() (listen, send bool) {
 
 func (s *Sock) mayListen(t current.Task) bool {
 	listen, _ := s.open()
-	return listen || t.Cred().HasCap(unix.CAP_NET_ADMIN)
+	return listen || s.net.ns.May(t, unix.CAP_NET_ADMIN)
 }
 
 func (s *Sock) maySend(t current.Task) bool {
 	_, send := s.open()
-	return send || t.Cred().HasCap(unix.CAP_NET_ADMIN)
+	return send || s.net.ns.May(t, unix.CAP_NET_ADMIN)
 }
 
 // Bind implements socket.Socket.
@@ -307,12 +310,23 @@ func (s *Sock) Info() Info {
 	}
 }
 
-// SetInode says which inode of sockfs the socket has.
+// SetInode implements socket.Numbered. From then on the socket keeps its
+// namespace alive.
 func (s *Sock) SetInode(ino uint64) {
+	s.net.ns.IncRef()
 	s.st.Lock()
 	s.st.inode = ino
 	s.st.Unlock()
 }
+
+// NetNS implements socket.InNet.
+func (s *Sock) NetNS() *socket.NetNS { return s.net.ns }
+
+// Family implements socket.InNet.
+func (s *Sock) Family() int32 { return unix.AF_NETLINK }
+
+// Passes implements socket.Passer.
+func (s *Sock) Passes() {}
 
 // Read implements vfs.FileImpl.
 func (s *Sock) Read(t current.Task, _ *vfs.File, dst usermem.Buffer, _ int64) (int64, error) {
@@ -328,10 +342,10 @@ func (s *Sock) Write(t current.Task, _ *vfs.File, src usermem.Buffer, off int64)
 
 // Ioctl implements vfs.FileImpl.
 func (s *Sock) Ioctl(t current.Task, _ *vfs.File, cmd uint32, arg uintptr) (uintptr, error) {
-	if s.fam.cfg.Ioctl == nil {
+	if s.net.ns.Control == nil {
 		return 0, unix.ENOTTY
 	}
-	return s.fam.cfg.Ioctl(t, cmd, usermem.Addr(arg))
+	return 0, s.net.ns.Control.Ioctl(t, unix.AF_NETLINK, cmd, arg)
 }
 
 // Readiness implements wait.Waitable.
@@ -365,6 +379,7 @@ func (s *Sock) Release(current.Task, *vfs.File) {
 	s.st.Lock()
 	s.st.closed = true
 	s.st.in, s.st.bytes = nil, 0
+	held := s.st.inode != 0
 	s.st.Unlock()
 	s.net.leave(s)
 	if c, ok := s.protocol.(Closer); ok {
@@ -373,4 +388,7 @@ func (s *Sock) Release(current.Task, *vfs.File) {
 	s.recv.Lock()
 	s.dump = nil
 	s.recv.Unlock()
+	if held {
+		s.net.ns.DecRef()
+	}
 }

@@ -47,17 +47,19 @@ func (echo) Receive(t current.Task, s *Sock, data []byte) {
 type fixture struct {
 	t    *testing.T
 	task *currenttest.Task
-	fam  *Family
+	net  *Net
 }
 
 func newFixture(t *testing.T) *fixture {
-	st := stack.New(stack.Config{})
-	return &fixture{t, currenttest.New(1 << 20), New(Config{Stack: func(current.Task) *stack.Stack { return st }}, map[int32]Protocol{5: echo{}})}
+	task := currenttest.New(1 << 20)
+	ns := socket.NewNetNS(task.Creds.UserNS, 1)
+	n := New(ns, stack.New(stack.Config{}), Config{Protocols: map[int32]Protocol{5: echo{}}})
+	return &fixture{t, task, n}
 }
 
 func (f *fixture) socket() *Sock {
 	f.t.Helper()
-	s, err := f.fam.Socket(f.task, unix.SOCK_RAW, 5)
+	s, err := f.net.Socket(f.task, unix.SOCK_RAW, 5)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -239,8 +241,8 @@ func TestBind(t *testing.T) {
 	for _, s := range []*Sock{a, b, c} {
 		s.Release(f.task, nil)
 	}
-	if len(f.fam.nets) != 0 {
-		t.Error("a namespace without sockets stays")
+	if len(f.net.Sockets(-1)) != 0 || len(f.net.ports) != 0 {
+		t.Error("closed sockets stay")
 	}
 }
 

@@ -1,6 +1,8 @@
 package netlink
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/current"
@@ -147,6 +149,10 @@ func (s *Sock) Recv(_ current.Task, dst usermem.Buffer, m *socket.Message) (int6
 	}
 	m.Addr = address(d.port, groupMask(d.group))
 	m.Cred, m.HasCred = d.cred, s.opts.Flag(unix.SO_PASSCRED)
+	if s.flag(unix.NETLINK_PKTINFO) {
+		group := binary.NativeEndian.AppendUint32(nil, d.group)
+		m.Items = append(m.Items, socket.Item{Level: unix.SOL_NETLINK, Type: unix.NETLINK_PKTINFO, Data: group})
+	}
 	if flags&unix.MSG_PEEK == 0 {
 		s.take()
 		s.continueDump()

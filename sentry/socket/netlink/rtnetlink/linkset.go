@@ -170,7 +170,7 @@ func (c *call) vethPeer(info wire.Attrs, near *stack.Stack) (*stack.NICConfig, *
 
 // target returns the namespace that a message wants an interface in, or nil.
 func (c *call) target(a wire.Attrs) (*stack.Stack, error) {
-	cfg := c.Net.Family.Config()
+	cfg := c.Net.Config()
 	switch {
 	case a.Has(unix.IFLA_NET_NS_PID):
 		if cfg.ByPID != nil {

@@ -136,7 +136,7 @@ func (c *call) getNSID() error {
 	if err != nil {
 		return err
 	}
-	cfg := c.Net.Family.Config()
+	cfg := c.Net.Config()
 	switch {
 	case a.Has(netnsaPID):
 		if cfg.ByPID == nil || cfg.ByPID(c.Task, int32(a.U32(netnsaPID))) == nil {

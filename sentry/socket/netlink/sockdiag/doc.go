@@ -3,5 +3,5 @@
 // (`ss -K`).
 //
 // It owns no state. Sockets of the internet and packet sockets are asked of the
-// stack, those of netlink of their own family.
+// stack, those of AF_UNIX and netlink of their own families.
 package sockdiag

@@ -8,10 +8,14 @@ import (
 	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/socket/netlink"
+	unixsock "hull/sentry/socket/unix"
 )
 
-// Protocol is NETLINK_SOCK_DIAG.
-type Protocol struct{}
+// Protocol is NETLINK_SOCK_DIAG of a namespace.
+type Protocol struct{ local *unixsock.Namespace }
+
+// New returns the protocol; local has the namespace's sockets of AF_UNIX.
+func New(local *unixsock.Namespace) Protocol { return Protocol{local} }
 
 var _ netlink.Protocol = Protocol{}
 
@@ -30,13 +34,14 @@ func (Protocol) Groups() int { return groups }
 // Receive implements netlink.Protocol.
 func (p Protocol) Receive(t current.Task, s *netlink.Sock, data []byte) {
 	netlink.Each(t, s, data, func(r *netlink.Request) error {
-		return (&call{r, s.Net().Stack}).handle()
+		return (&call{r, s.Net().Stack, p.local}).handle()
 	})
 }
 
 type call struct {
 	*netlink.Request
 	stack *stack.Stack
+	local *unixsock.Namespace
 }
 
 func (c *call) handle() error {
@@ -49,6 +54,8 @@ func (c *call) handle() error {
 		switch family {
 		case unix.AF_INET, unix.AF_INET6:
 			return c.inet()
+		case unix.AF_UNIX:
+			return c.unix()
 		case unix.AF_PACKET:
 			return c.packet()
 		case unix.AF_NETLINK:
