@@ -40,6 +40,7 @@ type Device struct {
 	Name   string
 	Kind   string // of `ip link add type`
 	HWType uint16 // ARPHRD_*
+	MTU    int
 	Group  uint32
 }
 
