@@ -10,17 +10,19 @@ func TestOwn(t *testing.T) {
 	p := pool.Received(NewView(c, 0, 12))
 	p.TrimFront(7)
 	q := p.Clone()
-	b := p.Own(3)
-	copy(b, "WOR")
+	if !p.Own(3) {
+		t.Fatal("not owned")
+	}
+	copy(p.Head(), "WOR")
 	if string(p.Head()) != "WORld" || string(q.Head()) != "world" {
 		t.Errorf("the packet is %q, its clone %q", p.Head(), q.Head())
 	}
-	if p.Own(6) != nil {
+	if p.Own(6) {
 		t.Error("more bytes than there are")
 	}
 	q.Release()
-	if b := p.Own(5); string(b) != "WORld" {
-		t.Errorf("got %q", b)
+	if !p.Own(5) || string(p.Head()) != "WORld" {
+		t.Errorf("got %q", p.Head())
 	}
 	p.Restore(7)
 	if string(p.Head()) != "hello, WORld" {
@@ -34,8 +36,8 @@ func TestOwnPulls(t *testing.T) {
 	var pool Pool
 	p := pool.NewPacket(pool.CopyIn([]byte("payload"))...)
 	copy(p.Prepend(4), "head")
-	if b := p.Own(8); string(b) != "headpayl" || p.Len() != 11 {
-		t.Errorf("got %q of %d", b, p.Len())
+	if !p.Own(8) || string(p.Head()[:8]) != "headpayl" || p.Len() != 11 {
+		t.Errorf("got %q of %d", p.Head(), p.Len())
 	}
 	p.Release()
 }

@@ -210,7 +210,7 @@ type NoTrack struct{}
 func (NoTrack) eval(x *run) {
 	if x.ref == nil {
 		x.ref = x.rules.conns.Untracked()
-		x.p.Conn = x.ref
+		x.p.Track = x.ref
 	}
 }
 

@@ -126,14 +126,15 @@ func (e *Payload) store(x *run, off int) {
 	x.reparse()
 }
 
-// own makes the first n bytes the packet's alone.
+// own makes the first n bytes the packet's alone, and returns what is contiguous of
+// it; nil if there are not so many.
 func (x *run) own(n int) []byte {
-	b := x.p.Own(max(n, min(len(x.head), x.p.Len())))
+	ok := x.p.Own(max(n, min(len(x.head), x.p.Len())))
 	x.head = x.p.Head()
-	if b == nil {
+	if !ok {
 		return nil
 	}
-	return b
+	return x.head
 }
 
 // reparse reads the headers again after they were changed.

@@ -27,11 +27,11 @@ const (
 // Verdict is what becomes of a packet.
 type Verdict uint8
 
-// The verdicts. After anything but Accept the packet is the filter's.
+// The verdicts.
 const (
 	Accept Verdict = iota
-	Drop           // the packet was released; a sender is told EPERM
-	Stolen         // the same, but it is no error of the sender's: it was rejected, say
+	Drop           // the packet stays the caller's, who releases it; a sender is told EPERM
+	Stolen         // the packet is gone: it was answered
 )
 
 // Device is what a filter knows of an interface.
@@ -68,7 +68,7 @@ type Filter interface {
 	// Run decides about p, whose Head begins with the network's header. The
 	// filter may change the packet: after Prerouting and Output the addresses
 	// are to be read from the header, not from before; headers in Head may be
-	// in another chunk. p.Mark and p.Conn go with the packet from hook to hook, and through
+	// in another chunk. p.Mark and p.Track go with the packet from hook to hook, and through
 	// the loopback interface.
 	//
 	// Any goroutine may call it, with no lock held that Host's methods take.

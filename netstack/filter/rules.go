@@ -69,7 +69,7 @@ func (x *run) hook(r *Rules, set *Ruleset, h Hook, p *buffer.Packet, c *Context,
 	if !x.parse() {
 		return Accept // no packet of IP: the stack has its own mind about it
 	}
-	x.ref, _ = p.Conn.(*conntrack.Ref)
+	x.ref, _ = p.Track.(*conntrack.Ref)
 	mark, tos := p.Mark, x.tos()
 	dst := x.pk.Tuple.Dst
 	for i := range steps {
@@ -79,18 +79,15 @@ func (x *run) hook(r *Rules, set *Ruleset, h Hook, p *buffer.Packet, c *Context,
 			x.track()
 		case stepNAT:
 			if !x.nat() {
-				p.Release()
 				return Drop
 			}
 		case stepConfirm:
 			if x.ref != nil && !r.conns.Confirm(x.ref, c.Now) {
-				p.Release()
 				return Drop
 			}
 		case stepChain:
 			switch x.base(s) {
 			case Drop:
-				p.Release()
 				return Drop
 			case Stolen:
 				p.Release()
@@ -121,5 +118,5 @@ func (x *run) track() {
 	x.pk.Tuple.Zone = x.zone
 	x.ref = x.rules.conns.Track(&x.pk, quoted, x.c.Now)
 	x.pk.Tuple.Zone = 0
-	x.p.Conn = x.ref
+	x.p.Track = x.ref
 }
