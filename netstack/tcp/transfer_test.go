@@ -552,3 +552,18 @@ func TestReceive(t *testing.T) {
 		`},
 	})
 }
+
+// Callers may bring times that go back a little: the time stamps must not.
+func TestClockThatGoesBack(t *testing.T) {
+	run(t, established, `
+		: ts
+		write 100
+		> P. 1:101 <ts 1017:0>
+		+5ms
+		write 988
+		>*
+		+-3ms
+		write 988
+		> P. 1089:2077 <ts 1022:0>
+	`)
+}
