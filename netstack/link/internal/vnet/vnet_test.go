@@ -322,12 +322,10 @@ func FuzzReceive(f *testing.F) {
 }
 
 // discard counts.
-type discard struct{ n, bytes chan int }
+type discard struct{ n chan int }
 
 func (d discard) Deliver(ps []*buffer.Packet) {
-	b := 0
 	for _, p := range ps {
-		b += p.Len()
 		p.Release()
 	}
 	d.n <- len(ps)
@@ -390,7 +388,10 @@ func TestRandomSizes(t *testing.T) {
 			t.Fatalf("Send = %d, %v", n, err)
 		}
 		s.wait(t, func(ps []*buffer.Packet, _ []bool) bool { return len(ps) == i+1 })
-		if got := s.packets[i]; !bytes.Equal(contents(got), want) {
+		s.mu.Lock()
+		got := contents(s.packets[i])
+		s.mu.Unlock()
+		if !bytes.Equal(got, want) {
 			t.Fatalf("packet %d differs", i)
 		}
 	}
