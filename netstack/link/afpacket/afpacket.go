@@ -71,11 +71,23 @@ func Open(index int) (fd int, err error) {
 	return fd, nil
 }
 
-// New returns the link over a socket that Open made for an interface with the
-// given MTU and address. It takes the socket over, with an error too.
-func New(fd int, pool *buffer.Pool, mtu int, a link.Address) (link.Endpoint, error) {
+// Config describes an interface.
+type Config struct {
+	FD      int // a socket that Open made, which New takes over, with an error too
+	Pool    *buffer.Pool
+	MTU     int
+	Address link.Address
+	Raw     bool // its packets have no link header: a tunnel
+}
+
+// New returns the link.
+func New(c Config) (link.Endpoint, error) {
+	kind := link.Ethernet
+	if c.Raw {
+		kind = link.RawIP
+	}
 	return vnet.New(vnet.Config{
-		FD: fd, Pool: pool, MTU: mtu, Kind: link.Ethernet, Address: a,
+		FD: c.FD, Pool: c.Pool, MTU: c.MTU, Kind: kind, Address: c.Address,
 		Offload: link.RxChecksum | link.TxChecksum | link.TSO4 | link.TSO6 | link.USO,
 	})
 }

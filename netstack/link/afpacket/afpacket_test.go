@@ -70,7 +70,7 @@ func open(t *testing.T, d link.Dispatcher, pool *buffer.Pool) link.Endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(fd, pool, i.MTU, nearMAC)
+	e, err := New(Config{FD: fd, Pool: pool, MTU: i.MTU, Address: nearMAC})
 	if err != nil {
 		t.Fatal(err)
 	}
