@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/container"
+	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
 )
 
@@ -27,6 +29,7 @@ type globals struct {
 	criu      string
 
 	platform   string
+	network    string
 	strace     bool
 	trapDenied bool
 }
@@ -41,10 +44,13 @@ func (g *globals) add(c *cobra.Command) {
 	fl.StringVar(&g.rootless, "rootless", "auto", "ignore errors of cgroups: true, false or auto")
 	fl.StringVar(&g.criu, "criu", "", "accepted for other runtimes' callers; not used")
 	fl.StringVar(&g.platform, "platform", jail.Platforms()[0], "how guest code is run: "+list(jail.Platforms()))
+	fl.StringVar(&g.network, "network", control.NetworkModes()[0],
+		"the guest's network: sandbox (the interfaces of the container's namespace) or none")
 	fl.BoolVar(&g.strace, "strace", false, "print the guest's system calls on hull's log, or on standard error")
 	fl.BoolVar(&g.trapDenied, "trap-denied", false,
 		"let a host call that the seccomp filter denies crash with a trace (to find a missing rule)")
 	_ = c.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions(jail.Platforms(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("network", cobra.FixedCompletions(control.NetworkModes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("rootless", cobra.FixedCompletions([]string{"true", "false", "auto"}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -54,6 +60,10 @@ func (g *globals) check() error {
 	switch {
 	case jail.SentryRules(g.platform) == nil:
 		return &container.FieldError{Field: "--platform", Why: g.platform + " is none of " + list(jail.Platforms())}
+	case g.network == "host":
+		return &container.FieldError{Field: "--network", Why: "host is not possible: a guest's sockets are hull's own, never the host's"}
+	case !slices.Contains(control.NetworkModes(), g.network):
+		return &container.FieldError{Field: "--network", Why: g.network + " is none of " + list(control.NetworkModes())}
 	case g.logFormat != "text" && g.logFormat != "json":
 		return &container.FieldError{Field: "--log-format", Why: g.logFormat + " is none of text, json"}
 	case g.rootless != "auto" && g.rootless != "true" && g.rootless != "false":
@@ -131,7 +141,7 @@ func (g *globals) logLines(level string, lines ...string) {
 // options are what every sandbox that is made for the caller's streams has.
 func (g *globals) options(s *specs.Spec) container.Options {
 	return container.Options{
-		Spec: s, Platform: g.platform, Strace: g.strace, TrapDenied: g.trapDenied,
+		Spec: s, Platform: g.platform, Network: g.network, Strace: g.strace, TrapDenied: g.trapDenied,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 }

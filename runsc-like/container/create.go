@@ -59,6 +59,9 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 		}
 	}()
 	c.Bundle, c.Created, c.Owner, c.Spec = o.Bundle, time.Now().UTC(), os.Geteuid(), o.Spec
+	if err := c.planNetwork(o.Network); err != nil {
+		return c, nil, err
+	}
 	if err := c.planCgroup(o); err != nil {
 		return c, nil, err
 	}

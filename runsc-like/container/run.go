@@ -24,8 +24,9 @@ type Options struct {
 	// Overlay keeps writes to the root in memory, and drops them at the end.
 	Overlay    bool
 	Platform   string
-	Strace     bool // the guest's system calls go to Log
-	TrapDenied bool // see jail.Trap
+	Strace     bool   // the guest's system calls go to Log
+	TrapDenied bool   // see jail.Trap
+	Network    string // control.NetworkSandbox and so on
 	Umask      uint32
 
 	Stdin, Stdout, Stderr *os.File

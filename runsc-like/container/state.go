@@ -37,6 +37,7 @@ type Record struct {
 	// The processes, once they have been started.
 	Sentry Process `json:"sentry"`
 	Gofer  Process `json:"gofer"`
+	Network *NetworkState `json:"network,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
 }
@@ -192,6 +193,8 @@ func (c *Container) load() error {
 		err = errors.New("spec: is not complete")
 	case !c.Sentry.possible() || !c.Gofer.possible():
 		err = errors.New("sentry.pid or gofer.pid: is no process number")
+	case c.Network != nil && c.Network.Taken != nil && c.Network.Taken.Check() != nil:
+		err = errors.New("network.taken: is none")
 	case c.Cgroup != nil:
 		err = cgroup.CheckState(*c.Cgroup)
 	}
@@ -239,6 +242,9 @@ func writeFile(name string, b []byte, mode os.FileMode) error {
 	}
 	return err
 }
+
+// rootDir is the directory that the container's is in.
+func (c *Container) rootDir() string { return filepath.Dir(c.dir) }
 
 // path is a file of the container's directory.
 func (c *Container) path(name string) string { return filepath.Join(c.dir, name) }

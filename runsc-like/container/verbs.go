@@ -61,6 +61,9 @@ func (r Root) Start(id string) error {
 
 // startOver starts the process over conn.
 func (c *Container) startOver(conn *control.Conn) error {
+	if err := c.connect(conn); err != nil {
+		return err
+	}
 	if err := c.startHooks(); err != nil {
 		return err
 	}
@@ -205,6 +208,7 @@ func (c *Container) destroy() error {
 	if err := errors.Join(thaw(), c.Sentry.end(), c.Gofer.end(), c.leaveCgroup()); err != nil {
 		return err
 	}
+	c.disconnect()
 	if c.Spec != nil && c.Spec.Hooks != nil {
 		c.lateHooks("poststop", c.Spec.Hooks.Poststop, specs.StateStopped)
 	}

@@ -32,6 +32,7 @@ const (
 	Processes Kind = "processes" // list the processes (Process*, Done)
 	Process   Kind = "process"   // one of them
 	Limit     Kind = "limit"     // Resources changed (Done)
+	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
 )
 
 // What the status of a container can be (runtime.md of the OCI specification).

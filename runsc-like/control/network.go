@@ -13,12 +13,10 @@ const (
 	NetworkSandbox = "sandbox"
 	// NetworkNone: the guest has a loopback interface.
 	NetworkNone = "none"
-	// NetworkUser: a process beside the sandbox makes its connections.
-	NetworkUser = "user"
 )
 
 // NetworkModes are the modes, the usual one first.
-func NetworkModes() []string { return []string{NetworkSandbox, NetworkNone, NetworkUser} }
+func NetworkModes() []string { return []string{NetworkSandbox, NetworkNone} }
 
 // Network is what a namespace's network is made of: what comes with a message of
 // that kind, as a sealed file, before the descriptors of its links.
@@ -122,7 +120,7 @@ const (
 
 // WriteNetwork returns a sealed memory file that holds n.
 func WriteNetwork(n *Network) (*os.File, error) {
-	if err := n.check(); err != nil {
+	if err := n.Check(); err != nil {
 		return nil, err
 	}
 	return seal(n)
@@ -134,7 +132,7 @@ func ReadNetwork(f *os.File, links int) (*Network, error) {
 	n := &Network{}
 	err := unseal(f, n)
 	if err == nil {
-		err = n.check()
+		err = n.Check()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
@@ -150,7 +148,8 @@ func ReadNetwork(f *os.File, links int) (*Network, error) {
 	return n, nil
 }
 
-func (n *Network) check() error {
+// Check checks that n is within its bounds.
+func (n *Network) Check() error {
 	if len(n.Links) > MaxLinks {
 		return fmt.Errorf("%d interfaces, more than %d", len(n.Links), MaxLinks)
 	}
