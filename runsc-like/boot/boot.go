@@ -21,8 +21,6 @@ import (
 	"hull/sentry/kernel"
 	"hull/sentry/loader"
 	"hull/sentry/mem"
-	"hull/sentry/socket"
-	unixsock "hull/sentry/socket/unix"
 	"hull/sentry/vfs"
 	"hull/syscalls"
 	"hull/syscalls/strace"
@@ -37,6 +35,7 @@ type sandbox struct {
 	types    vfs.FilesystemTypes
 	env      *vfs.Environment
 	queues   *mqueue.FS
+	networks *networks
 	boot     *caller
 	console  console
 	main     *container // the first one
@@ -142,6 +141,7 @@ func (s *sandbox) newKernel() error {
 	}
 	s.boot, s.env = newCaller(), newEnvironment(&s.console)
 	table := syscalls.Table()
+	s.networks = newNetworks()
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queueLimits := ipc.NewQueueLimits()
@@ -154,7 +154,7 @@ func (s *sandbox) newKernel() error {
 		Memfds:      memfds,
 		IPC:         kernel.IPC{Queues: s.queues.VFS(), QueueLimits: queueLimits},
 		Types:       s.types,
-		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
+		Networks:    s.networks,
 		Clocks:      clocks,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
@@ -170,6 +170,9 @@ func (s *sandbox) newKernel() error {
 	}
 	if s.kernel, err = kernel.New(cfg); err != nil {
 		return err
+	}
+	if err := loopbackUp(stackOf(s.kernel.NetNS())); err != nil {
+		return fmt.Errorf("loopback interface: %w", err)
 	}
 	var resources *specs.LinuxResources
 	if l := s.cfg.Spec.Linux; l != nil {

@@ -49,10 +49,15 @@ func (s *sandbox) converse(conn *control.Conn) {
 			s.exec(conn, m, fds) // the rest of the conversation is about that process
 			return
 		}
-		for _, fd := range fds {
-			_ = unix.Close(fd)
+		if m.Kind == control.Connect {
+			err = conn.Send(s.connected(fds))
+		} else {
+			for _, fd := range fds {
+				_ = unix.Close(fd)
+			}
+			err = s.answer(conn, m)
 		}
-		if s.answer(conn, m) != nil {
+		if err != nil {
 			return
 		}
 	}

@@ -22,7 +22,7 @@ import (
 // addTypes fills in what mount(2) can mount.
 func (s *sandbox) addTypes() {
 	s.types["proc"] = procType{s.kernel, s.env}
-	s.types["sysfs"] = sysType{s.cfg.CPUs, s.env}
+	s.types["sysfs"] = sysType{s.kernel, s.cfg.CPUs, s.env}
 	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
 	s.types["devpts"] = devptsType{s}
 	s.types["cgroup2"] = cgroupType{s.cgroup, s.env}
@@ -54,6 +54,7 @@ func (p procType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Ino
 
 // sysType makes instances of sysfs.
 type sysType struct {
+	k    *kernel.Kernel
 	cpus int
 	env  *vfs.Environment
 }
@@ -62,11 +63,15 @@ type sysType struct {
 func (sysType) NoDev() bool { return true }
 
 // New implements vfs.FilesystemType.
-func (s sysType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
+func (s sysType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
 	if data != "" {
 		return nil, nil, unix.EINVAL
 	}
-	fs, root := sys.New(s.env.AnonDev(), s.cpus)
+	ns := s.k.NetNS()
+	if kt, ok := t.(*kernel.Task); ok {
+		ns = kt.NetNS()
+	}
+	fs, root := sys.New(s.env.AnonDev(), s.cpus, ns)
 	return fs.VFS(), root, nil
 }
 

@@ -35,8 +35,8 @@ type Record struct {
 	Owner   int         `json:"owner"` // user id
 	Spec    *specs.Spec `json:"spec"`
 	// The processes, once they have been started.
-	Sentry Process `json:"sentry"`
-	Gofer  Process `json:"gofer"`
+	Sentry  Process       `json:"sentry"`
+	Gofer   Process       `json:"gofer"`
 	Network *NetworkState `json:"network,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`

@@ -88,6 +88,7 @@ func SentryRules(platform string) []Rule {
 		allow("standard streams: readiness", "ppoll"),
 		allow("files that the gofer donated: to stable storage", "fsync", "fdatasync"),
 		allow("gofer and control sockets", "sendmsg", "recvmsg"),
+		allow("the network's packet sockets, which the launcher opened", "sendmmsg", "recvmmsg"),
 		allow("the control socket of a detached sandbox: new conversations", "accept4"),
 		allow("entropy for getrandom(2) of the guest", "getrandom"),
 		{{

@@ -114,7 +114,7 @@ func (k *Kernel) newTask(t *Task, a *CloneArgs) (*Task, error) {
 }
 
 // inherit gives n what t has, shared or copied.
-func (n *Task) inherit(t *Task, shared func(uint64) bool) error {
+func (n *Task) inherit(t *Task, shared func(uint64) bool) (err error) {
 	h, p := &n.has, &t.has
 	h.cred, h.comm, h.uts, h.sched, h.personality = p.cred, p.comm, p.uts, p.sched, p.personality
 	if h.sched.Reset {
@@ -148,6 +148,13 @@ func (n *Task) inherit(t *Task, shared func(uint64) bool) error {
 	} else {
 		h.files = h.files.Fork()
 	}
+	if !shared(unix.CLONE_NEWNET) {
+		h.net = p.net
+		h.net.IncRef()
+	} else if h.net, err = n.k.newNetNS(h.cred); err != nil {
+		n.discard()
+		return err
+	}
 	h.mnt = p.mnt
 	if !shared(unix.CLONE_NEWNS) {
 		h.mnt.IncRef()
@@ -171,6 +178,7 @@ func (n *Task) discard() {
 	}
 	n.setFiles(nil)
 	n.setFS(nil)
+	n.setNet(nil)
 	if n.has.mnt != nil {
 		n.has.mnt.DecRef()
 		n.has.mnt = nil

@@ -108,6 +108,9 @@ func (t *Task) IDs() (tid, tgid int32) { return t.tids[0], t.group.rootID() }
 // never change: a thread that execs takes them over.
 func (tg *ThreadGroup) rootID() int32 { return tg.ids[0] }
 
+// Exiting reports whether the task is on its way out. For its own goroutine.
+func (t *Task) Exiting() bool { return t.own.exiting || t.killed.Load() }
+
 // Signal implements current.Task.
 func (t *Task) Signal(signo int) {
 	_ = t.SendSignal(&SignalInfo{Signo: int32(signo), Code: siKernel})

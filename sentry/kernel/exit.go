@@ -61,6 +61,7 @@ func (t *Task) exit() {
 	t.vfork.fire()
 	t.setFiles(nil)
 	t.setFS(nil)
+	t.setNet(nil)
 	t.has.Lock()
 	mnt := t.has.mnt
 	t.has.mnt = nil

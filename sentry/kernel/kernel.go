@@ -29,7 +29,7 @@ type Config struct {
 	// Memfds is the file system that memfds are files of.
 	Memfds   *vfs.Filesystem
 	IPC      IPC
-	Sockets  socket.Table
+	Networks socket.Networks
 	Clocks   *clock.Clocks
 	VDSO     VDSO
 	Hostname string
@@ -72,6 +72,7 @@ type Kernel struct {
 	}
 	initUser *auth.UserNamespace // immutable
 	uts      *UTSNamespace       // immutable: the initial one
+	net      *socket.NetNS       // immutable: the initial one; the kernel holds a reference
 	futexes  *futex.Table        // immutable
 	signals  signalQuota
 	logged   [maxSyscall]atomic.Bool
@@ -91,6 +92,12 @@ func New(c Config) (*Kernel, error) {
 	}
 	k.uts = &UTSNamespace{host: c.Hostname, domain: c.Domain, User: k.initUser}
 	k.tasks.root = k.newPIDNamespace(nil)
+	k.net = socket.NewNetNS(k.initUser, firstNet)
+	if c.Networks != nil {
+		if err := c.Networks.Fill(k.net); err != nil {
+			return nil, err
+		}
+	}
 	return k, nil
 }
 
@@ -118,8 +125,8 @@ func (k *Kernel) Anon() *vfs.AnonFS { return k.cfg.Anon }
 // MemfdFS returns the file system that memfds are files of.
 func (k *Kernel) MemfdFS() *vfs.Filesystem { return k.cfg.Memfds }
 
-// Sockets returns the socket families.
-func (k *Kernel) Sockets() socket.Table { return k.cfg.Sockets }
+// NetNS returns the initial network namespace.
+func (k *Kernel) NetNS() *socket.NetNS { return k.net }
 
 // Clocks returns the clocks.
 func (k *Kernel) Clocks() *clock.Clocks { return k.cfg.Clocks }

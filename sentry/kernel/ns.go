@@ -5,6 +5,7 @@ import (
 
 	"hull/sentry/auth"
 	"hull/sentry/lock"
+	"hull/sentry/socket"
 	"hull/sentry/vfs"
 )
 
@@ -49,7 +50,7 @@ func (k *Kernel) nextNS() uint32 { return k.lastNS.Add(1) + 0xf0000000 }
 // The namespaces that can be made; the others are refused as by a Linux that
 // was built without them.
 const (
-	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID
+	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 	allNamespaces = newNamespaces | unix.CLONE_NEWUSER | unix.CLONE_NEWIPC | unix.CLONE_NEWNET |
 		unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
 )
@@ -57,7 +58,7 @@ const (
 // checkNamespaces refuses what cannot be made, and who may not make it.
 func (t *Task) checkNamespaces(flags uint64) error {
 	if flags&allNamespaces&^newNamespaces != 0 {
-		t.Note("hull has no user, ipc, net, cgroup or time namespaces for guests")
+		t.Note("hull has no user, ipc, cgroup or time namespaces for guests")
 		return unix.EINVAL
 	}
 	if flags&newNamespaces != 0 && !t.has.cred.HasCap(unix.CAP_SYS_ADMIN) {
@@ -90,6 +91,13 @@ func (t *Task) Unshare(flags uint64) error {
 		if err := t.newMountNS(); err != nil {
 			return err
 		}
+	}
+	if flags&unix.CLONE_NEWNET != 0 {
+		ns, err := t.k.newNetNS(t.has.cred)
+		if err != nil {
+			return err
+		}
+		t.setNet(ns)
 	}
 	if flags&unix.CLONE_FILES != 0 {
 		t.setFiles(t.has.files.Fork())
@@ -137,5 +145,31 @@ func (t *Task) setFiles(f *vfs.FDTable) {
 	t.has.Unlock()
 	if old != nil {
 		old.DecRef(t)
+	}
+}
+
+// firstNet is the number of the initial network namespace.
+const firstNet = 0xf0000000 - 200
+
+// newNetNS makes a network namespace that the namespace of c's user owns.
+func (k *Kernel) newNetNS(c *auth.Cred) (*socket.NetNS, error) {
+	ns := socket.NewNetNS(c.UserNS, k.nextNS())
+	if k.cfg.Networks == nil {
+		return ns, nil
+	}
+	if err := k.cfg.Networks.Fill(ns); err != nil {
+		return nil, err
+	}
+	return ns, nil
+}
+
+// setNet replaces the network namespace; the reference is taken over.
+func (t *Task) setNet(ns *socket.NetNS) {
+	t.has.Lock()
+	old := t.has.net
+	t.has.net = ns
+	t.has.Unlock()
+	if old != nil {
+		old.DecRef()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"hull/sentry/limits"
 	"hull/sentry/lock"
 	"hull/sentry/mm"
+	"hull/sentry/socket"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 	"hull/sentry/wait"
@@ -51,6 +52,7 @@ type Task struct {
 		files       *vfs.FDTable
 		uts         *UTSNamespace
 		mnt         *vfs.Namespace
+		net         *socket.NetNS
 		comm        string // at most 15 bytes
 		personality uint32
 		sched       Sched
@@ -169,6 +171,20 @@ func (t *Task) MountNS() *vfs.Namespace { return t.has.mnt }
 
 // UTS returns the uts namespace; for the task's own goroutine.
 func (t *Task) UTS() *UTSNamespace { return t.has.uts }
+
+// NetNS returns the network namespace; for the task's own goroutine.
+func (t *Task) NetNS() *socket.NetNS { return t.has.net }
+
+// PeekNetNS returns another task's network namespace with a reference, or nil.
+func (t *Task) PeekNetNS() *socket.NetNS {
+	t.has.Lock()
+	defer t.has.Unlock()
+	if n := t.has.net; n != nil {
+		n.IncRef()
+		return n
+	}
+	return nil
+}
 
 // PIDNS returns the pid namespace that the task is in.
 func (t *Task) PIDNS() *PIDNamespace { return t.ns }

@@ -85,9 +85,12 @@ const firstNS = 0xefffffff
 // in /proc/PID/ns: equal for equal namespaces.
 func (t *Task) NamespaceIDs() map[string]uint32 {
 	m := map[string]uint32{"ipc": firstNS, "user": firstNS - 2, "cgroup": firstNS - 4, "time": firstNS - 5,
-		"time_for_children": firstNS - 5, "net": 0xf0000000 - 200}
+		"time_for_children": firstNS - 5}
 	t.has.Lock()
 	uts, mnt, forCh := t.has.uts, t.has.mnt, t.has.pidsOfCh
+	if t.has.net != nil {
+		m["net"] = t.has.net.ID
+	}
 	t.has.Unlock()
 	if forCh == nil {
 		forCh = t.ns

@@ -72,6 +72,17 @@ func (o *Options) Deadline(send bool) time.Time {
 	return time.Now().Add(d)
 }
 
+// InheritTimes takes over SO_RCVTIMEO and SO_SNDTIMEO, as a connection does from
+// who accepted it.
+func (o *Options) InheritTimes(from *Options) {
+	from.mu.Lock()
+	rcv, snd := from.rcvtimeo, from.sndtimeo
+	from.mu.Unlock()
+	o.mu.Lock()
+	o.rcvtimeo, o.sndtimeo = rcv, snd
+	o.mu.Unlock()
+}
+
 // Int reads an option's value as setsockopt(2) takes an int.
 func Int(value []byte) (int32, error) {
 	if len(value) < 4 {

@@ -57,6 +57,9 @@ type Message struct {
 	Addr  []byte // sendmsg: destination, or nil; recvmsg: source
 	Flags int32  // MSG_*
 	Control
+
+	// Store is room for an Addr that is received.
+	Store [32]byte
 }
 
 // Control is ancillary data, cmsg(3), unix(7).
@@ -68,6 +71,42 @@ type Control struct {
 	// is one to show.
 	Cred    unix.Ucred
 	HasCred bool
+
+	// Items are what else there is, each for the family or from it.
+	Items []Item
+}
+
+// Item is one piece of control data: struct cmsghdr and what follows it.
+type Item struct {
+	Level, Type int32
+	Data        []byte
+}
+
+// Passer is a family's socket that descriptors and credentials can be sent
+// through (AF_UNIX, AF_NETLINK). To others SCM_RIGHTS and SCM_CREDENTIALS mean
+// nothing, as to Linux.
+type Passer interface{ Passes() }
+
+// Asker is a socket with options of which getsockopt(2) reads what it is to
+// overwrite.
+type Asker interface {
+	// Asks reports whether an option is one of them.
+	Asks(level, name int32) bool
+	// Answer is Socket.Option of one; in is what the caller passed.
+	Answer(t current.Task, level, name int32, in []byte) ([]byte, error)
+}
+
+// Numbered is a socket that shows the number of its inode somewhere.
+type Numbered interface{ SetInode(ino uint64) }
+
+// Accepted is a socket that came from Accept and knows who it is from, also if
+// the connection has ended since.
+type Accepted interface{ AcceptedFrom() []byte }
+
+// Finisher is a socket whose Connect may be EINPROGRESS. After the socket became
+// writable, or had an error or a hang-up, Finish says how it ended.
+type Finisher interface {
+	Finish(t current.Task) error
 }
 
 // Drop releases what the control data holds.

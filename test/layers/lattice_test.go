@@ -17,6 +17,9 @@ const floor = "sentry/abi sentry/arch sentry/lock sentry/wait sentry/usermem sen
 // files is what a file system may import.
 const files = floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm sentry/vfs fsimpl/pipe fsimpl/internal/*"
 
+// sockets is what a family of sockets may import.
+const sockets = floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"
+
 // kernel is what stands below and in sentry/kernel.
 const kernel = floor + " platform sentry/*"
 
@@ -46,7 +49,10 @@ func lattice() []rule {
 		{"sentry/mm", floor + " platform platform/scripted sentry/mem"},
 		{"sentry/loader", floor + " sentry/mem sentry/mm sentry/auth sentry/limits"},
 		{"sentry/vfs", floor + " sentry/auth sentry/limits sentry/current sentry/mm"},
-		{"sentry/socket/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"},
+		// Of these, those that stand on the network stack.
+		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram"},
+		{"sentry/socket/netview", sockets + " netstack/*"},
+		{"sentry/socket/*", sockets},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
 		{"sentry/seccomp", ""},
@@ -63,6 +69,7 @@ func lattice() []rule {
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},
 		{"fsimpl/gofer", files + " gofer/client gofer/proto"},
+		{"fsimpl/sys", files + " sentry/socket"}, // whose interfaces it shows
 		{"fsimpl/mqueue", files + " sentry/ipc"},
 		{"fsimpl/*", files},
 
