@@ -92,6 +92,15 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 // attend starts the first process for a parent that stays.
 func (s *sandbox) attend(conn *control.Conn) error {
 	s.main.watch(conn)
+	if s.cfg.Await {
+		m, fds, err := conn.ReceiveFDs()
+		if err != nil || m.Kind != control.Connect {
+			return fmt.Errorf("control socket: %q instead of the network: %w", m.Kind, err)
+		}
+		if err := conn.Send(s.connected(fds)); err != nil {
+			return err
+		}
+	}
 	if err := s.main.start(conn); err != nil {
 		return nil // it was told
 	}

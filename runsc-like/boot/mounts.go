@@ -42,6 +42,9 @@ func (s *sandbox) mountAll() (*vfs.Namespace, error) {
 	if err := s.makeNodes(ctx, spec.Linux.Devices); err != nil {
 		return nil, err
 	}
+	if err := s.writeFiles(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.setSysctl(); err != nil {
 		return nil, err
 	}

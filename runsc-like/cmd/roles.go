@@ -23,6 +23,9 @@ func roles() map[string]func() int {
 		"gofer":         func() int { return confine("gofer-inside") },
 		"gofer-inside":  func() int { return inside(gofer) },
 
+		"netproxy":        func() int { return confine("netproxy-inside") },
+		"netproxy-inside": func() int { return inside(proxy) },
+
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
 	}

@@ -49,7 +49,7 @@ func Exceptions() []Exception {
 		{exHostNamespace, "without pid, ipc, uts or mount", false, "the container gets one of its own: the host's is out of the guest's reach"},
 		{exJoin, "of another kind than network", true, "only the containers of a pod share a kernel, and so can share namespaces"},
 		{exHostNetwork, "missing, without `--network`", true,
-			"the host's own network is out of the guest's reach: a namespace of its own or `--network=none` says what it is to have"},
+			"the host's own network is out of the guest's reach: a namespace of its own, `--network=none` or `--network=user` says what it is to have"},
 		{exMountType, "a host file system's", true, "the guest's kernel mounts its own file systems; the host's come by bind mounts"},
 		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},
 		{exDeadline, "SCHED_DEADLINE", true, "a sandbox has many threads, which cannot share a deadline"},

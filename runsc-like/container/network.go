@@ -22,19 +22,26 @@ type NetworkState struct {
 	ID        *netconf.ID `json:"id,omitempty"` // of Namespace
 	// Taken is what was taken from there, and is to be given back.
 	Taken *control.Network `json:"taken,omitempty"`
+	// User is what a network of mode user may do.
+	User *UserNetwork `json:"user,omitempty"`
 }
 
 // planNetwork decides where the container's network comes from.
-func (c *Container) planNetwork(mode string) error {
+func (c *Container) planNetwork(mode string, u UserNetwork) error {
 	n := &NetworkState{Mode: mode}
 	c.Network = n
+	defer func() {
+		if n.Mode == control.NetworkUser {
+			n.User = &u
+		}
+	}()
 	if mode != control.NetworkSandbox {
 		return nil
 	}
 	i := slices.IndexFunc(c.Spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.NetworkNamespace })
 	if i < 0 {
 		if os.Geteuid() != 0 {
-			n.Mode = control.NetworkNone // whose configurations have no namespace of it
+			n.Mode = control.NetworkUser // as near to the host's network as a user gets
 			return nil
 		}
 		return refuse(exHostNetwork, exHostNetwork)
@@ -62,8 +69,11 @@ func (c *Container) networkPath() string {
 // connect gives the guest its interfaces. That is as late as can be: some callers
 // put them into the namespace after the container was created.
 func (c *Container) connect(conn *control.Conn) error {
-	if c.Network == nil || c.Network.Mode != control.NetworkSandbox {
+	switch {
+	case c.Network == nil || c.Network.Mode == control.NetworkNone:
 		return nil
+	case c.Network.Mode == control.NetworkUser:
+		return c.connectUser(conn)
 	}
 	n, err := netconf.Read(c.networkPath())
 	if errors.Is(err, netconf.ErrPermission) && c.Network.Namespace == "" {

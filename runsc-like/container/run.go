@@ -27,7 +27,10 @@ type Options struct {
 	Strace     bool   // the guest's system calls go to Log
 	TrapDenied bool   // see jail.Trap
 	Network    string // control.NetworkSandbox and so on
-	Umask      uint32
+	User       UserNetwork
+	// Told receives what a network proxy has to say; nil is Log.
+	Told  *os.File
+	Umask uint32
 
 	Stdin, Stdout, Stderr *os.File
 	// Log receives hull's own lines; nil drops them. Those of a sandbox that
@@ -59,6 +62,7 @@ type sandbox struct {
 	log    *logReader
 	sentry *exec.Cmd
 	gofer  *exec.Cmd
+	proxy  *exec.Cmd // of a network of mode user; nil if there is none
 }
 
 // detachment is what a sandbox has that outlives the command that makes it.
@@ -83,6 +87,9 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		cfg.Jail.FDs++
 	}
 	s = &sandbox{cfg: cfg}
+	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
+		cfg.Files = userFiles()
+	}
 	defer func() {
 		if err != nil {
 			s.kill()
@@ -111,7 +118,10 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 			s.sentry = c
 		}
 	}
-	if err = errors.Join(err, <-gofer); err != nil || d == nil {
+	if err = errors.Join(err, <-gofer); err == nil && cfg.Await {
+		err = s.connectUser(&o, p)
+	}
+	if err != nil || d == nil {
 		return s, err
 	}
 	if err := d.record(s.sentry.Process.Pid, s.gofer.Process.Pid); err != nil {
@@ -266,7 +276,7 @@ const patience = 2 * time.Second
 // sentry's end of its socket closes.
 func (s *sandbox) reap() {
 	s.conn.Close()
-	for _, c := range []*exec.Cmd{s.sentry, s.gofer} {
+	for _, c := range []*exec.Cmd{s.sentry, s.gofer, s.proxy} {
 		if c == nil || c.Process == nil || c.ProcessState != nil {
 			continue
 		}
@@ -283,7 +293,7 @@ func (s *sandbox) kill() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-	for _, c := range []*exec.Cmd{s.sentry, s.gofer} {
+	for _, c := range []*exec.Cmd{s.sentry, s.gofer, s.proxy} {
 		if c == nil || c.Process == nil || c.ProcessState != nil {
 			continue
 		}

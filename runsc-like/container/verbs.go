@@ -186,7 +186,10 @@ func (r Root) remove(id string) error {
 	if !c.Gofer.possible() {
 		c.Gofer = Process{}
 	}
-	err := errors.Join(c.Sentry.end(), c.Gofer.end())
+	if !c.Proxy.possible() {
+		c.Proxy = Process{}
+	}
+	err := errors.Join(c.Sentry.end(), c.Gofer.end(), c.Proxy.end())
 	if c.Cgroup != nil && cgroup.CheckState(*c.Cgroup) == nil {
 		err = errors.Join(err, c.leaveCgroup())
 	}
@@ -205,7 +208,7 @@ func (c *Container) destroy() error {
 	if frozen, err := c.frozen(); err == nil && frozen {
 		thaw = c.leaveCgroup
 	}
-	if err := errors.Join(thaw(), c.Sentry.end(), c.Gofer.end(), c.leaveCgroup()); err != nil {
+	if err := errors.Join(thaw(), c.Sentry.end(), c.Gofer.end(), c.Proxy.end(), c.leaveCgroup()); err != nil {
 		return err
 	}
 	c.disconnect()

@@ -38,6 +38,8 @@ const (
 	FDListen                 // only with Config.Detached: new conversations
 	SentryFDs = FDListen     // how many a sentry starts with, without FDListen
 	GoferFDs  = FDConfig + 1 // how many a gofer starts with
+	FDLink    = FDGofer      // of a network proxy: its end of the link with the guest
+	ProxyFDs  = FDConfig + 1 // how many a network proxy starts with, before its sockets
 )
 
 // Config describes a sandbox to its processes.
@@ -53,7 +55,12 @@ type Config struct {
 	TrapDenied bool `json:"trapDenied,omitempty"`
 	CPUs       int  `json:"cpus"`
 
+	// Proxy is what a network proxy does: a netproxy.Config.
+	Proxy json.RawMessage `json:"proxy,omitempty"`
+
 	// The rest is for the sentry alone.
+	// Await makes it wait for a Connect before it starts a process.
+	Await       bool        `json:"await,omitempty"`
 	ID          string      `json:"id,omitempty"` // of the container
 	Spec        *specs.Spec `json:"spec,omitempty"`
 	Overlay     bool        `json:"overlay,omitempty"` // writes to the root are kept in memory
@@ -67,11 +74,22 @@ type Config struct {
 	// Roots says what the gofer serves: the root first, then each bind mount
 	// of Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`
+	// Files are written into the guest's root before anything runs, which only a
+	// root whose writes are kept in memory is for.
+	Files []File `json:"files,omitempty"`
 	// Umask is the one that the first process starts with.
 	Umask uint32 `json:"umask"`
 	// Ignored are the signals that it ignores from the start: bit n-1 is
 	// signal n.
 	Ignored uint64 `json:"ignored,omitempty"`
+}
+
+// File is a file of the guest whose contents are given.
+type File struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+	// Append adds to what is there; else the file is a new one.
+	Append bool `json:"append,omitempty"`
 }
 
 // WriteConfig returns a sealed memory file that holds c.

@@ -13,10 +13,12 @@ const (
 	NetworkSandbox = "sandbox"
 	// NetworkNone: the guest has a loopback interface.
 	NetworkNone = "none"
+	// NetworkUser: a process beside the sandbox makes its connections.
+	NetworkUser = "user"
 )
 
 // NetworkModes are the modes, the usual one first.
-func NetworkModes() []string { return []string{NetworkSandbox, NetworkNone} }
+func NetworkModes() []string { return []string{NetworkSandbox, NetworkNone, NetworkUser} }
 
 // Network is what a namespace's network is made of: what comes with a message of
 // that kind, as a sealed file, before the descriptors of its links.

@@ -131,7 +131,7 @@ func TestRead(t *testing.T) {
 	if len(n.Neighbors) != 1 || n.Neighbors[0] != neighbor {
 		t.Errorf("neighbours %+v, want %+v", n.Neighbors, neighbor)
 	}
-	if n.Sysctls["ipv4/ip_forward"] != "0" || n.Sysctls["ipv6/conf/eth0/disable_ipv6"] != "0" {
+	if n.Sysctls["ipv4/ip_forward"] == "" || n.Sysctls["ipv6/conf/eth0/disable_ipv6"] != "0" {
 		t.Errorf("sysctls %v", n.Sysctls)
 	}
 	f, err := control.WriteNetwork(&n.Network)

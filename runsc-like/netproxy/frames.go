@@ -22,7 +22,7 @@ func (t *translator) send(p *buffer.Packet, proto header.Protocol, src, dst neti
 		kind = header.EtherTypeIPv6
 		header.IPv6(p.Prepend(header.IPv6Size)).Encode(header.IPv6Fields{PayloadLen: uint16(n), Next: proto, HopLimit: ttl, Src: src, Dst: dst})
 	}
-	header.Ethernet(p.Prepend(header.EthernetSize)).Encode(header.EthernetFields{Src: hostMAC(), Dst: GuestMAC(), Type: kind})
+	header.Ethernet(p.Prepend(header.EthernetSize)).Encode(header.EthernetFields{Src: HostMAC(), Dst: GuestMAC(), Type: kind})
 	_, _ = t.Endpoint.Send([]*buffer.Packet{p}) // as on any wire
 }
 

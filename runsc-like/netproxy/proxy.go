@@ -42,9 +42,9 @@ func Gateways() []netip.Addr { return []netip.Addr{hostAddr4(), hostAddr6()} }
 // Resolvers are the guest's name servers.
 func Resolvers() []netip.Addr { return []netip.Addr{dnsAddr4(), dnsAddr6()} }
 
-// GuestMAC and hostMAC are the hardware addresses of both sides.
+// GuestMAC and HostMAC are the hardware addresses of both sides.
 func GuestMAC() link.Address { return link.Address{0x52, 0x55, 10, 0, 2, 15} }
-func hostMAC() link.Address  { return link.Address{0x52, 0x55, 10, 0, 2, 2} }
+func HostMAC() link.Address  { return link.Address{0x52, 0x55, 10, 0, 2, 2} }
 
 // Config says what a proxy does.
 type Config struct {
@@ -110,7 +110,7 @@ func New(c Config, e link.Endpoint, pool *buffer.Pool) (*Proxy, error) {
 
 // configure brings the stack's interface up, with a listener for each family.
 func (p *Proxy) configure() error {
-	nic, err := p.stack.AddNIC(stack.NICConfig{Name: "guest", Link: p.t, MTU: MTU, Address: hostMAC()})
+	nic, err := p.stack.AddNIC(stack.NICConfig{Name: "guest", Link: p.t, MTU: MTU, Address: HostMAC()})
 	if err != nil {
 		return err
 	}
@@ -137,6 +137,13 @@ func (p *Proxy) configure() error {
 		go p.accept(l)
 	}
 	return nil
+}
+
+// Warm has package net look around the host before it cannot any more.
+func Warm() {
+	if c, err := net.ListenUDP("udp", nil); err == nil {
+		_ = c.Close()
+	}
 }
 
 // Wait returns when the guest's end of the link is closed.

@@ -39,7 +39,7 @@ func (w *wire) Attach(link.Dispatcher) {}
 func (w *wire) Close() error           { return nil }
 func (w *wire) MTU() int               { return MTU }
 func (w *wire) Kind() link.Kind        { return link.Ethernet }
-func (w *wire) Address() link.Address  { return hostMAC() }
+func (w *wire) Address() link.Address  { return HostMAC() }
 func (w *wire) Offload() link.Offload  { return 0 }
 
 // next is what was sent next, from its network header on.
@@ -55,7 +55,7 @@ func (w *wire) next(t *testing.T) []byte {
 			b := make([]byte, p.Len())
 			p.CopyTo(b, 0)
 			p.Release()
-			if e := header.Ethernet(b); e.Dst() != GuestMAC() || e.Src() != hostMAC() {
+			if e := header.Ethernet(b); e.Dst() != GuestMAC() || e.Src() != HostMAC() {
 				t.Errorf("a frame %v", e)
 			}
 			return b[header.EthernetSize:]
@@ -106,7 +106,7 @@ func packet(pool *buffer.Pool, proto header.Protocol, dst netip.Addr, h, data []
 		kind = header.EtherTypeIPv6
 		header.IPv6(p.Prepend(header.IPv6Size)).Encode(header.IPv6Fields{PayloadLen: uint16(n), Next: proto, HopLimit: 64, Src: guestAddr6(), Dst: dst})
 	}
-	header.Ethernet(p.Prepend(header.EthernetSize)).Encode(header.EthernetFields{Src: GuestMAC(), Dst: hostMAC(), Type: kind})
+	header.Ethernet(p.Prepend(header.EthernetSize)).Encode(header.EthernetFields{Src: GuestMAC(), Dst: HostMAC(), Type: kind})
 	return p
 }
 
@@ -277,7 +277,7 @@ func TestConnectionIsTranslated(t *testing.T) {
 			out := packet(p.pool, header.ProtocolTCP, got.src, h, nil)
 			f, _ := parseOut(out.Head())
 			b := out.Head()
-			header.Ethernet(b).Encode(header.EthernetFields{Src: hostMAC(), Dst: GuestMAC(), Type: header.Ethernet(b).Type()})
+			header.Ethernet(b).Encode(header.EthernetFields{Src: HostMAC(), Dst: GuestMAC(), Type: header.Ethernet(b).Type()})
 			if got.src.Is4() {
 				header.IPv4(b[f.net:]).SetSrcAddr(host)
 			} else {

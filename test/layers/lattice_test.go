@@ -91,9 +91,9 @@ func lattice() []rule {
 		{"runsc-like/install", ""},
 		{"runsc-like/netproxy", "netstack/*"},
 		{"runsc-like/netconf", "runsc-like/control netstack/link/afpacket"},
-		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/netconf"},
+		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/netconf runsc-like/netproxy netstack/link/pipe"},
 		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile netstack/*"},
-		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
+		{"runsc-like/cmd", "runsc-like/netproxy netstack/buffer netstack/link/pipe runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
 
 		// A network stack that knows nothing of the sentry.
