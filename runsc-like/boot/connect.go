@@ -10,6 +10,7 @@ import (
 
 	"hull/netstack/link"
 	"hull/netstack/link/afpacket"
+	"hull/netstack/link/pcap"
 	"hull/netstack/link/pipe"
 	"hull/netstack/neigh"
 	"hull/netstack/route"
@@ -21,7 +22,11 @@ import (
 type wiring struct {
 	stack    *stack.Stack
 	networks *networks
+	pcap     *pcap.Writer // nil if nobody wants to know
 }
+
+// maxPcap bounds the file that packets are written to, in bytes.
+const maxPcap = 1 << 30
 
 // connected connects the guest, and returns what is to be answered.
 func (s *sandbox) connected(fds []int) control.Message {
@@ -52,6 +57,14 @@ func (s *sandbox) connect(fds []int) (err error) {
 	_ = f.Close()
 	if err != nil {
 		return err
+	}
+	if n.Pcap {
+		file := os.NewFile(uintptr(links[len(links)-1]), "pcap")
+		links = links[:len(links)-1]
+		// All are taken for Ethernet: tunnels are seldom among them.
+		if w.pcap, err = pcap.NewWriter(pcap.Config{W: file, Max: maxPcap}, link.Ethernet); err != nil {
+			return err
+		}
 	}
 	// What is for all interfaces, and for new ones, first.
 	w.setTunables(n)
@@ -103,6 +116,9 @@ func (w *wiring) addLink(l control.Link, fd int) (*stack.NIC, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if w.pcap != nil && !l.Raw {
+		e = pcap.New(e, w.pcap)
 	}
 	nic, err := w.stack.AddNIC(stack.NICConfig{Name: l.Name, Index: l.Index, Link: e, MTU: l.MTU, Address: l.Address})
 	if err != nil {

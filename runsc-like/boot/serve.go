@@ -49,9 +49,12 @@ func (s *sandbox) converse(conn *control.Conn) {
 			s.exec(conn, m, fds) // the rest of the conversation is about that process
 			return
 		}
-		if m.Kind == control.Connect {
+		switch m.Kind {
+		case control.Connect:
 			err = conn.Send(s.connected(fds))
-		} else {
+		case control.Forward:
+			err = conn.Send(s.dialed(m, fds))
+		default:
 			for _, fd := range fds {
 				_ = unix.Close(fd)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ type globals struct {
 
 	platform   string
 	network    string
+	pcap       string
 	strace     bool
 	trapDenied bool
 }
@@ -48,6 +50,7 @@ func (g *globals) add(c *cobra.Command) {
 	fl.StringVar(&g.network, "network", "",
 		"the guest's network: sandbox (the interfaces of the container's namespace; what containers have), none, or user\n"+
 			"(a process makes its connections; what do has)")
+	fl.StringVar(&g.pcap, "pcap", "", "write the packets of the guest's interfaces to `FILE`")
 	fl.BoolVar(&g.strace, "strace", false, "print the guest's system calls on hull's log, or on standard error")
 	fl.BoolVar(&g.trapDenied, "trap-denied", false,
 		"let a host call that the seccomp filter denies crash with a trace (to find a missing rule)")
@@ -59,6 +62,13 @@ func (g *globals) add(c *cobra.Command) {
 
 // check refuses values that are none.
 func (g *globals) check() error {
+	if g.pcap != "" {
+		abs, err := filepath.Abs(g.pcap)
+		if err != nil {
+			return &container.FieldError{Field: "--pcap", Why: err.Error()}
+		}
+		g.pcap = abs
+	}
 	switch {
 	case jail.SentryRules(g.platform) == nil:
 		return &container.FieldError{Field: "--platform", Why: g.platform + " is none of " + list(jail.Platforms())}
@@ -143,7 +153,7 @@ func (g *globals) logLines(level string, lines ...string) {
 // options are what every sandbox that is made for the caller's streams has.
 func (g *globals) options(s *specs.Spec) container.Options {
 	return container.Options{
-		Spec: s, Platform: g.platform, Network: cmp.Or(g.network, control.NetworkSandbox), Strace: g.strace, TrapDenied: g.trapDenied,
+		Spec: s, Pcap: g.pcap, Platform: g.platform, Network: cmp.Or(g.network, control.NetworkSandbox), Strace: g.strace, TrapDenied: g.trapDenied,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 }

@@ -59,7 +59,7 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 		}
 	}()
 	c.Bundle, c.Created, c.Owner, c.Spec = o.Bundle, time.Now().UTC(), os.Geteuid(), o.Spec
-	if err := c.planNetwork(o.Network, o.User); err != nil {
+	if err := c.planNetwork(o.Network, o.Pcap, o.User); err != nil {
 		return c, nil, err
 	}
 	if err := c.planCgroup(o); err != nil {

@@ -22,13 +22,15 @@ type NetworkState struct {
 	ID        *netconf.ID `json:"id,omitempty"` // of Namespace
 	// Taken is what was taken from there, and is to be given back.
 	Taken *control.Network `json:"taken,omitempty"`
+	// Pcap is the file that packets are written to; "" is none.
+	Pcap string `json:"pcap,omitempty"`
 	// User is what a network of mode user may do.
 	User *UserNetwork `json:"user,omitempty"`
 }
 
 // planNetwork decides where the container's network comes from.
-func (c *Container) planNetwork(mode string, u UserNetwork) error {
-	n := &NetworkState{Mode: mode}
+func (c *Container) planNetwork(mode, pcap string, u UserNetwork) error {
+	n := &NetworkState{Mode: mode, Pcap: pcap}
 	c.Network = n
 	defer func() {
 		if n.Mode == control.NetworkUser {
@@ -95,13 +97,24 @@ func (c *Container) connect(conn *control.Conn) error {
 	}
 	err = netconf.Strip(c.networkPath(), &n.Network)
 	if err == nil {
-		err = handNetwork(conn, &n.Network, n.Sockets)
+		err = handNetwork(conn, &n.Network, n.Sockets, c.Network.Pcap)
 	}
 	return err
 }
 
-// handNetwork tells the sandbox of its network.
-func handNetwork(conn *control.Conn, n *control.Network, links []*os.File) error {
+// handNetwork tells the sandbox of its network. What passes is written to the file
+// pcap, if it is not "".
+func handNetwork(conn *control.Conn, n *control.Network, links []*os.File, pcap string) error {
+	if pcap != "" {
+		out, err := os.OpenFile(pcap, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return fieldf("--pcap", "%v", err)
+		}
+		defer out.Close()
+		told := *n
+		told.Pcap = true
+		n, links = &told, append(slices.Clone(links), out)
+	}
 	f, err := control.WriteNetwork(n)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type Options struct {
 	TrapDenied bool   // see jail.Trap
 	Network    string // control.NetworkSandbox and so on
 	User       UserNetwork
+	Pcap       string // a file that the guest's packets are written to; "" is none
 	// Told receives what a network proxy has to say; nil is Log.
 	Told  *os.File
 	Umask uint32

@@ -201,7 +201,7 @@ func (c *Container) connectUser(conn *control.Conn) (err error) {
 		}
 	}
 	if err == nil {
-		err = handNetwork(conn, userLink(), []*os.File{link})
+		err = handNetwork(conn, userLink(), []*os.File{link}, c.Network.Pcap)
 	}
 	if err != nil {
 		_ = proxy.Process.Kill()
@@ -236,5 +236,5 @@ func (s *sandbox) connectUser(o *Options, p *plumbing) error {
 	}
 	defer link.Close()
 	s.proxy = proxy
-	return handNetwork(s.conn, userLink(), []*os.File{link})
+	return handNetwork(s.conn, userLink(), []*os.File{link}, o.Pcap)
 }

@@ -32,6 +32,7 @@ const (
 	Processes Kind = "processes" // list the processes (Process*, Done)
 	Process   Kind = "process"   // one of them
 	Limit     Kind = "limit"     // Resources changed (Done)
+	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
 	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
 )
 
@@ -51,6 +52,7 @@ type Message struct {
 	Signo     int    `json:"signo,omitempty"`
 	PID       int    `json:"pid,omitempty"` // the guest's number
 	Status    string `json:"status,omitempty"`
+	Port      uint16 `json:"port,omitempty"`
 	// Foreground: the signal is the terminal's, for the foreground process
 	// group, not for the process.
 	Foreground bool `json:"foreground,omitempty"`

@@ -27,6 +27,9 @@ type Network struct {
 	Routes    []Route    `json:"routes,omitempty"`
 	Rules     []Rule     `json:"rules,omitempty"`
 	Neighbors []Neighbor `json:"neighbors,omitempty"`
+	// Pcap says that a file follows the links' descriptors, to which what passes
+	// them is written.
+	Pcap bool `json:"pcap,omitempty"`
 	// Sysctls are values below /proc/sys/net by path.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
 }
@@ -129,7 +132,7 @@ func WriteNetwork(n *Network) (*os.File, error) {
 }
 
 // ReadNetwork reads what WriteNetwork wrote, which goes with so many descriptors
-// of links.
+// of links, and of a file for them.
 func ReadNetwork(f *os.File, links int) (*Network, error) {
 	n := &Network{}
 	err := unseal(f, n)
@@ -143,6 +146,9 @@ func ReadNetwork(f *os.File, links int) (*Network, error) {
 		if !l.Loopback {
 			links--
 		}
+	}
+	if n.Pcap {
+		links--
 	}
 	if links != 0 {
 		return nil, fmt.Errorf("network: %d descriptors too many", links)
