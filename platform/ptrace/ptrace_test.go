@@ -416,12 +416,37 @@ func TestFPU(t *testing.T) {
 	for i := range g.ac.FPU.Area {
 		g.ac.FPU.Area[i] ^= 0xa5
 	}
-	binary.LittleEndian.PutUint64(g.ac.FPU.Area[512:], ^uint64(0))
+	// But for the protection keys, whose garbage takes the memory away.
+	binary.LittleEndian.PutUint64(g.ac.FPU.Area[512:], ^uint64(pkru))
 	want := bytes.Clone(g.ac.FPU.Area[xmm7 : xmm7+16])
 	g.ac.FPU.Dirty = true
 	g.run()
 	if !bytes.Equal(data[16:32], want) {
 		t.Errorf("stored % x, want % x", data[16:32], want)
+	}
+}
+
+// TestProtectionKeys: guest code that denies itself all data by WRPKRU gets the
+// fault that follows, and is in nobody's way.
+func TestProtectionKeys(t *testing.T) {
+	if hasKeys() == 0 {
+		t.Skip("no protection keys")
+	}
+	// mov $3, %eax; xor %ecx, %ecx; xor %edx, %edx; wrpkru; syscall; load; rdpkru; syscall
+	g := newGuest(t, newPlatform(t), code(
+		[]byte{0xb8, 0x03, 0x00, 0x00, 0x00, 0x31, 0xc9, 0x31, 0xd2, 0x0f, 0x01, 0xef}, insSyscall,
+		insLoad, []byte{0x0f, 0x01, 0xee}, insSyscall)...)
+	g.wantSyscall(3)
+	g.mapPage(dataPage, pageSize, protRead) // a host call of the worker's
+	g.ac.SetReturn(0)
+	g.ac.Regs.Rbx = dataPage
+	const pkuerr = 4 // SEGV_PKUERR
+	g.want(platform.Event{Kind: platform.Signal, Signo: int32(unix.SIGSEGV), Code: pkuerr, Addr: dataPage})
+	g.ac.Regs.Rip += uint64(len(insLoad))
+	g.ac.Regs.Rcx = 0
+	g.run()
+	if got := g.ac.Regs.OrigRax; got != 3 {
+		t.Errorf("PKRU is %#x after a host call, want 3", got)
 	}
 }
 

@@ -25,6 +25,18 @@ const (
 	userSS   = 0x2b
 )
 
+// pkru is the state component of the protection keys' register.
+const pkru = 1 << 9
+
+// hasKeys is what r13 tells the stub's text: 1 if the processor has protection
+// keys that are in use.
+func hasKeys() uint64 {
+	if arch.HostXState().Features&pkru != 0 {
+		return 1
+	}
+	return 0
+}
+
 // eflagsIF is the interrupt flag, which is always set in user mode.
 const eflagsIF = 0x202
 
@@ -57,7 +69,7 @@ func (t *thread) awaitStop() error {
 func (t *thread) enter(off uint64, calls int) unix.Errno {
 	t.known = false
 	t.regs = arch.Registers{
-		Rip: textAddr + off, Rbx: tableAddr, Rbp: tableAddr + uint64(calls)*callSize,
+		Rip: textAddr + off, Rbx: tableAddr, Rbp: tableAddr + uint64(calls)*callSize, R13: hasKeys(),
 		OrigRax: ^uint64(0), Cs: userCS, Ss: userSS, Eflags: eflagsIF,
 	}
 	return setRegs(t.tid, &t.regs)
