@@ -58,6 +58,13 @@ func (s *sandbox) connect(fds []int) (err error) {
 	if err != nil {
 		return err
 	}
+	if len(n.Servers) > 0 {
+		line := links[len(links)-1]
+		links = links[:len(links)-1]
+		if err := w.resolve(line, n.Servers); err != nil {
+			return err
+		}
+	}
 	if n.Pcap {
 		file := os.NewFile(uintptr(links[len(links)-1]), "pcap")
 		links = links[:len(links)-1]

@@ -8,6 +8,7 @@ import (
 	"hull/netstack/buffer"
 	"hull/netstack/link/pipe"
 	"hull/runsc-like/control"
+	"hull/runsc-like/dnsrelay"
 	"hull/runsc-like/jail"
 	"hull/runsc-like/netproxy"
 )
@@ -35,4 +36,13 @@ func proxy(cfg *control.Config) (int, error) {
 	}
 	p.Wait()
 	return 0, nil
+}
+
+// relay is the process that asks name servers for a guest, inside its jail.
+func relay(cfg *control.Config) (int, error) {
+	netproxy.Warm()
+	if err := jail.Seal(jail.ProxyRules(), denied(cfg)); err != nil {
+		return 0, err
+	}
+	return 0, dnsrelay.Serve(control.FDLink, cfg.Servers)
 }

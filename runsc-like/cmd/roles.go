@@ -25,6 +25,8 @@ func roles() map[string]func() int {
 
 		"netproxy":        func() int { return confine("netproxy-inside") },
 		"netproxy-inside": func() int { return inside(proxy) },
+		"dnsrelay":        func() int { return confine("dnsrelay-inside") },
+		"dnsrelay-inside": func() int { return inside(relay) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,

@@ -95,9 +95,18 @@ func (c *Container) connect(conn *control.Conn) error {
 	if err := c.save(); err != nil {
 		return err
 	}
+	links := n.Sockets
+	if servers := loopbackServers(c.Spec); len(servers) > 0 {
+		line, err := c.startDNSRelay(servers)
+		if err != nil {
+			return err
+		}
+		defer line.Close()
+		n.Servers, links = servers, append(slices.Clone(links), line)
+	}
 	err = netconf.Strip(c.networkPath(), &n.Network)
 	if err == nil {
-		err = handNetwork(conn, &n.Network, n.Sockets, c.Network.Pcap)
+		err = handNetwork(conn, &n.Network, links, c.Network.Pcap)
 	}
 	return err
 }
@@ -113,7 +122,11 @@ func handNetwork(conn *control.Conn, n *control.Network, links []*os.File, pcap 
 		defer out.Close()
 		told := *n
 		told.Pcap = true
-		n, links = &told, append(slices.Clone(links), out)
+		at := len(links)
+		if len(n.Servers) > 0 { // the last is the line to the relay
+			at--
+		}
+		n, links = &told, slices.Insert(slices.Clone(links), at, out)
 	}
 	f, err := control.WriteNetwork(n)
 	if err != nil {

@@ -38,6 +38,7 @@ type Record struct {
 	Sentry  Process       `json:"sentry"`
 	Gofer   Process       `json:"gofer"`
 	Proxy   Process       `json:"proxy,omitzero"` // of a network of mode user
+	Relay   Process       `json:"relay,omitzero"` // to name servers on the loopback interface of its namespace
 	Network *NetworkState `json:"network,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
@@ -192,8 +193,8 @@ func (c *Container) load() error {
 		err = fmt.Errorf("id: is %q", c.ID)
 	case c.Spec == nil || c.Spec.Process == nil || c.Spec.Root == nil || c.Spec.Linux == nil:
 		err = errors.New("spec: is not complete")
-	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible():
-		err = errors.New("sentry.pid, gofer.pid or proxy.pid: is no process number")
+	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible():
+		err = errors.New("sentry.pid, gofer.pid, proxy.pid or relay.pid: is no process number")
 	case c.Network != nil && c.Network.Taken != nil && c.Network.Taken.Check() != nil:
 		err = errors.New("network.taken: is none")
 	case c.Cgroup != nil:

@@ -35,7 +35,11 @@ func (u *UserNetwork) Given() bool {
 // config makes the proxy's configuration, with its sockets, which are the caller's
 // to close.
 func (u *UserNetwork) config() (c *netproxy.Config, sockets []*os.File, err error) {
-	c = &netproxy.Config{Policy: netproxy.Policy{Host: u.AllowHost}, Servers: nameServers()}
+	servers := nameServers("/etc/resolv.conf")
+	if len(servers) == 0 {
+		servers = append(servers, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 53)) // as the C library does
+	}
+	c = &netproxy.Config{Policy: netproxy.Policy{Host: u.AllowHost}, Servers: servers}
 	for _, list := range []struct {
 		flag string
 		from []string
@@ -72,11 +76,11 @@ func (u *UserNetwork) config() (c *netproxy.Config, sockets []*os.File, err erro
 	return c, sockets, nil
 }
 
-// nameServers reads the host's /etc/resolv.conf (resolv.conf(5)).
-func nameServers() []netip.AddrPort {
+// nameServers reads a file of the host (resolv.conf(5)).
+func nameServers(file string) []netip.AddrPort {
 	const most = 3 // MAXNS
 	var all []netip.AddrPort
-	f, err := os.Open("/etc/resolv.conf")
+	f, err := os.Open(file)
 	if err == nil {
 		defer f.Close()
 		for s := bufio.NewScanner(io.LimitReader(f, 64<<10)); s.Scan() && len(all) < most; {
@@ -88,9 +92,6 @@ func nameServers() []netip.AddrPort {
 				all = append(all, netip.AddrPortFrom(a, 53))
 			}
 		}
-	}
-	if len(all) == 0 {
-		all = append(all, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 53)) // as the C library does
 	}
 	return all
 }

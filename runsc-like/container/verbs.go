@@ -186,10 +186,12 @@ func (r Root) remove(id string) error {
 	if !c.Gofer.possible() {
 		c.Gofer = Process{}
 	}
-	if !c.Proxy.possible() {
-		c.Proxy = Process{}
+	for _, p := range []*Process{&c.Proxy, &c.Relay} {
+		if !p.possible() {
+			*p = Process{}
+		}
 	}
-	err := errors.Join(c.Sentry.end(), c.Gofer.end(), c.Proxy.end())
+	err := errors.Join(c.Sentry.end(), c.Gofer.end(), c.Proxy.end(), c.Relay.end())
 	if c.Cgroup != nil && cgroup.CheckState(*c.Cgroup) == nil {
 		err = errors.Join(err, c.leaveCgroup())
 	}
@@ -208,7 +210,7 @@ func (c *Container) destroy() error {
 	if frozen, err := c.frozen(); err == nil && frozen {
 		thaw = c.leaveCgroup
 	}
-	if err := errors.Join(thaw(), c.Sentry.end(), c.Gofer.end(), c.Proxy.end(), c.leaveCgroup()); err != nil {
+	if err := errors.Join(thaw(), c.Sentry.end(), c.Gofer.end(), c.Proxy.end(), c.Relay.end(), c.leaveCgroup()); err != nil {
 		return err
 	}
 	c.disconnect()

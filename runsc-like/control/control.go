@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -57,6 +58,9 @@ type Config struct {
 
 	// Proxy is what a network proxy does: a netproxy.Config.
 	Proxy json.RawMessage `json:"proxy,omitempty"`
+
+	// Servers are the name servers that a relay asks.
+	Servers []netip.Addr `json:"servers,omitempty"`
 
 	// The rest is for the sentry alone.
 	// Await makes it wait for a Connect before it starts a process.

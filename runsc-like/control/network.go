@@ -30,6 +30,9 @@ type Network struct {
 	// Pcap says that a file follows the links' descriptors, to which what passes
 	// them is written.
 	Pcap bool `json:"pcap,omitempty"`
+	// Servers are name servers on the namespace's loopback interface; if there are
+	// any, a line to their relay follows (runsc-like/dnsrelay).
+	Servers []netip.Addr `json:"servers,omitempty"`
 	// Sysctls are values below /proc/sys/net by path.
 	Sysctls map[string]string `json:"sysctls,omitempty"`
 }
@@ -132,7 +135,7 @@ func WriteNetwork(n *Network) (*os.File, error) {
 }
 
 // ReadNetwork reads what WriteNetwork wrote, which goes with so many descriptors
-// of links, and of a file for them.
+// of links, of a file for them, and of a line to a relay.
 func ReadNetwork(f *os.File, links int) (*Network, error) {
 	n := &Network{}
 	err := unseal(f, n)
@@ -148,6 +151,9 @@ func ReadNetwork(f *os.File, links int) (*Network, error) {
 		}
 	}
 	if n.Pcap {
+		links--
+	}
+	if len(n.Servers) > 0 {
 		links--
 	}
 	if links != 0 {

@@ -47,6 +47,12 @@ func enter(path string, f func(h *netlink.Handle) error) error {
 	return nil
 }
 
+// Within calls f on a thread that is in the network namespace at path: what it
+// opens, and whom it starts, is there.
+func Within(path string, f func() error) error {
+	return within(path, func(*netlink.Handle) error { return f() })
+}
+
 // ID identifies a namespace among all of the host.
 type ID struct {
 	Dev uint64 `json:"dev"`
