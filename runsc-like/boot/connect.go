@@ -1,9 +1,13 @@
 package boot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -101,9 +105,23 @@ func (s *sandbox) connect(fds []int) (err error) {
 	return w.addRoutes(n)
 }
 
-// setTunables sets what the stack has of n's parameters.
+// setTunables sets what the stack has of n's parameters: first what is for all
+// interfaces, which writing to it makes theirs, then what is each one's own.
 func (w *wiring) setTunables(n *control.Network) {
-	for path, v := range n.Sysctls {
+	rank := func(path string) int {
+		switch {
+		case strings.Contains(path, "/conf/all/"):
+			return 0
+		case strings.Contains(path, "/conf/default/"):
+			return 1
+		}
+		return 2
+	}
+	paths := slices.SortedFunc(maps.Keys(n.Sysctls), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
+	for _, path := range paths {
+		v := n.Sysctls[path]
 		if now, err := w.stack.Tunable(path); err == nil && now != v {
 			if err := w.stack.SetTunable(path, v); err != nil {
 				fmt.Fprintf(os.Stderr, "warning: network: net/%s = %q: %v\n", path, v, err)
@@ -149,6 +167,9 @@ func addAddrs(nic *stack.NIC, l control.Link) error {
 			Prefix: a.Prefix, Peer: a.Peer, Broadcast: a.Broadcast, Label: a.Label, Scope: a.Scope, Flags: flags,
 			Preferred: time.Duration(a.Preferred) * time.Second, Valid: time.Duration(a.Valid) * time.Second,
 		}, false)
+		if errors.Is(err, unix.EACCES) && a.Prefix.Addr().Is6() {
+			continue // IPv6 has been disabled since it was added
+		}
 		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("address %s: %w", a.Prefix, err)
 		}

@@ -69,12 +69,18 @@ func dockerCases() []dockerCase {
 // tellDocker runs a case with one runtime.
 func (d *daemons) tellDocker(t *testing.T, c dockerCase, runtime string) string {
 	t.Helper()
+	return d.tell(t, c, runtime, "RUN=docker run --network none --runtime "+runtime)
+}
+
+// tell runs a case with one runtime and more in its environment.
+func (d *daemons) tell(t *testing.T, c dockerCase, runtime string, env ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", dockerPrelude+c.script)
 	cmd.Dir = t.TempDir()
 	name := "hull-test-" + runtime
-	cmd.Env = append(d.env, "I="+image, "N="+name, "RT="+runtime, "RUN=docker run --network none --runtime "+runtime)
+	cmd.Env = append(append(d.env, "I="+image, "N="+name, "RT="+runtime), env...)
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
@@ -90,18 +96,24 @@ func TestDocker(t *testing.T) {
 	d := start(t)
 	for _, c := range dockerCases() {
 		t.Run(c.name, func(t *testing.T) {
-			// On a busy machine a case's own sleeps can be too short, for either.
-			const attempts = 3
-			for n := 1; ; n++ {
-				want, got := d.tellDocker(t, c, "runc"), d.tellDocker(t, c, "hull")
-				if got == want {
-					return
-				}
-				if n == attempts {
-					t.Fatalf("with hull:\n%s\nwith runc:\n%s", got, want)
-				}
-				t.Logf("attempt %d: with hull:\n%s\nwith runc:\n%s", n, got, want)
-			}
+			compare(t, func(runtime string) string { return d.tellDocker(t, c, runtime) })
 		})
+	}
+}
+
+// compare asks that both runtimes are told the same of.
+func compare(t *testing.T, tell func(runtime string) string) {
+	t.Helper()
+	// On a busy machine a case's own sleeps can be too short, for either.
+	const attempts = 3
+	for n := 1; ; n++ {
+		want, got := tell("runc"), tell("hull")
+		if got == want {
+			return
+		}
+		if n == attempts {
+			t.Fatalf("with hull:\n%s\nwith runc:\n%s", got, want)
+		}
+		t.Logf("attempt %d: with hull:\n%s\nwith runc:\n%s", n, got, want)
 	}
 }
