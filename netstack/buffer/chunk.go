@@ -23,6 +23,7 @@ type Chunk struct {
 // for concurrent use.
 type Pool struct {
 	small, large sync.Pool
+	packets      sync.Pool
 }
 
 // Get returns a chunk of at least size bytes, of unspecified content, with one

@@ -3,15 +3,24 @@ package stack
 import (
 	"iter"
 	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/icmp"
+	"hull/netstack/internal/frag"
+	"hull/netstack/ipv4"
 	"hull/netstack/link"
 	"hull/netstack/neigh"
 	"hull/netstack/route"
 )
+
+// ipprotoMax is IPPROTO_MAX: protocols of sockets are less.
+const ipprotoMax = 263
 
 // Config is what a stack is given.
 type Config struct {
@@ -26,30 +35,209 @@ type Config struct {
 }
 
 // Stack is a network namespace.
-type Stack struct{ cfg Config }
+type Stack struct {
+	cfg    Config // immutable
+	timers timers
+	demux  demux
+	tcp    *ports // immutable, as udp and ping
+	udp    *ports
+	ping   *ports
+
+	mu sync.Mutex // one change of the configuration at a time
+
+	nics    atomic.Pointer[nicTable]
+	ribs    [2]*route.RIB // of IPv4 and IPv6; immutable
+	epoch   atomic.Uint64 // grows with each change that a path may depend on
+	watch   watchers
+	sockets registry
+	taps    taps
+	rawlist raws
+
+	counts                 counters
+	icmpTypes4, icmpTypes6 icmpTypes
+	tunables               [nTunables]value
+	reserved               atomic.Pointer[portSet]
+	conf4All, conf4Default conf4
+	conf6All, conf6Default conf6
+	neighDefault           [2]atomic.Pointer[neigh.Config]
+
+	frags4, frags6         *frag.Reassembler
+	fragTimer4, fragTimer6 timer
+	ids                    ipv4.IDs
+	icmpLimit              *icmp.Limiter
+	icmpLimit6             *icmp.Limiter
+	pmtus                  pmtuCache
+	backlog                backlog
+	filter                 atomic.Pointer[Filter]
+	interceptor            atomic.Pointer[Interceptor]
+	closed                 atomic.Bool
+
+	tcpState tcpState // of TCP's sockets
+}
+
+// nicTable is a snapshot of the interfaces.
+type nicTable struct {
+	byIndex map[int]*NIC
+	byName  map[string]*NIC
+	list    []*NIC // in the order of their indices
+}
 
 // New returns a stack with the loopback interface, down and without addresses, as
 // a new network namespace of Linux is.
-func New(cfg Config) *Stack { return &Stack{cfg: cfg} }
+func New(cfg Config) *Stack {
+	s := &Stack{cfg: cfg}
+	s.timers.now, s.timers.after = cfg.Now, cfg.After
+	s.backlog.s = s
+	s.initTunables()
+	s.tcp, s.udp, s.ping = newPorts(unix.IPPROTO_TCP), newPorts(unix.IPPROTO_UDP), newPorts(unix.IPPROTO_ICMP)
+	s.demux.secret = s.randomUint64()
+	s.ids.Seed(s.randomUint64())
+	s.ribs = [2]*route.RIB{route.NewRIB(false), route.NewRIB(true)}
+	s.frags4 = frag.New(fragConfig(s.tune(tIPFragHighThresh), s.tune(tIPFragTime)))
+	s.frags6 = frag.New(fragConfig(s.tune(tV6FragHighThresh), s.tune(tV6FragTime)))
+	s.fragTimer4.init(&s.timers, func() { s.fragTick(false) })
+	s.fragTimer6.init(&s.timers, func() { s.fragTick(true) })
+	s.icmpLimit = icmp.NewLimiter(int(s.tune(tICMPMsgsPerSec)), int(s.tune(tICMPMsgsBurst)))
+	s.icmpLimit6 = icmp.NewLimiter(int(s.tune(tICMPMsgsPerSec)), int(s.tune(tICMPMsgsBurst)))
+	for i := range s.neighDefault {
+		c := neigh.DefaultConfig()
+		s.neighDefault[i].Store(&c)
+	}
+	s.nics.Store(&nicTable{byIndex: map[int]*NIC{}, byName: map[string]*NIC{}})
+	s.tcpState.init(s)
+	if _, err := s.AddNIC(NICConfig{Name: "lo", Index: 1, Kind: KindLoopback}); err != nil {
+		panic("stack: the loopback interface of a new stack: " + err.Error())
+	}
+	return s
+}
 
 // Close ends all sockets and interfaces.
-func (s *Stack) Close() {}
+func (s *Stack) Close() {
+	if s.closed.Swap(true) {
+		return
+	}
+	for _, x := range s.sockets.all() {
+		x.Close()
+	}
+	for _, n := range s.NICs() {
+		s.removeNIC(n)
+	}
+	s.timers.close()
+}
 
 // NewSocket is socket(2): EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPERM without o.Raw.
 func (s *Stack) NewSocket(family, typ, protocol int, o Owner) (Socket, error) {
-	return nil, unix.EAFNOSUPPORT
+	if family == unix.AF_PACKET {
+		return s.newPacketSocket(typ, protocol, o)
+	}
+	if family != unix.AF_INET && family != unix.AF_INET6 {
+		return nil, unix.EAFNOSUPPORT
+	}
+	if protocol < 0 || protocol >= ipprotoMax {
+		return nil, unix.EINVAL
+	}
+	icmpProto := unix.IPPROTO_ICMP
+	if family == unix.AF_INET6 {
+		icmpProto = unix.IPPROTO_ICMPV6
+	}
+	switch typ {
+	case unix.SOCK_STREAM:
+		if protocol == 0 || protocol == unix.IPPROTO_TCP {
+			return s.newTCPSocket(family, o)
+		}
+		return nil, unix.EPROTONOSUPPORT
+	case unix.SOCK_DGRAM:
+		switch protocol {
+		case 0, unix.IPPROTO_UDP:
+			return s.newUDPSocket(family, o)
+		case icmpProto:
+			return s.newPingSocket(family, o)
+		}
+		return nil, unix.EPROTONOSUPPORT
+	case unix.SOCK_RAW:
+		if !o.Raw {
+			return nil, unix.EPERM
+		}
+		if protocol == 0 {
+			return nil, unix.EPROTONOSUPPORT
+		}
+		return s.newRawSocket(family, protocol, o)
+	}
+	return nil, unix.ESOCKTNOSUPPORT
 }
 
-// Sockets yields the endpoints of a protocol (IPPROTO_*, or 0 for packet sockets).
+// Sockets yields the endpoints of a protocol (IPPROTO_*, or 0 for packet sockets)
+// in the order in which they were made.
 func (s *Stack) Sockets(family, protocol int) iter.Seq[Socket] {
-	return func(func(Socket) bool) {}
+	return func(yield func(Socket) bool) {
+		for _, x := range s.sockets.all() {
+			if x.Family() != family || family != unix.AF_PACKET && !sameProtocol(x, protocol) {
+				continue
+			}
+			if !yield(x) {
+				return
+			}
+		}
+	}
+}
+
+// sameProtocol reports whether x is listed under a protocol: raw sockets of any
+// protocol under IPPROTO_RAW.
+func sameProtocol(x Socket, protocol int) bool {
+	if x.Type() == unix.SOCK_RAW {
+		return protocol == unix.IPPROTO_RAW
+	}
+	return x.Protocol() == protocol
 }
 
 // Abort ends a socket as `ss -K` does: ECONNABORTED.
-func (s *Stack) Abort(x Socket) error { return unix.EOPNOTSUPP }
+func (s *Stack) Abort(x Socket) error {
+	if a, ok := x.(interface{ abort(unix.Errno) error }); ok {
+		return a.abort(unix.ECONNABORTED)
+	}
+	return unix.EOPNOTSUPP
+}
 
-// NIC is an interface.
-type NIC struct{}
+// registry is the sockets of a stack.
+type registry struct {
+	mu     sync.Mutex
+	m      map[*common]Socket
+	serial uint64
+}
+
+// register makes a socket known to Sockets; unregister undoes it.
+func (s *Stack) register(c *common) {
+	r := &s.sockets
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.m == nil {
+		r.m = map[*common]Socket{}
+	}
+	r.serial++
+	c.serial = r.serial
+	r.m[c] = c.self
+}
+
+func (s *Stack) unregister(c *common) {
+	s.sockets.mu.Lock()
+	defer s.sockets.mu.Unlock()
+	delete(s.sockets.m, c)
+}
+
+func (r *registry) all() []Socket {
+	r.mu.Lock()
+	cs := make([]*common, 0, len(r.m))
+	for c := range r.m {
+		cs = append(cs, c)
+	}
+	r.mu.Unlock()
+	slices.SortFunc(cs, func(a, b *common) int { return int(int64(a.serial) - int64(b.serial)) })
+	out := make([]Socket, len(cs))
+	for i, c := range cs {
+		out[i] = c.self
+	}
+	return out
+}
 
 // NICConfig makes an interface.
 type NICConfig struct {
@@ -68,29 +256,6 @@ type NICConfig struct {
 	PeerStack *Stack
 }
 
-// AddNIC adds an interface, which is down. EEXIST for a name that is taken,
-// EINVAL, ENODEV for a parent that is not there.
-func (s *Stack) AddNIC(c NICConfig) (*NIC, error) { return nil, unix.EOPNOTSUPP }
-
-// RemoveNIC removes an interface and what hangs on it.
-func (s *Stack) RemoveNIC(index int) error { return unix.EOPNOTSUPP }
-
-// MoveNIC moves an interface to another namespace.
-func (s *Stack) MoveNIC(index int, to *Stack, name string) error { return unix.EOPNOTSUPP }
-
-// NIC returns an interface by index, NICByName by name; nil if there is none.
-func (s *Stack) NIC(index int) *NIC         { return nil }
-func (s *Stack) NICByName(name string) *NIC { return nil }
-
-// NICs returns the interfaces in the order of their indices.
-func (s *Stack) NICs() []*NIC { return nil }
-
-// Info returns what is told of the interface.
-func (n *NIC) Info() NICInfo { return NICInfo{} }
-
-// Index returns its number.
-func (n *NIC) Index() int { return 0 }
-
 // Change is RTM_SETLINK: what is not nil is changed.
 type Change struct {
 	Flags, FlagsMask uint32 // IFF_UP, IFF_PROMISC, IFF_ALLMULTI, IFF_NOARP, IFF_MULTICAST
@@ -103,49 +268,88 @@ type Change struct {
 	Group            *uint32
 }
 
-// Change changes the interface: ERANGE, EINVAL, EEXIST, EBUSY as Linux has it.
-func (n *NIC) Change(c Change) error { return unix.EOPNOTSUPP }
+// NIC returns an interface by index, NICByName by name; nil if there is none.
+func (s *Stack) NIC(index int) *NIC         { return s.nics.Load().byIndex[index] }
+func (s *Stack) NICByName(name string) *NIC { return s.nics.Load().byName[name] }
 
-// AddAddr adds an address, with its local and prefix routes: EEXIST. replace
-// changes one that is there.
-func (n *NIC) AddAddr(a Addr, replace bool) error { return unix.EOPNOTSUPP }
-
-// DelAddr removes an address: EADDRNOTAVAIL.
-func (n *NIC) DelAddr(p netip.Prefix) error { return unix.EOPNOTSUPP }
-
-// Addrs returns the addresses of the interface.
-func (n *NIC) Addrs() []Addr { return nil }
-
-// Neighbors returns the neighbour cache of a family; nil where the link has none.
-func (n *NIC) Neighbors(v6 bool) *neigh.Cache { return nil }
-
-// Groups returns the multicast groups that are joined, and how often.
-func (n *NIC) Groups() map[netip.Addr]int { return nil }
+// NICs returns the interfaces in the order of their indices. Read-only.
+func (s *Stack) NICs() []*NIC { return s.nics.Load().list }
 
 // RIB returns the rules and routes of a family. Who changes it says so by Notify.
-func (s *Stack) RIB(v6 bool) *route.RIB { return nil }
+func (s *Stack) RIB(v6 bool) *route.RIB { return s.ribs[bit(v6)] }
 
 // AddRoute and DelRoute change the table and tell the watchers.
-func (s *Stack) AddRoute(r *route.Route, mode route.AddMode) error { return unix.EOPNOTSUPP }
-func (s *Stack) DelRoute(r *route.Route) error                     { return unix.EOPNOTSUPP }
+func (s *Stack) AddRoute(r *route.Route, mode route.AddMode) error {
+	for _, h := range r.Hops {
+		if h.OIF != 0 && s.NIC(h.OIF) == nil {
+			return unix.ENODEV
+		}
+	}
+	return s.change(func(ev *events) error {
+		old, err := s.RIB(is6(r)).Add(r, mode)
+		if err != nil {
+			return err
+		}
+		if old != nil && is6(r) {
+			ev.route(old, true)
+		}
+		ev.route(r, false)
+		return nil
+	})
+}
+
+// DelRoute removes the first route that is equal to r in what r says: ESRCH.
+func (s *Stack) DelRoute(r *route.Route) error {
+	return s.change(func(ev *events) error {
+		gone, err := s.RIB(is6(r)).Delete(r.Table, r.Dst, func(o *route.Route) bool { return named(r, o) }, false)
+		for _, g := range gone {
+			ev.route(g, true)
+		}
+		return err
+	})
+}
+
+// named reports whether o is a route that r names: what r leaves open matches all.
+func named(r, o *route.Route) bool {
+	if r.TOS != o.TOS || r.Priority != 0 && r.Priority != o.Priority || r.Protocol != 0 && r.Protocol != o.Protocol ||
+		r.Type != 0 && r.Type != o.Type || r.Source.IsValid() && r.Source != o.Source {
+		return false
+	}
+	for _, h := range r.Hops {
+		if !slices.ContainsFunc(o.Hops, func(x route.Hop) bool {
+			return (h.OIF == 0 || h.OIF == x.OIF) && (!h.Gateway.IsValid() || h.Gateway == x.Gateway)
+		}) {
+			return false
+		}
+	}
+	return true
+}
 
 // Lookup says where a packet would go and what source it would have: `ip route get`.
 func (s *Stack) Lookup(f *route.Flow) (route.Result, netip.Addr, error) {
-	return route.Result{}, netip.Addr{}, unix.ENETUNREACH
+	p, err := s.findPath(&pathQuery{
+		dst: f.Dst, src: f.Src, oif: f.OIF, tos: f.TOS, mark: f.Mark, uid: f.UID, proto: f.Proto,
+		sport: f.SrcPort, dport: f.DstPort, anySource: f.IIF != 0,
+	})
+	if err != nil {
+		return route.Result{}, netip.Addr{}, err
+	}
+	r := route.Result{Route: p.route, Hop: route.Hop{OIF: p.nic.index}}
+	if p.gw {
+		r.Hop.Gateway = p.hop
+	}
+	if r.Route == nil {
+		t := route.Type(unix.RTN_UNICAST)
+		switch p.kind {
+		case toMulticast:
+			t = unix.RTN_MULTICAST
+		case toBroadcast:
+			t = unix.RTN_BROADCAST
+		}
+		r.Route = &route.Route{Dst: netip.PrefixFrom(p.dst, p.dst.BitLen()), Type: t, Table: route.TableMain}
+	}
+	return r, p.src, nil
 }
-
-// Watch has f called after each change, without locks, in order. It must not block.
-func (s *Stack) Watch(f func(Event)) (cancel func()) { return func() {} }
-
-// Tunable returns a value below /proc/sys/net, by its path ("ipv4/ip_forward",
-// "ipv4/tcp_rmem", "core/somaxconn", "ipv6/conf/eth0/disable_ipv6"): ENOENT.
-func (s *Stack) Tunable(path string) (string, error) { return "", unix.ENOENT }
-
-// SetTunable sets one: ENOENT, EINVAL, EACCES for one that is only read.
-func (s *Stack) SetTunable(path, value string) error { return unix.ENOENT }
-
-// Tunables returns all paths, sorted, with the permission bits of their files.
-func (s *Stack) Tunables() []TunableInfo { return nil }
 
 // TunableInfo is one tunable.
 type TunableInfo struct {
@@ -153,12 +357,7 @@ type TunableInfo struct {
 	Mode uint32
 }
 
-// Counter returns the value of an SNMP counter by the prefix and name of
-// /proc/net/snmp, snmp6 and netstat ("Tcp", "RetransSegs"); Counters lists them in
-// the files' order.
-func (s *Stack) Counters() []Counter { return nil }
-
-// Counter is one of them.
+// Counter is one SNMP counter.
 type Counter struct {
 	Group, Name string
 	Value       uint64
