@@ -66,13 +66,14 @@ func sendto(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	m := socket.Message{Flags: a[3].Int()}
+	m := t.Message()
+	m.Flags = a[3].Int()
 	if a[4] != 0 {
-		if m.Addr, err = inSockaddr(t, usermem.Addr(a[4]), a[5].Int()); err != nil {
+		if m.Addr, err = inSockaddr(t, usermem.Addr(a[4]), a[5].Int(), m.Store[:]); err != nil {
 			return 0, err
 		}
 	}
-	n, err := send(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), &m)
+	n, err := send(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), m)
 	return uintptr(n), err
 }
 
@@ -96,17 +97,18 @@ func sendHeader(t *kernel.Task, f *vfs.File, s socket.Socket, h *msghdr, flags i
 	if err != nil {
 		return 0, err
 	}
-	m := socket.Message{Flags: flags}
+	m := t.Message()
+	m.Flags = flags
 	if h.Name != 0 && h.Namelen != 0 {
-		if m.Addr, err = inSockaddr(t, usermem.Addr(h.Name), h.Namelen); err != nil {
+		if m.Addr, err = inSockaddr(t, usermem.Addr(h.Name), h.Namelen, m.Store[:]); err != nil {
 			return 0, err
 		}
 	}
-	if err := inControl(t, s, h, &m); err != nil {
+	if err := inControl(t, s, h, m); err != nil {
 		m.Drop(t)
 		return 0, err
 	}
-	return send(t, f, s, src, &m)
+	return send(t, f, s, src, m)
 }
 
 func headerBuffer(t *kernel.Task, h *msghdr) (usermem.Buffer, error) {
@@ -180,8 +182,8 @@ func recvfrom(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	var m socket.Message
-	n, err := recv(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), &m, a[3].Int())
+	m := t.Message()
+	n, err := recv(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), m, a[3].Int())
 	m.Drop(t)
 	if err != nil {
 		return 0, err
@@ -218,8 +220,8 @@ func recvHeader(t *kernel.Task, f *vfs.File, s socket.Socket, addr usermem.Addr,
 	if h.Namelen < 0 {
 		return 0, 0, unix.EINVAL
 	}
-	var m socket.Message
-	n, err = recv(t, f, s, dst, &m, flags)
+	m := t.Message()
+	n, err = recv(t, f, s, dst, m, flags)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -230,7 +232,7 @@ func recvHeader(t *kernel.Task, f *vfs.File, s socket.Socket, addr usermem.Addr,
 		}
 		h.Namelen = int32(len(m.Addr))
 	}
-	h.Controllen, err = outControl(t, &h, &m, flags)
+	h.Controllen, err = outControl(t, &h, m, flags)
 	if err != nil {
 		return 0, 0, err
 	}

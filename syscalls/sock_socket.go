@@ -106,12 +106,16 @@ func socketpair(t *kernel.Task, a arch.Args) (uintptr, error) {
 // maxSockaddr is the size of struct sockaddr_storage.
 const maxSockaddr = 128
 
-// inSockaddr copies an address in.
-func inSockaddr(t *kernel.Task, addr usermem.Addr, n int32) ([]byte, error) {
+// inSockaddr copies an address in, into room if it fits.
+func inSockaddr(t *kernel.Task, addr usermem.Addr, n int32, room []byte) ([]byte, error) {
 	if n < 0 || n > maxSockaddr {
 		return nil, unix.EINVAL
 	}
-	b := make([]byte, n)
+	b := room
+	if int(n) > len(room) {
+		b = make([]byte, n)
+	}
+	b = b[:n]
 	_, err := t.Mem().CopyIn(addr, b)
 	return b, err
 }
@@ -140,7 +144,7 @@ func bind(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int())
+	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int(), nil)
 	if err != nil {
 		return 0, err
 	}
@@ -176,28 +180,35 @@ func connect(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int())
+	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int(), nil)
 	if err != nil {
 		return 0, err
 	}
 	err = retrySocket(t, f, s, 0, true, func() error { return s.Connect(t, addr) })
-	if fin, ok := s.(socket.Finisher); ok && (err == unix.EINPROGRESS || err == unix.EALREADY) && !nonblocking(f) {
-		err = finishConnect(t, f, s, fin, err)
+	if (err == unix.EINPROGRESS || err == unix.EALREADY) && !nonblocking(f) {
+		err = finishConnect(t, f, s, addr, err)
 	}
 	return 0, err
 }
 
 // finishConnect waits for a connection under way. A wait that times out leaves
 // it under way; one that a signal ended goes on with the same call (EALREADY).
-func finishConnect(t *kernel.Task, f *vfs.File, s socket.Socket, fin socket.Finisher, pending error) error {
+func finishConnect(t *kernel.Task, f *vfs.File, s socket.Socket, addr []byte, pending error) error {
 	deadline := deadlineOf(s, true)
 	err := current.Retry(t, f, wait.Writable, deadline, func() error {
 		if f.Readiness(wait.Writable) == 0 {
 			return unix.EAGAIN
 		}
-		return fin.Finish(t)
+		switch err := s.Connect(t, addr); err {
+		case unix.EALREADY:
+			return unix.EAGAIN
+		case unix.EISCONN: // another thread was told
+			return nil
+		default:
+			return err
+		}
 	})
-	if err == unix.ETIMEDOUT {
+	if err == unix.ETIMEDOUT && !deadline.IsZero() && !time.Now().Before(deadline) {
 		return pending
 	}
 	return vfs.TimedError(err, deadline)

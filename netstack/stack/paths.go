@@ -44,8 +44,11 @@ func (s *Stack) findPath4(q *pathQuery) (*path, error) {
 		p.src = netip.Addr{}
 	}
 	if p.src.IsValid() && !q.anySource {
-		if p.src.IsMulticast() || limitedBroadcast(p.src) || !s.isLocal(p.src, 0) {
+		if p.src.IsMulticast() || limitedBroadcast(p.src) {
 			return nil, unix.EINVAL
+		}
+		if !s.isLocal(p.src, 0) {
+			return nil, unix.ENETUNREACH
 		}
 		if oif == 0 && (q.dst.IsMulticast() || limitedBroadcast(q.dst)) {
 			if n := s.nicOf(p.src); n != nil {

@@ -141,8 +141,8 @@ func (s *Stack) Tunables() []TunableInfo {
 		for i := range conf6Specs {
 			out = append(out, TunableInfo{"ipv6/conf/" + name + "/" + conf6Specs[i].name, conf6Specs[i].mode})
 		}
-		if name == "all" {
-			continue
+		if n := s.NICByName(name); name != "default" && (n == nil || n.Neighbors(false) == nil) {
+			continue // what has no neighbours (lo, and "all")
 		}
 		for i := range neighFields {
 			if neighFields[i].onlyDefault && name != "default" {

@@ -82,7 +82,7 @@ func loopbackUp(st *stack.Stack) error {
 	const loopback = 1
 	nic := st.NIC(loopback)
 	if nic == nil {
-		return nil
+		return unix.ENODEV
 	}
 	if err := nic.Change(stack.Change{Flags: unix.IFF_UP, FlagsMask: unix.IFF_UP}); err != nil {
 		return err

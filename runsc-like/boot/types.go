@@ -10,6 +10,7 @@ import (
 	"hull/fsimpl/cgroup"
 	"hull/fsimpl/devpts"
 	"hull/fsimpl/mqueue"
+	"hull/fsimpl/nsfs"
 	"hull/fsimpl/proc"
 	"hull/fsimpl/sys"
 	"hull/fsimpl/tmpfs"
@@ -21,7 +22,7 @@ import (
 
 // addTypes fills in what mount(2) can mount.
 func (s *sandbox) addTypes() {
-	s.types["proc"] = procType{s.kernel, s.env}
+	s.types["proc"] = procType{s.kernel, nsfs.New(s.kernel, s.env.AnonDev()), s.env}
 	s.types["sysfs"] = sysType{s.kernel, s.cfg.CPUs, s.env}
 	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
 	s.types["devpts"] = devptsType{s}
@@ -32,8 +33,9 @@ func (s *sandbox) addTypes() {
 
 // procType makes instances of proc, each showing the mounter's pid namespace.
 type procType struct {
-	k   *kernel.Kernel
-	env *vfs.Environment
+	k      *kernel.Kernel
+	spaces *nsfs.FS
+	env    *vfs.Environment
 }
 
 // NoDev implements vfs.FilesystemType.
@@ -48,7 +50,7 @@ func (p procType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Ino
 	if kt, ok := t.(*kernel.Task); ok {
 		ns = kt.PIDNS()
 	}
-	fs, root := proc.New(p.k, ns, p.env.AnonDev())
+	fs, root := proc.New(p.k, ns, p.spaces, p.env.AnonDev())
 	return fs.VFS(), root, nil
 }
 

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"hull/sentry/ipc"
+	"hull/sentry/ipc/shm"
 	"hull/sentry/vfs"
 )
 
@@ -10,6 +11,7 @@ import (
 type IPC struct {
 	Queues      *vfs.Filesystem  // POSIX message queues; nil for none
 	QueueLimits *ipc.QueueLimits // theirs
+	Shared      *shm.Registry    // System V shared memory
 }
 
 // IPC returns the kernel's inter-process communication.

@@ -10,6 +10,7 @@ import (
 	"hull/sentry/auth"
 	"hull/sentry/clock"
 	"hull/sentry/futex"
+	"hull/sentry/ipc/shm"
 	"hull/sentry/lock"
 	"hull/sentry/mem"
 	"hull/sentry/mm"
@@ -92,6 +93,7 @@ func New(c Config) (*Kernel, error) {
 	}
 	k.uts = &UTSNamespace{host: c.Hostname, domain: c.Domain, User: k.initUser}
 	k.tasks.root = k.newPIDNamespace(nil)
+	k.cfg.IPC.Shared = shm.New(k.initUser)
 	k.net = socket.NewNetNS(k.initUser, firstNet)
 	if c.Networks != nil {
 		if err := c.Networks.Fill(k.net); err != nil {

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/auth"
@@ -172,4 +174,159 @@ func (t *Task) setNet(ns *socket.NetNS) {
 	if old != nil {
 		old.DecRef()
 	}
+}
+
+// Namespace is a namespace of any kind that is held: by a file of nsfs, from
+// /proc/PID/ns until the last descriptor or mount of it is gone.
+type Namespace struct {
+	Kind string // its name in /proc/PID/ns, immutable
+	ID   uint32 // immutable
+
+	// The one that Kind says; of a kind that has no objects, none.
+	uts *UTSNamespace
+	mnt *vfs.Namespace
+	net *socket.NetNS
+	pid *PIDNamespace
+}
+
+// Flag returns the kind as CLONE_NEW*.
+func (n *Namespace) Flag() uint64 {
+	switch n.Kind {
+	case "cgroup":
+		return unix.CLONE_NEWCGROUP
+	case "ipc":
+		return unix.CLONE_NEWIPC
+	case "mnt":
+		return unix.CLONE_NEWNS
+	case "net":
+		return unix.CLONE_NEWNET
+	case "pid":
+		return unix.CLONE_NEWPID
+	case "time":
+		return unix.CLONE_NEWTIME
+	case "user":
+		return unix.CLONE_NEWUSER
+	}
+	return unix.CLONE_NEWUTS
+}
+
+// NamespaceOf returns a namespace of a task by its name in /proc/PID/ns, held;
+// nil if the task has it no more.
+func (t *Task) NamespaceOf(name string) *Namespace {
+	n := &Namespace{Kind: strings.TrimSuffix(name, "_for_children"), ID: t.NamespaceIDs()[name]}
+	t.has.Lock()
+	defer t.has.Unlock()
+	switch name {
+	case "mnt":
+		if n.mnt = t.has.mnt; n.mnt == nil {
+			return nil
+		}
+		n.mnt.IncRef()
+	case "net":
+		if n.net = t.has.net; n.net == nil {
+			return nil
+		}
+		n.net.IncRef()
+	case "uts":
+		n.uts = t.has.uts
+	case "pid":
+		n.pid = t.ns
+	case "pid_for_children":
+		if n.pid = t.has.pidsOfCh; n.pid == nil {
+			n.pid = t.ns
+		}
+	}
+	return n
+}
+
+// HoldNetNS returns a network namespace, held.
+func HoldNetNS(ns *socket.NetNS) *Namespace {
+	ns.IncRef()
+	return &Namespace{Kind: "net", ID: ns.ID, net: ns}
+}
+
+// NetNS returns the network namespace that it is, or nil.
+func (n *Namespace) NetNS() *socket.NetNS { return n.net }
+
+// Release gives it up.
+func (n *Namespace) Release() {
+	switch {
+	case n.mnt != nil:
+		n.mnt.DecRef()
+	case n.net != nil:
+		n.net.DecRef()
+	}
+}
+
+// user is the user namespace that owns it.
+func (n *Namespace) user(k *Kernel) *auth.UserNamespace {
+	switch {
+	case n.net != nil:
+		return n.net.User
+	case n.uts != nil:
+		return n.uts.User
+	}
+	return k.initUser
+}
+
+// OwnerUID returns the user who made the user namespace that owns it.
+func (n *Namespace) OwnerUID(k *Kernel) uint32 { return n.user(k).OwnerUID }
+
+// SetNS is setns(2): the task goes into n. EPERM; EINVAL for a pid namespace that
+// is no descendant of the task's, for a mount namespace if the task shares its
+// root directory, and for the user namespace it is in already.
+func (t *Task) SetNS(n *Namespace) error {
+	c := t.has.cred
+	if n.Kind == "user" {
+		return unix.EINVAL
+	}
+	if !c.HasCapIn(n.user(t.k), unix.CAP_SYS_ADMIN) || !c.HasCap(unix.CAP_SYS_ADMIN) ||
+		n.mnt != nil && !c.HasCap(unix.CAP_SYS_CHROOT) {
+		return unix.EPERM
+	}
+	switch {
+	case n.net != nil:
+		n.net.IncRef()
+		t.setNet(n.net)
+	case n.uts != nil:
+		t.has.Lock()
+		t.has.uts = n.uts
+		t.has.Unlock()
+	case n.pid != nil:
+		if !n.pid.isBelow(t.ns) {
+			return unix.EINVAL
+		}
+		t.has.Lock()
+		t.has.pidsOfCh = n.pid
+		t.has.Unlock()
+	case n.mnt != nil:
+		return t.setMountNS(n.mnt)
+	}
+	return nil
+}
+
+// isBelow reports whether ns is a or a descendant of it.
+func (ns *PIDNamespace) isBelow(a *PIDNamespace) bool {
+	for ; ns != nil; ns = ns.parent {
+		if ns == a {
+			return true
+		}
+	}
+	return false
+}
+
+// setMountNS makes the task see another mount namespace, from its root.
+func (t *Task) setMountNS(ns *vfs.Namespace) error {
+	if t.has.fs.Shared() {
+		return unix.EINVAL
+	}
+	ns.IncRef()
+	t.has.Lock()
+	old := t.has.mnt
+	t.has.mnt = ns
+	t.has.Unlock()
+	t.has.fs.SetRoot(ns.Root())
+	t.has.fs.SetCWD(ns.Root())
+	old.DecRef()
+	return nil
 }

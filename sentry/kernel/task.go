@@ -40,6 +40,7 @@ type Task struct {
 		exiting  bool  // the run loop ends at its next turn
 		status   int32
 		ctx      platform.Context `snapshot:"-"`
+		msg      socket.Message   `snapshot:"-"` // see Message
 	}
 
 	// What the task has. Each is changed by the task's goroutine alone, under
@@ -188,6 +189,14 @@ func (t *Task) PeekNetNS() *socket.NetNS {
 
 // PIDNS returns the pid namespace that the task is in.
 func (t *Task) PIDNS() *PIDNamespace { return t.ns }
+
+// Message returns room for the message that the call under way sends or
+// receives, empty. Each message would be allocated anew else: it is handed to an
+// interface. For the task's own goroutine, one at a time.
+func (t *Task) Message() *socket.Message {
+	t.own.msg = socket.Message{}
+	return &t.own.msg
+}
 
 // SetCred replaces the credentials; for the task's own goroutine.
 func (t *Task) SetCred(c *auth.Cred) {

@@ -24,7 +24,8 @@ type Socket interface {
 	// Bind gives the socket an address, bind(2).
 	Bind(t current.Task, addr []byte) error
 	// Connect is connect(2). EAGAIN means that the listener's queue is full;
-	// EINPROGRESS that the socket will become writable.
+	// EINPROGRESS that the socket will become writable, and Connect then says
+	// how it ended; until then it says EALREADY.
 	Connect(t current.Task, addr []byte) error
 	// Listen is listen(2).
 	Listen(t current.Task, backlog int) error
@@ -58,7 +59,7 @@ type Message struct {
 	Flags int32  // MSG_*
 	Control
 
-	// Store is room for an Addr that is received.
+	// Store is room for an Addr.
 	Store [32]byte
 }
 
@@ -102,12 +103,6 @@ type Numbered interface{ SetInode(ino uint64) }
 // Accepted is a socket that came from Accept and knows who it is from, also if
 // the connection has ended since.
 type Accepted interface{ AcceptedFrom() []byte }
-
-// Finisher is a socket whose Connect may be EINPROGRESS. After the socket became
-// writable, or had an error or a hang-up, Finish says how it ended.
-type Finisher interface {
-	Finish(t current.Task) error
-}
 
 // Drop releases what the control data holds.
 func (c *Control) Drop(t current.Task) {

@@ -178,7 +178,7 @@ func (f *File) retry(t current.Task, mask wait.Mask, try func() error) error {
 func TimedError(err error, end time.Time) error {
 	switch {
 	case end.IsZero():
-	case err == unix.ETIMEDOUT:
+	case err == unix.ETIMEDOUT && !time.Now().Before(end): // not a connection's own
 		return unix.EAGAIN
 	case err == abi.ERESTARTSYS:
 		return unix.EINTR

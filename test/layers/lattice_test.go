@@ -58,12 +58,13 @@ func lattice() []rule {
 		{"sentry/seccomp", ""},
 		{"sentry/timer", floor + " sentry/current"},
 		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
-		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm sentry/ipc"},
+		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/current/currenttest sentry/mem sentry/mm sentry/ipc"},
 
 		// File systems. Only those that show what runs may see the kernel.
 		{"fsimpl/internal/fstest", files + " sentry/current/currenttest"}, // the suite needs a caller
 		{"fsimpl/internal/*", files},
-		{"fsimpl/proc", files + " " + kernel},
+		{"fsimpl/proc", files + " fsimpl/nsfs " + kernel},
+		{"fsimpl/nsfs", files + " " + kernel},
 		{"fsimpl/cgroup", files + " " + kernel},
 		{"fsimpl/devpts", files + " " + kernel},
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
@@ -79,7 +80,7 @@ func lattice() []rule {
 		{"gofer/server", "gofer/proto"},
 
 		// System calls stand on the kernel; the kernel is handed their table.
-		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
+		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/nsfs fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
 		{"syscalls/*", kernel + " syscalls"},
 
 		// The host's side, and the one package that knows every implementation.

@@ -85,6 +85,9 @@ func (s *Sock) send(t current.Task, src usermem.Buffer, m *socket.Message, flags
 		}
 	}
 	n, err := s.st.Send(c, int(src.Len()), &c.out)
+	if err == nil && flags&msgZeroCopy != 0 {
+		s.sentZeroCopy()
+	}
 	return int64(n), err
 }
 
@@ -95,6 +98,9 @@ func (s *Sock) Recv(_ current.Task, dst usermem.Buffer, m *socket.Message) (int6
 
 // recv receives into dst; m is nil for read(2).
 func (s *Sock) recv(dst usermem.Buffer, m *socket.Message, flags int32) (int64, error) {
+	if flags&unix.MSG_ERRQUEUE != 0 && m != nil && s.recvZeroCopy(m) {
+		return 0, nil
+	}
 	c := s.n.call(dst)
 	defer s.n.done(c)
 	in := &c.in

@@ -12,7 +12,8 @@ import (
 
 // Numbers that x/sys lacks, asm-generic/socket.h.
 const (
-	soPassRights = 83
+	soPassRights  = 83
+	soNetNSCookie = 71
 	// maxFilter is BPF_MAXINSNS, of struct sock_filter's 8 bytes each.
 	maxFilter        = 4096
 	sizeofFilter     = 8
@@ -44,7 +45,12 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 			return unix.EINVAL
 		}
 	}
-	return s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
+	err := s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
+	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_ZEROCOPY {
+		v, _ := socket.Int(value) // the stack has checked it
+		s.zero.set(v != 0)
+	}
+	return err
 }
 
 // inFilter copies in the program that a struct sock_fprog points to.
@@ -82,6 +88,11 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 				return nil, unix.EINVAL
 			}
 			return binary.LittleEndian.AppendUint64(nil, s.Cookie()), nil
+		case soNetNSCookie:
+			if max < 8 {
+				return nil, unix.EINVAL
+			}
+			return binary.LittleEndian.AppendUint64(nil, uint64(s.n.net.ID)), nil
 		case unix.SO_TYPE:
 			return socket.IntValue(s.typ), nil
 		case unix.SO_DOMAIN:
@@ -90,7 +101,17 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 			return socket.IntValue(int32(s.st.Protocol())), nil
 		}
 	}
-	return s.st.Option(int(level), int(name), max, nil)
+	v, err := s.st.Option(int(level), int(name), max, nil)
+	if err == unix.ENOPROTOOPT && s.family == unix.AF_INET && s.isForeign(level) {
+		err = unix.EOPNOTSUPP
+	}
+	return v, err
+}
+
+// isForeign reports whether a level is of no protocol that an AF_INET socket
+// has: getsockopt(2) says so by an error of its own.
+func (s *Sock) isForeign(level int32) bool {
+	return level != unix.SOL_SOCKET && level != unix.SOL_IP && int(level) != s.st.Protocol()
 }
 
 // Asks implements socket.Asker: filters of multicast sources, and the tables of

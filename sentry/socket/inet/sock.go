@@ -21,16 +21,16 @@ type Sock struct {
 	family, typ int32        // immutable
 	opts        socket.Options
 	queue       wait.Queue
+	zero        zeroCopy
 	stamp       atomic.Int64  // when the last datagram read arrived, ns of 1970; 0: none
 	cookie      atomic.Uint64 // 0: not asked for yet
 	from        stack.Address // immutable: whose connection it is, of one that was accepted
 }
 
 var (
-	_ socket.Socket   = (*Sock)(nil)
-	_ socket.Finisher = (*Sock)(nil)
-	_ socket.InNet    = (*Sock)(nil)
-	_ vfs.Timed       = (*Sock)(nil)
+	_ socket.Socket = (*Sock)(nil)
+	_ socket.InNet  = (*Sock)(nil)
+	_ vfs.Timed     = (*Sock)(nil)
 )
 
 // Endpoint returns the endpoint of the stack.
@@ -63,7 +63,11 @@ func (s *Sock) wake(events uint32) {
 
 // Readiness implements wait.Waitable.
 func (s *Sock) Readiness(mask wait.Mask) wait.Mask {
-	return wait.Mask(s.st.Ready()) & (mask | wait.Err | wait.Hup)
+	m := wait.Mask(s.st.Ready())
+	if s.zero.pending() {
+		m |= wait.Err
+	}
+	return m & (mask | wait.Err | wait.Hup)
 }
 
 // Register implements wait.Waitable.
@@ -91,23 +95,6 @@ func (s *Sock) Connect(_ current.Task, addr []byte) error {
 		return err
 	}
 	return s.st.Connect(a)
-}
-
-// Finish implements socket.Finisher.
-func (s *Sock) Finish(current.Task) error {
-	v, err := s.st.Option(unix.SOL_SOCKET, unix.SO_ERROR, 4, nil)
-	if err != nil {
-		return err
-	}
-	if n, err := socket.Int(v); err != nil || n != 0 {
-		return unix.Errno(n)
-	}
-	if wait.Mask(s.st.Ready())&wait.Hup != 0 {
-		if _, err := s.st.Peer(); err != nil {
-			return unix.ECONNABORTED
-		}
-	}
-	return nil
 }
 
 // Listen implements socket.Socket.

@@ -31,6 +31,7 @@ const (
 	siocGetTxQLen = 0x8942
 	siocSetTxQLen = 0x8943
 	siocIfMap     = 0x8970
+	siocPrivate   = 0x89f0
 )
 
 // ifreq is struct ifreq.
@@ -80,6 +81,9 @@ func (v *View) Ioctl(t current.Task, family int32, cmd uint32, arg uintptr) erro
 	}
 	if family == unix.AF_INET6 && (cmd == unix.SIOCSIFADDR || cmd == siocDelAddr) {
 		return v.changeAddr6(t, addr, cmd == unix.SIOCSIFADDR)
+	}
+	if cmd >= siocPrivate && cmd <= siocPrivate+15 {
+		return unix.EOPNOTSUPP // of drivers, of which none has any
 	}
 	kind := kindOf(cmd)
 	if kind == unknown || kind == address && family != unix.AF_INET && family != unix.AF_PACKET {

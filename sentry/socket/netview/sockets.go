@@ -41,14 +41,17 @@ func (v *View) sockets(name string, w *bytes.Buffer) {
 	if v6 && kind == "icmp" {
 		protocol = unix.IPPROTO_ICMPV6
 	}
-	if kind == "tcp" {
-		v.line(w, v6, 150, head)
-	} else {
-		if kind == "udp" && !v6 {
-			head = " " + head // as udp_seq_show has it
-		}
-		v.line(w, v6, 128, head+more)
+	width := map[string]int{"tcp": 150, "udp": 128, "udplite": 128, "icmp": 128}[kind]
+	if v6 {
+		width = 0
 	}
+	if kind != "tcp" {
+		head += more
+	}
+	if !v6 && (kind == "udp" || kind == "udplite") {
+		head = " " + head // as udp4_seq_show has it
+	}
+	line(w, width, head)
 	if kind == "udplite" {
 		return // there are no sockets of it
 	}
@@ -62,26 +65,21 @@ func (v *View) sockets(name string, w *bytes.Buffer) {
 			continue
 		}
 		if kind == "tcp" {
-			v.line(w, v6, 150, tcpLine(slot, &i, v6))
+			line(w, width, tcpLine(slot, &i, v6))
 		} else {
 			if kind == "raw" {
 				// In place of a port it has the protocol.
 				i.Local.AddrPort = netip.AddrPortFrom(i.Local.Addr(), uint16(i.Protocol))
 			}
-			v.line(w, v6, 128, datagramLine(slot, &i, v6, kind == "udp"))
+			line(w, width, datagramLine(slot, &i, v6, kind == "udp"))
 		}
 		slot++
 	}
 }
 
-// line writes a line, which those of IPv4 fill up to n bytes with blanks.
-func (*View) line(w *bytes.Buffer, v6 bool, n int, s string) {
-	if v6 {
-		w.WriteString(s)
-	} else {
-		fmt.Fprintf(w, "%-*s", n-1, s)
-	}
-	w.WriteByte('\n')
+// line writes a line, filled up to n bytes with blanks.
+func line(w *bytes.Buffer, n int, s string) {
+	fmt.Fprintf(w, "%-*s\n", max(n-1, 0), s)
 }
 
 // endpoint is an address and port as the tables have it: the address as words
