@@ -52,6 +52,8 @@ func lattice() []rule {
 		// Of these, those that stand on the network stack.
 		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram"},
 		{"sentry/socket/netview", sockets + " netstack/*"},
+		{"sentry/socket/netlink/wire", ""},
+		{"sentry/socket/netlink/*", sockets + " sentry/socket/netlink/* sentry/socket/unix netstack/*"},
 		{"sentry/socket/*", sockets},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
