@@ -175,7 +175,7 @@ func (g *globals) runDirectly(s *specs.Spec, u container.UserNetwork) error {
 	}
 	o := g.options(s)
 	o.Overlay, o.Umask, o.Log = true, currentUmask(), io.MultiWriter(logs...)
-	o.Network, o.User, o.Told = cmp.Or(g.network, control.NetworkNone), u, os.Stderr
+	o.Network, o.User, o.Told = cmp.Or(g.network, control.NetworkUser), u, os.Stderr
 	if err := checkUser(o.Network, &u); err != nil {
 		return err
 	}

@@ -141,14 +141,14 @@ func ask(ctx context.Context, m message) []byte {
 	d.SetMultipathTCP(false)
 	to := netip.AddrPortFrom(m.server, dnsPort)
 	if m.transport == 'u' {
-		c, err := d.DialUDP(ctx, "udp", netip.AddrPort{}, to)
+		c, err := d.DialContext(ctx, "udp", to.String())
 		if err != nil {
 			return nil
 		}
 		defer c.Close()
 		return exchange(ctx, c, m.body, false)
 	}
-	c, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, to)
+	c, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return nil
 	}

@@ -185,9 +185,10 @@ func (t *translator) dialHost(dst netip.AddrPort) (*net.TCPConn, error) {
 	var d net.Dialer
 	d.SetMultipathTCP(false) // it would look for it in a file
 	for _, to := range targets {
-		var c *net.TCPConn
-		if c, err = d.DialTCP(ctx, "tcp", netip.AddrPort{}, to); err == nil {
-			return c, nil
+		// With a local address, though it is none, Go would bind the socket.
+		var c net.Conn
+		if c, err = d.DialContext(ctx, "tcp", to.String()); err == nil {
+			return c.(*net.TCPConn), nil
 		}
 	}
 	return nil, err

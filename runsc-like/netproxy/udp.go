@@ -107,11 +107,11 @@ func (t *translator) newDatagrams(k key) (*datagrams, error) {
 		return nil, err
 	}
 	var dialer net.Dialer
-	c, err := dialer.DialUDP(t.p.ctx, "udp", netip.AddrPort{}, targets[0])
+	c, err := dialer.DialContext(t.p.ctx, "udp", targets[0].String())
 	if err != nil {
 		return nil, err
 	}
-	d := &datagrams{key: k, host: c, last: time.Now()}
+	d := &datagrams{key: k, host: c.(*net.UDPConn), last: time.Now()}
 	t.mu.Lock()
 	if len(t.datagram) >= maxDatagrams {
 		t.evict()
@@ -231,7 +231,7 @@ func (t *translator) resolve(k key, query []byte) {
 // exchange returns the answer of one server, nil if it gives none in time.
 func exchange(ctx context.Context, server netip.AddrPort, query []byte) []byte {
 	var d net.Dialer
-	c, err := d.DialUDP(ctx, "udp", netip.AddrPort{}, server)
+	c, err := d.DialContext(ctx, "udp", server.String())
 	if err != nil {
 		return nil
 	}
