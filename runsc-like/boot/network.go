@@ -12,6 +12,11 @@ import (
 	"hull/netstack/stack"
 	"hull/sentry/socket"
 	"hull/sentry/socket/inet"
+	"hull/sentry/socket/netlink"
+	"hull/sentry/socket/netlink/genetlink"
+	"hull/sentry/socket/netlink/rtnetlink"
+	"hull/sentry/socket/netlink/sockdiag"
+	"hull/sentry/socket/netlink/uevent"
 	"hull/sentry/socket/netview"
 	unixsock "hull/sentry/socket/unix"
 )
@@ -25,6 +30,7 @@ type networks struct {
 	pool    *buffer.Pool
 	flight  unixsock.Flight
 	cookies inet.Cookies
+	uevents uevent.Protocol
 	started time.Time
 	count   atomic.Int64
 }
@@ -48,10 +54,11 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 	sockets := inet.New(ns, st, &n.cookies)
 	local := unixsock.NewNamespace(ns, &n.flight)
 	ns.Families = socket.Table{
-		unix.AF_UNIX:   local,
-		unix.AF_INET:   sockets.Family(unix.AF_INET),
-		unix.AF_INET6:  sockets.Family(unix.AF_INET6),
-		unix.AF_PACKET: sockets.Family(unix.AF_PACKET),
+		unix.AF_UNIX:    local,
+		unix.AF_INET:    sockets.Family(unix.AF_INET),
+		unix.AF_INET6:   sockets.Family(unix.AF_INET6),
+		unix.AF_PACKET:  sockets.Family(unix.AF_PACKET),
+		unix.AF_NETLINK: netlink.New(ns, st, n.netlink(local)),
 	}
 	view := netview.New(ns, st, n.now)
 	ns.Views = []socket.View{local, view}
@@ -61,6 +68,18 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		n.count.Add(-1)
 	}
 	return nil
+}
+
+// netlink returns what a namespace answers on netlink.
+func (n *networks) netlink(local *unixsock.Namespace) netlink.Config {
+	return netlink.Config{
+		Protocols: map[int32]netlink.Protocol{
+			unix.NETLINK_ROUTE:          rtnetlink.Protocol{},
+			unix.NETLINK_SOCK_DIAG:      sockdiag.New(local),
+			unix.NETLINK_GENERIC:        genetlink.Protocol{},
+			unix.NETLINK_KOBJECT_UEVENT: &n.uevents,
+		},
+	}
 }
 
 // now is the stacks' clock: nanoseconds since the sandbox started, never 0.

@@ -57,6 +57,16 @@ func (o *Options) SendBuffer() int {
 	return o.sndbuf
 }
 
+// ReceiveBuffer returns SO_RCVBUF in bytes.
+func (o *Options) ReceiveBuffer() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.rcvbuf == 0 {
+		return DefaultBuffer
+	}
+	return o.rcvbuf
+}
+
 // Deadline returns when a wait that starts now ends by SO_RCVTIMEO, or by
 // SO_SNDTIMEO if send; zero for never.
 func (o *Options) Deadline(send bool) time.Time {
