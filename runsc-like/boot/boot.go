@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
 	"hull/platform"
@@ -20,8 +18,6 @@ import (
 	"hull/sentry/kernel"
 	"hull/sentry/loader"
 	"hull/sentry/mem"
-	"hull/sentry/socket"
-	unixsock "hull/sentry/socket/unix"
 	"hull/sentry/vfs"
 	"hull/syscalls"
 	"hull/syscalls/strace"
@@ -147,7 +143,7 @@ func (s *sandbox) newKernel() error {
 		},
 		User:        auth.NewMappedNamespace(idRanges(s.cfg.UIDs), idRanges(s.cfg.GIDs)),
 		Types:       s.types,
-		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
+		Networks:    newNetworks(),
 		Clocks:      clocks,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
@@ -162,6 +158,9 @@ func (s *sandbox) newKernel() error {
 	}
 	if s.kernel, err = kernel.New(cfg); err != nil {
 		return err
+	}
+	if err := loopbackUp(stackOf(s.kernel.NetNS())); err != nil {
+		return fmt.Errorf("loopback interface: %w", err)
 	}
 	s.addTypes()
 	return nil

@@ -141,7 +141,7 @@ func filterOf(p *profile.Program) (*seccomp.Filter, error) {
 		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}
 	var none *seccomp.Filter
-	f, err := none.Add(program, p.Log)
+	f, err := none.Add(program, p.Log, nil)
 	if err != nil {
 		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}

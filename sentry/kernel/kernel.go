@@ -32,7 +32,7 @@ type Config struct {
 	User *auth.UserNamespace
 	// NewIPC makes what an IPC namespace has; nil for nothing.
 	NewIPC   func() IPC
-	Sockets  socket.Table
+	Networks socket.Networks
 	Clocks   *clock.Clocks
 	VDSO     VDSO
 	Hostname string
@@ -77,6 +77,7 @@ type Kernel struct {
 	uts      *UTSNamespace       // immutable: the initial one
 	ipc      *IPCNamespace       // immutable: the initial one
 	first    *Container          // immutable: of what boot starts in no other
+	net      *socket.NetNS       // immutable: the initial one; the kernel holds a reference
 	futexes  *futex.Table        // immutable
 	signals  signalQuota
 	logged   [maxSyscall]atomic.Bool
@@ -101,6 +102,12 @@ func New(c Config) (*Kernel, error) {
 	k.ipc = k.newIPC(firstNS)
 	k.first = k.NewContainer(0)
 	k.tasks.root = k.newPIDNamespace(nil)
+	k.net = socket.NewNetNS(k.initUser, firstNet)
+	if c.Networks != nil {
+		if err := c.Networks.Fill(k.net); err != nil {
+			return nil, err
+		}
+	}
 	return k, nil
 }
 
@@ -128,8 +135,8 @@ func (k *Kernel) Anon() *vfs.AnonFS { return k.cfg.Anon }
 // MemfdFS returns the file system that memfds are files of.
 func (k *Kernel) MemfdFS() *vfs.Filesystem { return k.cfg.Memfds }
 
-// Sockets returns the socket families.
-func (k *Kernel) Sockets() socket.Table { return k.cfg.Sockets }
+// NetNS returns the initial network namespace.
+func (k *Kernel) NetNS() *socket.NetNS { return k.net }
 
 // Clocks returns the clocks.
 func (k *Kernel) Clocks() *clock.Clocks { return k.cfg.Clocks }
