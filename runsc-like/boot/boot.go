@@ -12,6 +12,7 @@ import (
 	"hull/platform/ptrace"
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
+	"hull/sentry/auth"
 	"hull/sentry/clock"
 	"hull/sentry/ipc"
 	"hull/sentry/kernel"
@@ -151,6 +152,7 @@ func (s *sandbox) newKernel() error {
 			l := ipc.NewQueueLimits()
 			return kernel.IPC{Queues: mqueue.New(l, queues, s.env.AnonDev()).VFS(), QueueLimits: l}
 		},
+		User:        auth.NewMappedNamespace(idRanges(s.cfg.UIDs), idRanges(s.cfg.GIDs)),
 		Types:       s.types,
 		Networks:    s.networks,
 		Clocks:      clocks,
