@@ -43,7 +43,7 @@ func (c *container) initArgs(p *process) (kernel.InitArgs, error) {
 	if a.Env = p.spec.Env; !p.direct {
 		a.Env = withHome(a.Env, func() string { return c.s.homeOf(a.FS, p.spec.User.UID) })
 	}
-	if err := c.s.enterCwd(a.FS, p.spec.Cwd); err != nil {
+	if err := c.s.enterCwd(a.FS, p.spec.Cwd, p.main); err != nil {
 		return a, err
 	}
 	a.FS.SetUmask(p.umask)

@@ -114,7 +114,7 @@ func (r Root) make(id string) (*Container, error) {
 	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
 	err := os.Mkdir(c.dir, 0o711)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("container with given ID already exists: %s", id)
+		return nil, errors.New("container with given ID already exists")
 	}
 	if err != nil {
 		return nil, fieldf("--root", "%v", err)

@@ -290,13 +290,16 @@ func (r Root) List() ([]*Status, error) {
 	return all, errors.Join(errs...)
 }
 
-// Processes lists the guest's processes.
+// Processes lists the guest's processes: none if the container has stopped.
 func (r Root) Processes(id string) ([]control.ProcessInfo, error) {
 	c, err := r.Look(id)
 	if err != nil {
 		return nil, err
 	}
 	conn, err := c.dial()
+	if errors.Is(err, ErrNotRunning) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
