@@ -251,18 +251,6 @@ func nameFor(t current.Task, p vfs.Path) string {
 	return name
 }
 
-// nsDir is /proc/PID/ns: names of namespaces, equal for equal ones. What the
-// guest cannot make more of has one for all.
-func (p pid) nsDir() *vfs.Inode {
-	var es []pseudo.Entry
-	ids := p.t.NamespaceIDs()
-	for _, n := range []string{"cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"} {
-		kind := strings.TrimSuffix(n, "_for_children")
-		es = append(es, pseudo.Entry{Name: n, Inode: p.fs.ps.Link(pseudo.To(kind+":["+strconv.FormatUint(uint64(ids[n]), 10)+"]"), p)})
-	}
-	return p.fs.ps.Dir(0511, es...)
-}
-
 // area is cmdline or environ: the strings in the process's own memory.
 type area struct {
 	p   pid

@@ -184,14 +184,11 @@ func (m *Manager) Add(pid int) error {
 	return explain(fmt.Sprintf("move process %d into the cgroup", pid), err, moving)
 }
 
-// Update changes the limits that r gives and leaves the others, and the rules
-// for devices, as they are.
+// Update changes the limits that r gives and leaves the others as they are. So it
+// does the rules for devices, which callers pass that pass all they have.
 func (m *Manager) Update(r *specs.LinuxResources) error {
 	if err := Check(r); err != nil {
 		return err
-	}
-	if len(r.Devices) != 0 {
-		return fieldf("linux.resources.devices", "cannot be changed while the container is there")
 	}
 	old := m.cfg.Resources
 	res := *old

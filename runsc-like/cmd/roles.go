@@ -63,8 +63,8 @@ func confine(next string) int {
 			return fatal(fmt.Errorf("the creator is gone (%v)", err))
 		}
 	}
-	if cfg.Detached && next == sentryInside {
-		// Blocked in each thread from the start: boot reads them from a descriptor.
+	if cfg.Detached && next == sentryInside || cfg.StandIn {
+		// Blocked in each thread from the start: they are read from a descriptor.
 		if err := block(control.Forwarded()); err != nil {
 			return fatal(err)
 		}

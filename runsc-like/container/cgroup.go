@@ -136,6 +136,23 @@ func (c *Container) leaveCgroup() error {
 
 // frozen reports whether the container is paused.
 func (c *Container) frozen() (bool, error) {
+	if still, err := c.still(); err != nil || still || c.Sandbox == "" {
+		return still, err
+	}
+	status, err := c.Status()
+	return status == StatusPaused, err
+}
+
+// still reports whether the container's processes on the host are frozen: those
+// of its sandbox, if it joined one.
+func (c *Container) still() (bool, error) {
+	if c.Sandbox != "" {
+		s, err := c.root().Look(c.Sandbox)
+		if err != nil {
+			return false, nil // one without a record has no cgroup
+		}
+		return s.still()
+	}
 	m, err := c.manager()
 	if err != nil || m == nil || !m.Exists() {
 		return false, err
@@ -152,6 +169,9 @@ func (r Root) Pause(id string) error {
 		case status != StatusRunning && status != StatusCreated:
 			return fmt.Errorf("container not running or created: %s", status)
 		}
+		if c.Sandbox != "" {
+			return c.order(control.Freeze)
+		}
 		return m.Freeze()
 	})
 }
@@ -164,6 +184,9 @@ func (r Root) Resume(id string) error {
 			return err
 		case status != StatusPaused:
 			return fmt.Errorf("container not paused")
+		}
+		if c.Sandbox != "" {
+			return c.order(control.Thaw)
 		}
 		return m.Thaw()
 	})
@@ -242,10 +265,13 @@ func (c *Container) stats() (*Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m == nil || !c.Sentry.Alive() {
+	if m == nil || !c.alive() {
 		return nil, fmt.Errorf("container with id %s is not running", c.ID)
 	}
 	s, err := m.Stats()
+	if err == nil && c.podRole() != "" {
+		err = c.countOwn(s)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +289,7 @@ func (r Root) Events(ctx context.Context, id string, interval time.Duration, emi
 	if err != nil {
 		return err
 	}
-	if m == nil || !c.Sentry.Alive() {
+	if m == nil || !c.alive() {
 		return fmt.Errorf("container with id %s is not running", id)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -288,7 +314,7 @@ func (r Root) Events(ctx context.Context, id string, interval time.Duration, emi
 			}
 		case <-tick.C:
 			e, err := c.stats()
-			if !c.Sentry.Alive() {
+			if !c.alive() {
 				return nil
 			}
 			if err == nil {

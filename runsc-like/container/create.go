@@ -50,6 +50,10 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	if o.Bundle, err = filepath.Abs(o.Bundle); err != nil {
 		return nil, nil, err
 	}
+	pod, err := r.podOf(o.Spec)
+	if err != nil {
+		return nil, nil, err
+	}
 	if c, err = r.make(o.ID); err != nil {
 		return nil, nil, err
 	}
@@ -62,18 +66,25 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	if err := c.setSpec(o.Spec); err != nil {
 		return c, nil, err
 	}
+	if pod != nil {
+		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
+	}
 	if err := c.planCgroup(o); err != nil {
 		return c, nil, err
 	}
 	if err := c.save(); err != nil {
 		return c, nil, err
 	}
-	conn, err = c.launch(o)
+	if pod != nil {
+		conn, err = c.join(o, pod)
+	} else {
+		conn, err = c.launch(o)
+	}
 	if err != nil {
 		return c, nil, err
 	}
 	if o.PidFile != "" {
-		if err := writePid(o.PidFile, c.Sentry.PID); err != nil {
+		if err := writePid(o.PidFile, c.first().PID); err != nil {
 			conn.Close()
 			return c, nil, err
 		}
@@ -93,18 +104,12 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		return nil, err
 	}
 	defer log.Close()
-	if o.Spec.Process.Terminal {
-		t, err := newPTY(o.Spec.Process.ConsoleSize, o.Spec.Process.User.UID)
-		if err != nil {
-			return nil, err
-		}
-		defer t.slave.Close()
-		if o.Relay {
-			o.master, o.callerIn, o.callerOut = t.master, o.Stdin, o.Stdout
-		} else if err := t.hand(o.ConsoleSocket); err != nil {
-			return nil, err
-		}
-		o.Stdin, o.Stdout, o.Stderr = t.slave, t.slave, t.slave
+	slave, err := o.makeTerminal()
+	if err != nil {
+		return nil, err
+	}
+	if slave != nil {
+		defer slave.Close()
 	}
 	mk, err := c.makeCgroup()
 	if err != nil {
@@ -142,6 +147,27 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		err = fmt.Errorf("%w: %s", err, why)
 	}
 	return nil, err
+}
+
+// makeTerminal makes the terminal of the first process, if it is to have one, and
+// its slave the standard streams. The caller closes it.
+func (o *CreateOptions) makeTerminal() (slave *os.File, err error) {
+	p := o.Spec.Process
+	if !p.Terminal {
+		return nil, nil
+	}
+	t, err := newPTY(p.ConsoleSize, p.User.UID)
+	if err != nil {
+		return nil, err
+	}
+	if o.Relay {
+		o.master, o.callerIn, o.callerOut = t.master, o.Stdin, o.Stdout
+	} else if err := t.hand(o.ConsoleSocket); err != nil {
+		t.slave.Close()
+		return nil, err
+	}
+	o.Stdin, o.Stdout, o.Stderr = t.slave, t.slave, t.slave
+	return t.slave, nil
 }
 
 // runtimeText words a failure as the callers of container runtimes, which look

@@ -47,7 +47,7 @@ func Exceptions() []Exception {
 		{exKernelTCP, "", false, "the host's kernel has no such limit any more"},
 		{exHierarchy, "false", false, "the host's kernel always counts what is below"},
 		{exHostNamespace, "without pid, ipc, uts or mount", false, "the container gets one of its own: the host's is out of the guest's reach"},
-		{exJoin, "of another kind than network", true, "only the containers of a pod share a kernel, and so can share namespaces"},
+		{exJoin, "of another kind than network, and not `/proc/PID/ns/KIND` of a container of hull's", true, "only containers in one sandbox share a kernel, and so can share namespaces"},
 		{exNetwork, "", false, "the guest has no network yet but AF_UNIX sockets"},
 		{exMountType, "a host file system's", true, "the guest's kernel mounts its own file systems; the host's come by bind mounts"},
 		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},

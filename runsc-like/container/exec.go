@@ -54,7 +54,7 @@ func (r Root) Exec(id string, o ExecOptions) (int, error) {
 		return StatusFailed, err
 	}
 	defer conn.Close()
-	cfg, err := control.WriteExec(&control.ExecConfig{Process: o.Process, Terminal: o.Process.Terminal})
+	cfg, err := control.WriteExec(&control.ExecConfig{Container: c.about(), Process: o.Process, Terminal: o.Process.Terminal})
 	if err != nil {
 		return StatusFailed, err
 	}
@@ -217,6 +217,7 @@ func Monitor() int {
 	if err != nil {
 		return fail(err)
 	}
+	conn.About(cfg.Container)
 	if err := execStart(conn, f, [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, &cfg.Process); err != nil {
 		return fail(err)
 	}

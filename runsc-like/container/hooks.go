@@ -13,7 +13,7 @@ import (
 // hookState is what hooks are told of the container.
 func (c *Container) hookState(status specs.ContainerState) specs.State {
 	s := specs.State{
-		Version: specs.Version, ID: c.ID, Status: status, Pid: c.Sentry.PID, Bundle: c.Bundle,
+		Version: specs.Version, ID: c.ID, Status: status, Pid: c.first().PID, Bundle: c.Bundle,
 		Annotations: c.Annotations,
 	}
 	if status == specs.StateStopped {

@@ -147,17 +147,20 @@ func configure(o Options) (*control.Config, error) {
 			Jail:       jail.Confinement{FDs: control.SentryFDs},
 			TrapDenied: o.TrapDenied,
 			CPUs:       runtime.NumCPU(),
-			Roots:      roots,
 		},
-		Spec:        o.Spec,
-		Overlay:     o.Overlay,
 		Platform:    o.Platform,
 		Strace:      o.Strace,
-		Terminal:    isTerminal(o.Stdin),
 		MemoryTotal: info.Totalram * uint64(info.Unit),
-		Seccomp:     filter,
-		Umask:       o.Umask,
-		Ignored:     ignored(),
+		Pod:         podRole(o.Spec.Annotations) == roleSandbox,
+		Container: control.Container{
+			Spec:     o.Spec,
+			Overlay:  o.Overlay,
+			Terminal: isTerminal(o.Stdin),
+			Seccomp:  filter,
+			Roots:    roots,
+			Umask:    o.Umask,
+			Ignored:  ignored(),
+		},
 	}, nil
 }
 

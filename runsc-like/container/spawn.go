@@ -29,10 +29,12 @@ type plumbing struct {
 	// hold is where a gofer that is held waits, release the other end.
 	hold    *os.File
 	release *control.Conn
+	// terminal is the controlling one of a gofer that stands for its container.
+	terminal *os.File
 }
 
 func (p *plumbing) close() {
-	for _, f := range []*os.File{p.log, p.control, p.goferEnd, p.sentryEnd, p.config, p.hold} {
+	for _, f := range []*os.File{p.log, p.control, p.goferEnd, p.sentryEnd, p.config, p.hold, p.terminal} {
 		if f != nil {
 			f.Close()
 		}
@@ -252,7 +254,8 @@ func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error)
 		Detached:   cfg.Detached,
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
-		Roots:      cfg.Roots,
+		StandIn:    cfg.StandIn,
+		Serve:      cfg.Roots,
 	}
 	f, err := control.WriteRole(own)
 	if err != nil {
@@ -263,6 +266,11 @@ func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error)
 	c, err := goferCommand(fds, cfg.Detached, cfg.Spec.Linux)
 	if err != nil {
 		return nil, err
+	}
+	if p.terminal != nil {
+		// Once it is the controlling one the descriptor is not needed.
+		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, 3+len(c.ExtraFiles)
+		c.ExtraFiles = append(c.ExtraFiles, p.terminal)
 	}
 	return c, startIn(cgroup, c, "gofer")
 }

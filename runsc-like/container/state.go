@@ -19,7 +19,7 @@ import (
 // The statuses of a container (runtime.md of the OCI specification, and paused,
 // which runc adds).
 const (
-	StatusCreating = "creating"
+	StatusCreating = control.StatusCreating
 	StatusCreated  = control.StatusCreated
 	StatusRunning  = control.StatusRunning
 	StatusStopped  = control.StatusStopped
@@ -39,7 +39,11 @@ type Record struct {
 	Rootfs      string            `json:"rootfs"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Hooks       bool              `json:"hooks,omitempty"`
-	// The processes, once they have been started.
+	// Sandbox is the id of the container whose sandbox it joined; "" if it has one
+	// of its own.
+	Sandbox string `json:"sandbox,omitempty"`
+	// The processes, once they have been started. The sentry of a container that
+	// joined is its sandbox's.
 	Sentry Process `json:"sentry"`
 	Gofer  Process `json:"gofer"`
 	// Cgroup is where they are.
@@ -276,32 +280,35 @@ func (c *Container) path(name string) string { return filepath.Join(c.dir, name)
 
 // Status finds out what the container does.
 func (c *Container) Status() (string, error) {
-	if c.Sentry.PID == 0 {
+	if c.first().PID == 0 {
 		if c.lock == nil && c.busy() {
 			return StatusCreating, nil
 		}
 		return StatusStopped, nil
 	}
-	if !c.Sentry.Alive() {
+	if !c.alive() {
 		return StatusStopped, nil
 	}
-	if frozen, err := c.frozen(); err != nil || frozen {
+	if still, err := c.still(); err != nil || still {
 		return StatusPaused, err // whoever is asked would not answer
 	}
-	conn, err := control.Dial(c.path(controlFile))
+	conn, err := c.dial()
 	if err != nil {
-		if !c.Sentry.Alive() {
+		if !c.alive() {
 			return StatusStopped, nil
 		}
 		return "", err
 	}
 	defer conn.Close()
 	m, err := ask(conn, control.Message{Kind: control.Ask})
-	if err != nil && !c.Sentry.Alive() {
+	if err != nil && !c.alive() {
 		return StatusStopped, nil
 	}
 	if err == nil && m.Kind != control.Is {
 		err = unexpected(m)
+	}
+	if m.Frozen && m.Status != StatusStopped {
+		m.Status = StatusPaused
 	}
 	return m.Status, err
 }

@@ -62,7 +62,7 @@ func TestConn(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	c := &Config{Role: Role{CPUs: 3}, Spec: &specs.Spec{Hostname: "h", Process: &specs.Process{Args: []string{"a", "b"}}}}
+	c := &Config{Role: Role{CPUs: 3}, Container: Container{Spec: &specs.Spec{Hostname: "h", Process: &specs.Process{Args: []string{"a", "b"}}}}}
 	f, err := WriteConfig(c)
 	if err != nil {
 		t.Fatal(err)

@@ -27,9 +27,10 @@ type Config struct {
 	Hooks    []Hook
 	Anon     *vfs.AnonFS
 	// Memfds is the file system that memfds are files of.
-	Memfds   *vfs.Filesystem
-	IPC      IPC
-	Sockets  socket.Table
+	Memfds *vfs.Filesystem
+	// NewIPC makes what an IPC namespace has; nil for nothing.
+	NewIPC   func() IPC
+	Networks socket.Networks
 	Clocks   *clock.Clocks
 	VDSO     VDSO
 	Hostname string
@@ -72,6 +73,9 @@ type Kernel struct {
 	}
 	initUser *auth.UserNamespace // immutable
 	uts      *UTSNamespace       // immutable: the initial one
+	ipc      *IPCNamespace       // immutable: the initial one
+	first    *Container          // immutable: of what boot starts in no other
+	net      *socket.NetNS       // immutable: the initial one; the kernel holds a reference
 	futexes  *futex.Table        // immutable
 	signals  signalQuota
 	logged   [maxSyscall]atomic.Bool
@@ -89,8 +93,16 @@ func New(c Config) (*Kernel, error) {
 	if k.SetMaxTasks(c.MaxTasks); c.MaxTasks == 0 {
 		k.SetMaxTasks(DefaultMaxTasks)
 	}
-	k.uts = &UTSNamespace{host: c.Hostname, domain: c.Domain, User: k.initUser}
+	k.uts = &UTSNamespace{id: firstNS - 1, host: c.Hostname, domain: c.Domain, User: k.initUser}
+	k.ipc = k.newIPC(firstNS)
+	k.first = k.NewContainer(0)
 	k.tasks.root = k.newPIDNamespace(nil)
+	k.net = socket.NewNetNS(k.initUser, firstNet)
+	if c.Networks != nil {
+		if err := c.Networks.Fill(k.net); err != nil {
+			return nil, err
+		}
+	}
 	return k, nil
 }
 
@@ -118,8 +130,8 @@ func (k *Kernel) Anon() *vfs.AnonFS { return k.cfg.Anon }
 // MemfdFS returns the file system that memfds are files of.
 func (k *Kernel) MemfdFS() *vfs.Filesystem { return k.cfg.Memfds }
 
-// Sockets returns the socket families.
-func (k *Kernel) Sockets() socket.Table { return k.cfg.Sockets }
+// NetNS returns the initial network namespace.
+func (k *Kernel) NetNS() *socket.NetNS { return k.net }
 
 // Clocks returns the clocks.
 func (k *Kernel) Clocks() *clock.Clocks { return k.cfg.Clocks }

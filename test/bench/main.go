@@ -71,13 +71,38 @@ func main() {
 		log.Fatal(err)
 	}
 	rs := runners(hull, dir)
-	table(rs, rows(prog), *rounds, split(*only))
+	if list := rows(prog); wanted(list, split(*only)) {
+		table(rs, list, *rounds, split(*only))
+	}
 	if os.Geteuid() != 0 {
 		return
 	}
 	if err := ociTable(hull, dir, *rounds, *execs, split(*only)); err != nil {
 		log.Print(err)
 	}
+	if err := benchNetwork(hull, dir, *rounds, split(*only)); err != nil {
+		log.Print(err)
+	}
+}
+
+// benchNetwork prints the network's table, if anything of it is wanted.
+func benchNetwork(hull, dir string, rounds int, only []string) error {
+	rs, paths := netRunners(hull)
+	if !wanted((&network{}).rows(), only) {
+		return nil
+	}
+	n, err := newNetwork(dir, paths)
+	if err != nil {
+		return err
+	}
+	fmt.Println()
+	table(rs, n.rows(), rounds, only)
+	return n.close()
+}
+
+// wanted reports whether any of the rows is to be measured.
+func wanted(list []row, only []string) bool {
+	return len(only) == 0 || slices.ContainsFunc(list, func(w row) bool { return slices.Contains(only, w.name) })
 }
 
 // insideEnv says that the program is the one that inside started.
@@ -227,7 +252,8 @@ func table(rs []runner, list []row, rounds int, only []string) {
 	for _, r := range rs {
 		fmt.Printf("%14s", r.name)
 	}
-	fmt.Printf("%14s%14s\n", "hull/native", "runsc/hull")
+	base := rs[0].name // what the others are compared with
+	fmt.Printf("%14s%14s\n", "hull/"+base, "runsc/hull")
 	for _, w := range list {
 		if len(only) > 0 && !slices.Contains(only, w.name) {
 			continue
@@ -247,7 +273,7 @@ func table(rs []runner, list []row, rounds int, only []string) {
 		for _, r := range rs {
 			fmt.Printf("%14s", figure(median(got[r.name]), len(got[r.name]) > 0))
 		}
-		fmt.Printf("%14s%14s\n", ratio(got["hull"], got["native"]), ratio(got["runsc"], got["hull"]))
+		fmt.Printf("%14s%14s\n", ratio(got["hull"], got[base]), ratio(got["runsc"], got["hull"]))
 	}
 }
 

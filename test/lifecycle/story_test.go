@@ -27,7 +27,7 @@ type story struct {
 const prelude = `
 say() { "$@" 2>/dev/null; echo "= $?"; }
 # what a command says when it fails, without who says it and when
-why() { "$@" 2>&1 >/dev/null | sed 's/^time=.* msg="//; s/"$//; s/\\\\"/"/g; s/^hull: //; s/^runc [a-z]* failed: //; s/^exec failed: //' | tail -1; }
+why() { "$@" 2>&1 >/dev/null | sed 's/^time=.* msg="//; s/"$//; s/\\"/"/g; s/^hull: //; s/^runc [a-z]* failed: //; s/^exec failed: //' | tail -1; }
 status() { $R state $C | sed -n 's/.*"status": *"\([a-z]*\)".*/\1/p'; }
 await() { i=0; until [ "$(status)" = $1 ]; do i=$((i+1)); [ $i -lt 100 ] || { echo "never $1"; break; }; sleep 0.05; done; }
 `

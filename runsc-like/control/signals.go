@@ -1,4 +1,4 @@
-package boot
+package control
 
 import (
 	"errors"
@@ -7,16 +7,14 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"hull/runsc-like/control"
 )
 
-// openSignals returns a descriptor (signalfd(2)) of the signals that are passed
+// OpenSignals returns a descriptor (signalfd(2)) of the signals that are passed
 // on to the guest. All threads block them, from before there was a second one:
 // Go's own way, os/signal, takes a conversation with another thread for each
 // signal, and a millisecond for all.
-func openSignals() (*os.File, error) {
-	set := control.SignalSet(control.Forwarded())
+func OpenSignals() (*os.File, error) {
+	set := SignalSet(Forwarded())
 	fd, err := unix.Signalfd(-1, &set, unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("signalfd: %w", err)
@@ -24,8 +22,9 @@ func openSignals() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "signals"), nil
 }
 
-// takeSignals passes on what somebody on the host sends to this process.
-func (s *sandbox) takeSignals(f *os.File) {
+// TakeSignals calls take with what somebody on the host sends to this process,
+// until f is closed.
+func TakeSignals(f *os.File, take func(unix.Signal)) {
 	const size = int(unsafe.Sizeof(unix.SignalfdSiginfo{}))
 	b := make([]byte, 16*size)
 	for {
@@ -38,7 +37,7 @@ func (s *sandbox) takeSignals(f *os.File) {
 		}
 		for i := 0; i+size <= n; i += size {
 			info := (*unix.SignalfdSiginfo)(unsafe.Pointer(&b[i]))
-			s.main.hostSignal(unix.Signal(info.Signo))
+			take(unix.Signal(info.Signo))
 		}
 	}
 }
