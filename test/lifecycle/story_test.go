@@ -90,6 +90,12 @@ func stories() []story {
 		{name: "pause", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; status; say $R pause $C; say $R exec $C true; say $R resume $C; status
 			say $R resume $C; say $R exec $C echo on; say $R pause $C; say $R delete --force $C; say $R pause $C`},
+		{name: "pause amid execs", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1
+			for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+				($R exec --ignore-paused $C sh -c 'i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; exit 7' 2>/dev/null; echo $? >>codes) & sleep 0.03; done &
+			for i in 1 2 3 4 5; do say $R pause $C; sleep 0.03; say $R resume $C; sleep 0.05; done
+			wait; sort codes | uniq -c; status; say $R delete --force $C`},
 		{name: "pause and kill", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; say $R kill $C KILL; sleep 0.2; $R resume $C 2>/dev/null; await stopped; say $R delete $C`},
 		{name: "processes", guest: "sleep 1000 & sleep 1001 & wait", script: `
