@@ -22,7 +22,7 @@ func (tx *Tx) check(t *Table, c *Chain, e Expr) error {
 			if !s.IsMap() || e.Invert {
 				return unix.EINVAL
 			}
-			if s.DataType != VerdictType && !e.DReg.Fits(s.DataLen) {
+			if e.ToVerdict = s.DataType == VerdictType; !e.ToVerdict && !e.DReg.Fits(s.DataLen) {
 				return unix.EINVAL
 			}
 		} else if s.Flags&SetMap != 0 {
