@@ -93,6 +93,15 @@ func (r *Request) Refuse(err *wire.Error, at int) error {
 	return err.Errno
 }
 
+// Bad returns err, and has the acknowledgement say which attribute it is about. The
+// attributes follow a fixed part of the body.
+func (r *Request) Bad(err error, a wire.Attrs, typ, fixed int) error {
+	if off := a.Offset(typ); err != nil && off >= 0 {
+		r.Offset = wire.HeaderSize + wire.Align(fixed) + off
+	}
+	return err
+}
+
 // Begin starts a message that answers the request.
 func (r *Request) Begin(b *wire.Builder, typ, flags uint16) {
 	b.Begin(typ, flags, r.Header.Seq, r.Sock.portID())

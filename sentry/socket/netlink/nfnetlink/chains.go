@@ -102,11 +102,11 @@ func (c *call) getChain() error {
 	}
 	t := set.Table(c.family, a.String(unix.NFTA_CHAIN_TABLE))
 	if t == nil {
-		return unix.ENOENT
+		return c.bad(unix.ENOENT, a, unix.NFTA_CHAIN_TABLE)
 	}
 	ch := t.Chain(a.String(unix.NFTA_CHAIN_NAME))
 	if ch == nil {
-		return unix.ENOENT
+		return c.bad(c.bad(unix.ENOENT, a, unix.NFTA_CHAIN_NAME), a, unix.NFTA_CHAIN_HANDLE)
 	}
 	c.Reply(func(b *wire.Builder) {
 		c.writeChain(b, unix.NFT_MSG_NEWCHAIN, 0, t, ch, references(t)[ch.Name], set.Generation)
@@ -146,7 +146,7 @@ func (c *call) newChain() error {
 		return c.changeChain(t, ch, a, counter)
 	}
 	if a.Has(unix.NFTA_CHAIN_HANDLE) {
-		return unix.ENOENT
+		return c.bad(unix.ENOENT, a, unix.NFTA_CHAIN_HANDLE)
 	}
 	ch := &filter.Chain{Name: a.String(unix.NFTA_CHAIN_NAME), Flags: a.U32BE(chainFlags) & filter.ChainBinding, UserData: clone(a.Bytes(chainUserData))}
 	if !a.Has(unix.NFTA_CHAIN_NAME) {
@@ -201,7 +201,7 @@ func (c *call) base(a wire.Attrs, counter *filter.Counter) (*filter.Base, error)
 // changeChain changes the policy, the counter or the name of a chain.
 func (c *call) changeChain(t *filter.Table, ch *filter.Chain, a wire.Attrs, counter *filter.Counter) error {
 	if c.Header.Flags&unix.NLM_F_EXCL != 0 {
-		return unix.EEXIST
+		return c.bad(unix.EEXIST, a, unix.NFTA_CHAIN_NAME)
 	}
 	if c.Header.Flags&unix.NLM_F_REPLACE != 0 {
 		return unix.EOPNOTSUPP
@@ -212,7 +212,7 @@ func (c *call) changeChain(t *filter.Table, ch *filter.Chain, a wire.Attrs, coun
 			return err
 		}
 		if ch.Base == nil || base.Hook != ch.Base.Hook || base.Priority != ch.Base.Priority || base.Type != ch.Base.Type {
-			return unix.EEXIST
+			return c.bad(unix.EEXIST, a, unix.NFTA_CHAIN_NAME)
 		}
 	}
 	if (a.Has(unix.NFTA_CHAIN_POLICY) || counter != nil) && ch.Base == nil {
@@ -255,7 +255,7 @@ func (c *call) delChain() error {
 	}
 	ch := findChain(t, a)
 	if ch == nil {
-		return unix.ENOENT
+		return c.bad(c.bad(unix.ENOENT, a, unix.NFTA_CHAIN_NAME), a, unix.NFTA_CHAIN_HANDLE)
 	}
 	// Its rules go with it, unless the caller says that there are none.
 	if err := c.tx.DeleteChain(t, ch, c.Header.Flags&unix.NLM_F_NONREC == 0); err != nil {

@@ -88,11 +88,11 @@ func (c *call) getElements(reset bool) error {
 	}
 	t := ruleset.Table(c.family, a.String(unix.NFTA_SET_ELEM_LIST_TABLE))
 	if t == nil {
-		return unix.ENOENT
+		return c.bad(unix.ENOENT, a, unix.NFTA_SET_ELEM_LIST_TABLE)
 	}
 	s := t.Set(a.String(unix.NFTA_SET_ELEM_LIST_SET))
 	if s == nil {
-		return unix.ENOENT
+		return c.bad(unix.ENOENT, a, unix.NFTA_SET_ELEM_LIST_SET)
 	}
 	if c.IsDump() {
 		all := s.All(c.rules.Now())

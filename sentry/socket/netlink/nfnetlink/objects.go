@@ -81,11 +81,11 @@ func (c *call) getObject(reset bool) error {
 	}
 	t := set.Table(c.family, a.String(unix.NFTA_OBJ_TABLE))
 	if t == nil {
-		return unix.ENOENT
+		return c.bad(unix.ENOENT, a, unix.NFTA_OBJ_TABLE)
 	}
 	o := t.Object(a.String(unix.NFTA_OBJ_NAME), typ)
 	if o == nil {
-		return unix.ENOENT
+		return c.bad(c.bad(unix.ENOENT, a, unix.NFTA_OBJ_NAME), a, objHandle)
 	}
 	c.Reply(func(b *wire.Builder) { c.writeObject(b, unix.NFT_MSG_NEWOBJ, 0, t, o, set.Generation, reset) })
 	return nil
@@ -113,7 +113,7 @@ func (c *call) newObject() error {
 	}
 	if t.Object(o.Name, o.Type) != nil {
 		if c.Header.Flags&unix.NLM_F_EXCL != 0 {
-			return unix.EEXIST
+			return c.bad(unix.EEXIST, a, unix.NFTA_OBJ_NAME)
 		}
 		return nil
 	}
@@ -146,10 +146,10 @@ func (c *call) delObject() error {
 		o = t.Object(a.String(unix.NFTA_OBJ_NAME), a.U32BE(unix.NFTA_OBJ_TYPE))
 	}
 	if o == nil {
-		return unix.ENOENT
+		return c.bad(c.bad(unix.ENOENT, a, unix.NFTA_OBJ_NAME), a, objHandle)
 	}
 	if err := c.tx.DeleteObject(t, o); err != nil {
-		return err
+		return c.bad(err, a, unix.NFTA_OBJ_NAME)
 	}
 	c.changed(func(b *wire.Builder) {
 		c.writeObject(b, unix.NFT_MSG_DELOBJ, 0, t, o, c.tx.Ruleset().Generation, false)

@@ -105,7 +105,7 @@ func (c *call) chain(t *filter.Table, a wire.Attrs) (*filter.Chain, error) {
 		return nil, unix.EINVAL
 	}
 	if ch == nil {
-		return nil, unix.ENOENT
+		return nil, c.bad(unix.ENOENT, a, unix.NFTA_RULE_CHAIN)
 	}
 	return ch, nil
 }
@@ -161,6 +161,9 @@ func (c *call) newRule() error {
 		return err
 	}
 	if err := c.tx.AddRule(t, ch, r, where, handle); err != nil {
+		if _, at := ch.Rule(handle); where >= filter.After && at < 0 {
+			err = c.bad(c.bad(err, a, unix.NFTA_RULE_POSITION), a, unix.NFTA_RULE_HANDLE)
+		}
 		return err
 	}
 	if id := a.U32BE(unix.NFTA_RULE_ID); id != 0 {
@@ -195,7 +198,7 @@ func (c *call) delRule() error {
 				r = c.tx.Rule(a.U32BE(unix.NFTA_RULE_ID))
 			}
 			if r == nil {
-				return unix.ENOENT
+				return c.bad(unix.ENOENT, a, unix.NFTA_RULE_HANDLE)
 			}
 			c.dropRule(t, ch, r)
 			return nil

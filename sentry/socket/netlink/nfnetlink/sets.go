@@ -157,11 +157,11 @@ func (c *call) getSet() error {
 	}
 	t := set.Table(c.family, a.String(unix.NFTA_SET_TABLE))
 	if t == nil {
-		return unix.ENOENT
+		return c.bad(unix.ENOENT, a, unix.NFTA_SET_TABLE)
 	}
 	s := t.Set(a.String(unix.NFTA_SET_NAME))
 	if s == nil {
-		return unix.ENOENT
+		return c.bad(unix.ENOENT, a, unix.NFTA_SET_NAME)
 	}
 	c.Reply(func(b *wire.Builder) { c.writeSet(b, unix.NFT_MSG_NEWSET, 0, t, s, set.Generation) })
 	return nil
@@ -214,10 +214,10 @@ func (c *call) newSet() error {
 	}
 	if old := t.Set(s.Name); old != nil {
 		if c.Header.Flags&unix.NLM_F_EXCL != 0 {
-			return unix.EEXIST
+			return c.bad(unix.EEXIST, a, unix.NFTA_SET_NAME)
 		}
 		if old.KeyType != s.KeyType || old.Flags&^filter.SetExpr != s.Flags&^filter.SetExpr || old.KeyLen != s.KeyLen || old.DataType != s.DataType {
-			return unix.EEXIST
+			return c.bad(unix.EEXIST, a, unix.NFTA_SET_NAME)
 		}
 		return nil
 	}
@@ -286,7 +286,7 @@ func (c *call) findSet(t *filter.Table, a wire.Attrs, byName, byID int) (*filter
 			}
 		}
 	}
-	return nil, unix.ENOENT
+	return nil, c.bad(unix.ENOENT, a, byName)
 }
 
 func (c *call) delSet() error {
@@ -309,10 +309,10 @@ func (c *call) delSet() error {
 		s = t.Set(a.String(unix.NFTA_SET_NAME))
 	}
 	if s == nil {
-		return unix.ENOENT
+		return c.bad(c.bad(unix.ENOENT, a, unix.NFTA_SET_NAME), a, setHandle)
 	}
 	if err := c.tx.DeleteSet(t, s); err != nil {
-		return err
+		return c.bad(err, a, unix.NFTA_SET_NAME)
 	}
 	c.changed(func(b *wire.Builder) { c.writeSet(b, unix.NFT_MSG_DELSET, 0, t, s, c.tx.Ruleset().Generation) })
 	return nil

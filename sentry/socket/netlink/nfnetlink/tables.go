@@ -59,7 +59,7 @@ func (c *call) getTable() error {
 	}
 	t := set.Table(c.family, a.String(unix.NFTA_TABLE_NAME))
 	if t == nil {
-		return unix.ENOENT
+		return c.bad(unix.ENOENT, a, unix.NFTA_TABLE_NAME)
 	}
 	c.Reply(func(b *wire.Builder) { c.writeTable(b, unix.NFT_MSG_NEWTABLE, 0, t, set.Generation) })
 	return nil
@@ -76,7 +76,7 @@ func (c *call) newTable() error {
 	t, err := c.tx.AddTable(c.family, a.String(unix.NFTA_TABLE_NAME), a.U32BE(unix.NFTA_TABLE_FLAGS), clone(a.Bytes(tableUserData)),
 		c.Header.Flags&unix.NLM_F_EXCL != 0)
 	if err != nil {
-		return err
+		return c.bad(err, a, unix.NFTA_TABLE_NAME)
 	}
 	c.changed(func(b *wire.Builder) { c.writeTable(b, unix.NFT_MSG_NEWTABLE, 0, t, c.tx.Ruleset().Generation) })
 	return nil
@@ -112,7 +112,7 @@ func (c *call) delTable() error {
 	}
 	for _, t := range gone {
 		if t == nil {
-			return unix.ENOENT
+			return c.bad(c.bad(unix.ENOENT, a, unix.NFTA_TABLE_NAME), a, tableHandle)
 		}
 		c.changed(func(b *wire.Builder) { c.writeTable(b, unix.NFT_MSG_DELTABLE, 0, t, set.Generation) })
 		c.tx.DeleteTable(t)
@@ -125,5 +125,9 @@ func (c *call) table(a wire.Attrs, typ int) (*filter.Table, error) {
 	if !a.Has(typ) {
 		return nil, unix.EINVAL
 	}
-	return c.tx.Table(c.family, a.String(typ))
+	t, err := c.tx.Table(c.family, a.String(typ))
+	return t, c.bad(err, a, typ)
 }
+
+// bad is Bad for the attributes of a message of netfilter.
+func (c *call) bad(err error, a wire.Attrs, typ int) error { return c.Bad(err, a, typ, headerSize) }
