@@ -121,3 +121,22 @@ func (v View) Release() {
 		v.c.Release()
 	}
 }
+
+// Join returns a view of v and w if w's bytes directly follow v's in the same
+// chunk. It takes over both references, or none.
+func (v View) Join(w View) (View, bool) {
+	if v.c == nil || v.c != w.c || v.end != w.off {
+		return v, false
+	}
+	w.c.Release()
+	v.end = w.end
+	return v, true
+}
+
+// Held is the size of the chunk that v keeps from its pool: what it costs.
+func (v View) Held() int {
+	if v.c == nil {
+		return 0
+	}
+	return len(v.c.b)
+}

@@ -130,6 +130,9 @@ func (p *Packet) Payload() []View { return p.payload }
 // Append adds views after the packet's bytes. It takes over their references.
 func (p *Packet) Append(vs ...View) { p.payload = append(p.payload, vs...) }
 
+// AppendFrom has f append views to the packet's, with their references.
+func (p *Packet) AppendFrom(f func([]View) []View) { p.payload = f(p.payload) }
+
 // Len is the length of the whole packet in bytes.
 func (p *Packet) Len() int {
 	n := p.head.Len()
@@ -222,22 +225,20 @@ func (p *Packet) Data() []View {
 }
 
 // Range returns views of the bytes from and up to, each with a reference of its own.
-func (p *Packet) Range(from, to int) []View {
-	var vs []View
-	add := func(v View) {
+func (p *Packet) Range(from, to int) []View { return p.AppendRange(nil, from, to) }
+
+// AppendRange is Range that appends to vs.
+func (p *Packet) AppendRange(vs []View, from, to int) []View {
+	if n := p.head.Len(); from < n && to > 0 {
+		vs = append(vs, p.head.Sub(max(from, 0), min(to, n)))
+	}
+	at := p.head.Len()
+	for _, v := range p.payload {
 		n := v.Len()
-		if lo, hi := max(from, 0), min(to, n); lo < hi {
+		if lo, hi := max(from-at, 0), min(to-at, n); lo < hi {
 			vs = append(vs, v.Sub(lo, hi))
 		}
-		from -= n
-		to -= n
-	}
-	add(p.head)
-	for _, v := range p.payload {
-		if to <= 0 {
-			break
-		}
-		add(v)
+		at += n
 	}
 	return vs
 }

@@ -427,6 +427,7 @@ func (s *Stack) Counters() []Counter {
 	out[cIpDefaultTTL].Value = uint64(s.tune(tIPDefaultTTL))
 	out[cTcpRtoAlgorithm].Value, out[cTcpRtoMin].Value = 1, uint64(s.tune(tTCPRTOMinUs)/1000)
 	out[cTcpRtoMax].Value, out[cTcpMaxConn].Value = uint64(s.tune(tTCPRTOMaxMs)), ^uint64(0)
+	s.tcpState.export(out)
 	for i := range s.icmpTypes4.in {
 		out = appendType(out, "IcmpMsg", "InType", i, &s.icmpTypes4.in[i])
 	}

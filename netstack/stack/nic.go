@@ -310,15 +310,22 @@ type backlog struct {
 	s *Stack
 
 	mu     sync.Mutex
-	items  []backlogItem
-	spare  []backlogItem
-	count  int // packets in items
+	queue  backlogQueue
+	spare  backlogQueue // an empty one, for the next round
+	rx     batch        // of who delivers
 	active bool
 }
 
-type backlogItem struct {
+// backlogQueue is packets in the order in which they came, and runs of them for
+// one interface.
+type backlogQueue struct {
+	ps   []*buffer.Packet
+	runs []backlogRun
+}
+
+type backlogRun struct {
 	nic *NIC
-	ps  []*buffer.Packet
+	n   int
 }
 
 const (
@@ -333,14 +340,19 @@ const (
 // put delivers ps as what arrived at n.
 func (b *backlog) put(n *NIC, ps []*buffer.Packet) {
 	b.mu.Lock()
-	if b.count >= int(b.s.tune(tCoreNetdevMaxBacklog))*backlogFactor {
+	if len(b.queue.ps) >= int(b.s.tune(tCoreNetdevMaxBacklog))*backlogFactor {
 		b.mu.Unlock()
 		n.stats.rxDropped.Add(uint64(len(ps)))
 		release(ps)
 		return
 	}
-	b.items = append(b.items, backlogItem{n, ps})
-	b.count += len(ps)
+	q := &b.queue
+	q.ps = append(q.ps, ps...) // the slice stays its owner's
+	if k := len(q.runs); k > 0 && q.runs[k-1].nic == n {
+		q.runs[k-1].n += len(ps)
+	} else {
+		q.runs = append(q.runs, backlogRun{n, len(ps)})
+	}
 	if b.active {
 		b.mu.Unlock()
 		return
@@ -351,25 +363,27 @@ func (b *backlog) put(n *NIC, ps []*buffer.Packet) {
 }
 
 func (b *backlog) drain() {
-	rx := batch{}
 	for range maxDrain {
 		b.mu.Lock()
-		items := b.items
-		if len(items) == 0 {
+		q := b.queue
+		if len(q.ps) == 0 {
 			b.active = false
 			b.mu.Unlock()
 			return
 		}
-		b.items, b.spare, b.count = b.spare[:0], nil, 0
+		b.queue, b.spare = b.spare, backlogQueue{}
 		b.mu.Unlock()
-		rx.now = b.s.now()
-		for i := range items {
-			items[i].nic.deliver(items[i].ps, &rx)
-			items[i] = backlogItem{}
+		b.rx.now = b.s.now()
+		ps := q.ps
+		for _, r := range q.runs {
+			r.nic.deliver(ps[:r.n], &b.rx)
+			ps = ps[r.n:]
 		}
-		rx.done()
+		b.rx.done()
+		clear(q.ps)
+		clear(q.runs)
 		b.mu.Lock()
-		b.spare = items
+		b.spare = backlogQueue{q.ps[:0], q.runs[:0]}
 		b.mu.Unlock()
 	}
 	go b.drain()

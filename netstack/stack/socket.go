@@ -145,6 +145,8 @@ type RecvMeta struct {
 	Err *dgram.Error
 	// Control is which control messages the socket's options ask for.
 	Control ControlSet
+	// Inq is how many bytes are left to read, for WantInq (TCP_CM_INQ).
+	Inq int
 }
 
 // ControlSet is the control messages that a socket asked for, by its options.

@@ -101,7 +101,9 @@ func (s *Stack) Tunable(path string) (string, error) {
 func (s *Stack) SetTunable(path, value string) error {
 	value = strings.TrimSpace(value)
 	if i := findTunable(path); i >= 0 {
-		return s.setTunable(tunable(i), value)
+		err := s.setTunable(tunable(i), value)
+		s.tcpTunablesChanged()
+		return err
 	}
 	if v, mode, ok := s.confValue(path); ok {
 		n, err := strconv.ParseInt(value, 0, 32)

@@ -51,7 +51,7 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 			return fieldf(field+".path", "%q is not an absolute path", ns.Path)
 		case ns.Type == specs.NetworkNamespace:
 			c.ignore(exNetwork, field+".path")
-		case !joinsPod(&c.s):
+		case podRole(c.s.Annotations) != roleContainer && !mayJoin(ns):
 			return refuse(exJoin, field+".path")
 		}
 		listed[ns.Type] = true
@@ -63,16 +63,6 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 		}
 	}
 	return nil
-}
-
-// joinsPod reports whether s is for a container of a sandbox that is there.
-func joinsPod(s *specs.Spec) bool {
-	for _, key := range []string{"io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"} {
-		if s.Annotations[key] == "container" {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *checker) checkMappings(l *specs.Linux) error {
