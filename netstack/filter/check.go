@@ -1,6 +1,8 @@
 package filter
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -67,8 +69,12 @@ func (tx *Tx) check(t *Table, c *Chain, e Expr) error {
 		return t.checkNAT(c, Postrouting)
 	case *Redirect:
 		return t.checkNAT(c, Prerouting, Output)
-	case *Match:
-		return nil
+	case *Route:
+		if e.Key == RouteMSS {
+			return c.only(Forward, Output, Postrouting)
+		}
+	case *Reject:
+		return c.only(Prerouting, Input, Forward, Output)
 	case *Target:
 		if nat := e.nat(); nat != nil {
 			return t.checkNAT(c, nat...)
@@ -125,10 +131,13 @@ func (t *Table) checkNAT(c *Chain, hooks ...Hook) error {
 	if c.Base.Type != "nat" {
 		return unix.EOPNOTSUPP
 	}
-	for _, h := range hooks {
-		if c.Base.Hook == h {
-			return nil
-		}
+	return c.only(hooks...)
+}
+
+// only says that an expression has its place at some hooks.
+func (c *Chain) only(hooks ...Hook) error {
+	if c.Base == nil || slices.Contains(hooks, c.Base.Hook) {
+		return nil
 	}
 	return unix.EOPNOTSUPP
 }

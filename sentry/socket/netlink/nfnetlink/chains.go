@@ -259,7 +259,7 @@ func (c *call) delChain() error {
 	}
 	// Its rules go with it, unless the caller says that there are none.
 	if err := c.tx.DeleteChain(t, ch, c.Header.Flags&unix.NLM_F_NONREC == 0); err != nil {
-		return err
+		return c.bad(c.bad(err, a, unix.NFTA_CHAIN_NAME), a, unix.NFTA_CHAIN_HANDLE)
 	}
 	c.changed(func(b *wire.Builder) { c.writeChain(b, unix.NFT_MSG_DELCHAIN, 0, t, ch, 0, c.tx.Ruleset().Generation) })
 	return nil

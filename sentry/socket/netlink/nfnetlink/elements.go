@@ -107,7 +107,7 @@ func (c *call) getElements(reset bool) error {
 		return err
 	}
 	for _, q := range asked {
-		found := s.Get(q, c.rules.Now())
+		found := s.Find(q, c.rules.Now())
 		if found == nil {
 			return unix.ENOENT
 		}
