@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
-	"hull/netstack/buffer"
 	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/current/currenttest"
