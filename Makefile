@@ -24,7 +24,8 @@ RUN_NEEDS   = bash=bash python3=python3 gcc=gcc /usr/include/stdio.h=libc6-dev g
 TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr/sbin/runc=runc \
 	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/script=bsdutils \
 	/usr/bin/curl=curl /usr/bin/redis-server=redis-server /usr/bin/redis-benchmark=redis-tools /usr/sbin/nginx=nginx \
-	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2
+	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2 \
+	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/bin/conmon=conmon /usr/bin/tini-static=tini
 
 # $(call need,NEEDS) installs the packages of those that are missing.
 need = @missing=; for n in $(1); do what=$${n%=*}; \
@@ -69,8 +70,8 @@ blackbox: build ## parity, end to end, posture, escape and lifecycle tests of th
 	$(call need,$(TEST_NEEDS))
 	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle ./test/oci
 
-bench: build ## the same programs natively, in hull, runc and runsc
-	$(call need,$(TEST_NEEDS))
+bench: build ## programs natively and in hull, runc and runsc; containers by hull, runc, crun and runsc
+	$(call need,$(TEST_NEEDS) /usr/bin/crun=crun)
 	HULL_BIN=$(abspath $(BIN)) $(GO) run ./test/bench
 
 install: build ## copy the binary and its shell completion under PREFIX (/usr/local)

@@ -1,3 +1,6 @@
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command hull runs untrusted programs over a Linux kernel interface of its own.
 package main
 

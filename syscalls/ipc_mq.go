@@ -15,7 +15,7 @@ import (
 
 // queuesOf returns the message queues that t sees; ENOSYS in a kernel without.
 func queuesOf(t *kernel.Task) (*mqueue.FS, error) {
-	fs := t.Kernel().IPC().Queues
+	fs := t.IPC().Queues
 	if fs == nil {
 		return nil, unix.ENOSYS
 	}

@@ -56,7 +56,7 @@ func shmget(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if flags&shmHugeTLB != 0 {
 		return 0, unix.ENOMEM // no huge pages are reserved
 	}
-	id, err := t.Kernel().IPC().Shared.Get(t, a[0].Int(), a[1].Size(), flags, func(size uint64) (shm.Memory, error) {
+	id, err := t.IPC().Shared.Get(t, a[0].Int(), a[1].Size(), flags, func(size uint64) (shm.Memory, error) {
 		if total, _ := t.Kernel().MemoryTotals(); size > total {
 			return nil, unix.ENOMEM
 		}
@@ -79,7 +79,7 @@ func shmat(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, unix.EINVAL
 	}
 	write, exec := flags&shmRdonly == 0, flags&shmExec != 0
-	s, err := t.Kernel().IPC().Shared.Attach(t, a[0].Int(), write, exec)
+	s, err := t.IPC().Shared.Attach(t, a[0].Int(), write, exec)
 	if err != nil {
 		return 0, err
 	}
@@ -119,7 +119,7 @@ func shmdt(t *kernel.Task, a arch.Args) (uintptr, error) {
 
 // shmctl is shmctl(2).
 func shmctl(t *kernel.Task, a arch.Args) (uintptr, error) {
-	r := t.Kernel().IPC().Shared
+	r := t.IPC().Shared
 	id, cmd, addr := a[0].Int(), a[1].Int(), usermem.Addr(a[2])
 	if id < 0 || cmd < 0 {
 		return 0, unix.EINVAL

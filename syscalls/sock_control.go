@@ -77,6 +77,11 @@ func inControlItem(t *kernel.Task, typ int32, data []byte, m *socket.Message) er
 		if err := mayClaim(t, c); err != nil {
 			return err
 		}
+		root, ok := t.RootPID(c.Pid)
+		if !ok {
+			return unix.ESRCH
+		}
+		c.Pid = root
 		m.Cred, m.HasCred = c, true
 	default:
 		return unix.EINVAL
@@ -105,7 +110,7 @@ func outControl(t *kernel.Task, h *msghdr, m *socket.Message, flags int32) (uint
 	var b []byte
 	if m.HasCred {
 		var d []byte
-		d = binary.LittleEndian.AppendUint32(d, uint32(m.Cred.Pid))
+		d = binary.LittleEndian.AppendUint32(d, uint32(t.SeenPID(m.Cred.Pid)))
 		d = binary.LittleEndian.AppendUint32(d, m.Cred.Uid)
 		d = binary.LittleEndian.AppendUint32(d, m.Cred.Gid)
 		b = appendControl(b, unix.SOL_SOCKET, unix.SCM_CREDENTIALS, d, room, m)

@@ -371,7 +371,7 @@ func secRows(rows table) {
 	rows.missing(unix.SYS_REQUEST_KEY, "request_key", "")
 	rows.missing(unix.SYS_KEYCTL, "keyctl", "")
 	rows.missing(unix.SYS_PERF_EVENT_OPEN, "perf_event_open", "")
-	rows.partly(unix.SYS_SECCOMP, "seccomp", seccompCall, "listeners (SECCOMP_FILTER_FLAG_NEW_LISTENER)")
+	rows.add(unix.SYS_SECCOMP, "seccomp", seccompCall)
 	rows.missing(unix.SYS_BPF, "bpf", "")
 	rows.missing(unix.SYS_LANDLOCK_CREATE_RULESET, "landlock_create_ruleset", "")
 	rows.missing(unix.SYS_LANDLOCK_ADD_RULE, "landlock_add_rule", "")

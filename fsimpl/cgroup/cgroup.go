@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,15 +34,26 @@ type Limits struct {
 
 // Group is what an instance shows: one a container.
 type Group struct {
-	k      *kernel.Kernel
+	k      *kernel.Kernel    // immutable
+	c      *kernel.Container // immutable: its processes
+	alone  bool              // immutable: all memory of k is theirs
 	limits atomic.Pointer[Limits]
 }
 
-// NewGroup returns the group of all processes of k.
-func NewGroup(k *kernel.Kernel, l Limits) *Group {
-	g := &Group{k: k}
+// NewGroup returns the group of the processes of c. That they are alone means
+// that files in memory are theirs too.
+func NewGroup(k *kernel.Kernel, c *kernel.Container, alone bool, l Limits) *Group {
+	g := &Group{k: k, c: c, alone: alone}
 	g.limits.Store(&l)
 	return g
+}
+
+// Memory returns how much memory the group has, in bytes.
+func (g *Group) Memory() uint64 {
+	if g.alone {
+		return g.k.Memory().Usage()
+	}
+	return g.c.RSS()
 }
 
 // SetLimits says what the limits are from now on.
@@ -99,8 +109,6 @@ func (g *Group) files() map[string]pseudo.Content {
 		"cgroup.controllers":     pseudo.Static("cpu memory pids\n"),
 		"cgroup.subtree_control": pseudo.Static("\n"),
 		"cgroup.type":            pseudo.Static("domain\n"),
-		"cgroup.events":          pseudo.Static("populated 1\nfrozen 0\n"),
-		"cgroup.freeze":          pseudo.Static("0\n"),
 		"cgroup.max.depth":       pseudo.Static("0\n"),
 		"cgroup.max.descendants": pseudo.Static("0\n"),
 		"cgroup.stat":            pseudo.Static("nr_descendants 0\nnr_dying_descendants 0\n"),
@@ -110,15 +118,15 @@ func (g *Group) files() map[string]pseudo.Content {
 		"memory.swap.current":    pseudo.Static("0\n"), // the guest's memory is not swapped by the guest's kernel
 	}
 	for name, f := range map[string]text{
-		"cgroup.procs": (*Group).procs, "cgroup.threads": (*Group).threads,
-		"cpu.max": (*Group).cpuMax, "cpu.weight": (*Group).cpuWeight, "cpu.stat": (*Group).cpuStat,
+		"cgroup.procs": (*Group).procs, "cgroup.threads": (*Group).threads, "cgroup.events": (*Group).events,
+		"cgroup.freeze": func(g *Group, _ current.Task, w *bytes.Buffer) { fmt.Fprintln(w, bit(g.c.Frozen())) },
+		"cpu.max":       (*Group).cpuMax, "cpu.weight": (*Group).cpuWeight, "cpu.stat": (*Group).cpuStat,
 		"memory.max":      func(g *Group, _ current.Task, w *bytes.Buffer) { number(w, g.Limits().Memory) },
 		"memory.swap.max": func(g *Group, _ current.Task, w *bytes.Buffer) { number(w, g.Limits().Swap) },
-		"memory.current":  func(g *Group, _ current.Task, w *bytes.Buffer) { fmt.Fprintln(w, g.k.Memory().Usage()) },
+		"memory.current":  func(g *Group, _ current.Task, w *bytes.Buffer) { fmt.Fprintln(w, g.Memory()) },
 		"pids.max":        func(g *Group, _ current.Task, w *bytes.Buffer) { number(w, g.Limits().Tasks) },
 		"pids.current": func(g *Group, _ current.Task, w *bytes.Buffer) {
-			now, _ := g.k.Counts()
-			fmt.Fprintln(w, now)
+			fmt.Fprintln(w, g.c.Tasks())
 		},
 	} {
 		fs[name] = file{g, f}
@@ -157,14 +165,19 @@ func (g *Group) cpuWeight(_ current.Task, w *bytes.Buffer) {
 	fmt.Fprintln(w, n)
 }
 
-// cpuStat sums what lives with what it has waited for: each process that is gone
-// is in the sum of exactly one that is there.
-func (g *Group) cpuStat(_ current.Task, w *bytes.Buffer) {
-	var user, sys time.Duration
-	for _, tg := range g.k.RootPIDNS().Groups() {
-		u, s, cu, cs := tg.Times()
-		user, sys = user+u+cu, sys+s+cs
+func bit(b bool) int {
+	if b {
+		return 1
 	}
+	return 0
+}
+
+func (g *Group) events(_ current.Task, w *bytes.Buffer) {
+	fmt.Fprintf(w, "populated %d\nfrozen %d\n", bit(g.c.Tasks() > 0), bit(g.c.Frozen()))
+}
+
+func (g *Group) cpuStat(_ current.Task, w *bytes.Buffer) {
+	user, sys := g.c.Times()
 	fmt.Fprintf(w, "usage_usec %d\nuser_usec %d\nsystem_usec %d\n", (user + sys).Microseconds(), user.Microseconds(), sys.Microseconds())
 }
 
@@ -179,13 +192,13 @@ func (g *Group) pidNS(t current.Task) *kernel.PIDNamespace {
 func (g *Group) procs(t current.Task, w *bytes.Buffer) {
 	ns := g.pidNS(t)
 	var ids []int32
-	for _, tg := range ns.Groups() {
+	for _, tg := range g.c.Groups() {
 		ids = append(ids, tg.IDIn(ns))
 	}
 	lines(w, ids)
 }
 
-func (g *Group) threads(t current.Task, w *bytes.Buffer) { lines(w, g.pidNS(t).TIDs()) }
+func (g *Group) threads(t current.Task, w *bytes.Buffer) { lines(w, g.c.TIDs(g.pidNS(t))) }
 
 func lines(w *bytes.Buffer, ids []int32) {
 	slices.Sort(ids)

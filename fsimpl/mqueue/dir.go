@@ -124,6 +124,17 @@ func (d *dir) create(t current.Task, name string, n vfs.NewInode, attr *Attr) (*
 	return q.node, nil
 }
 
+// clear takes all names away.
+func (d *dir) clear() {
+	d.mu.Lock()
+	order := d.mu.order
+	d.mu.names, d.mu.order = map[string]*dirent{}, nil
+	d.mu.Unlock()
+	for _, e := range order {
+		e.q.node.DecRef()
+	}
+}
+
 // Unlink implements vfs.DirImpl.
 func (d *dir) Unlink(_ current.Task, name string, child *vfs.Inode) error {
 	q, ok := child.Impl.(*Queue)

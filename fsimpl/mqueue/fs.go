@@ -18,14 +18,25 @@ type FS struct {
 	vfs     *vfs.Filesystem  // immutable
 	limits  *ipc.QueueLimits // immutable
 	root    *dir             // immutable
+	all     *Budget          // immutable
 	lastIno atomic.Uint64
-	held    atomic.Int64 // bytes of messages in all queues
+	queues  atomic.Int64
+}
 
-	use struct {
+// Budget is what the queues of all namespaces of a kernel take together.
+type Budget struct {
+	held  atomic.Int64 // bytes of messages
+	users struct {
 		lock.Mutex[lock.Leaf]
-		queues int64
-		users  map[uint32]uint64 // bytes that each user's queues count, RLIMIT_MSGQUEUE
+		bytes map[uint32]uint64 // that each user's queues count, RLIMIT_MSGQUEUE
 	}
+}
+
+// NewBudget returns one of which nothing is taken.
+func NewBudget() *Budget {
+	b := &Budget{}
+	b.users.bytes = map[uint32]uint64{}
+	return b
 }
 
 // maxHeld bounds the messages of all queues, whatever limits the guest's root
@@ -33,9 +44,8 @@ type FS struct {
 const maxHeld = 128 << 20
 
 // New returns the queues of a namespace: none yet.
-func New(l *ipc.QueueLimits, dev vfs.Dev) *FS {
-	fs := &FS{limits: l}
-	fs.use.users = map[uint32]uint64{}
+func New(l *ipc.QueueLimits, all *Budget, dev vfs.Dev) *FS {
+	fs := &FS{limits: l, all: all}
 	fs.vfs = vfs.NewFilesystem(fs, "mqueue", dev)
 	// Several mounts have each their own dentries of the one directory: no name
 	// is remembered longer than it is used.
@@ -69,8 +79,9 @@ func (fs *FS) Sync(current.Task) error { return nil }
 // Options implements vfs.FilesystemImpl.
 func (fs *FS) Options() string { return "" }
 
-// Release implements vfs.FilesystemImpl.
-func (fs *FS) Release() {}
+// Release implements vfs.FilesystemImpl: the namespace has ended, and nobody has
+// mounted it. A queue that is open stays until it is closed.
+func (fs *FS) Release() { fs.root.clear() }
 
 // The sizes of what Linux keeps of a message besides its bytes: struct msg_msg
 // and a node of the tree of priorities.
@@ -99,9 +110,10 @@ func (fs *FS) charge(t current.Task, a *Attr) (bytes uint64, err error) {
 	privileged := t.Cred().HasCap(unix.CAP_SYS_RESOURCE)
 	user := t.Cred().RUID
 	most := t.Limits().Get(unix.RLIMIT_MSGQUEUE).Cur
-	fs.use.Lock()
-	defer fs.use.Unlock()
-	if fs.use.queues >= fs.limits.Queues.Get() && !privileged {
+	users := &fs.all.users
+	users.Lock()
+	defer users.Unlock()
+	if fs.queues.Load() >= fs.limits.Queues.Get() && !privileged {
 		return 0, unix.ENOSPC
 	}
 	maxMessages, maxSize := fs.limits.Messages.Get(), fs.limits.MessageSize.Get()
@@ -114,14 +126,14 @@ func (fs *FS) charge(t current.Task, a *Attr) (bytes uint64, err error) {
 	if bytes, err = a.cost(); err != nil {
 		return 0, err
 	}
-	if fs.use.queues >= hardMaxQueues {
+	if fs.queues.Load() >= hardMaxQueues {
 		return 0, unix.ENOMEM
 	}
-	if now := fs.use.users[user] + bytes; now < bytes || most != limits.Infinity && now > most {
+	if now := users.bytes[user] + bytes; now < bytes || most != limits.Infinity && now > most {
 		return 0, unix.EMFILE
 	}
-	fs.use.users[user] += bytes
-	fs.use.queues++
+	users.bytes[user] += bytes
+	fs.queues.Add(1)
 	return bytes, nil
 }
 
@@ -130,11 +142,12 @@ const hardMaxQueues = 1 << 16
 
 // uncharge takes a charge back.
 func (fs *FS) uncharge(user uint32, bytes uint64) {
-	fs.use.Lock()
-	defer fs.use.Unlock()
-	fs.use.queues--
-	if fs.use.users[user] -= bytes; fs.use.users[user] == 0 {
-		delete(fs.use.users, user)
+	users := &fs.all.users
+	users.Lock()
+	defer users.Unlock()
+	fs.queues.Add(-1)
+	if users.bytes[user] -= bytes; users.bytes[user] == 0 {
+		delete(users.bytes, user)
 	}
 }
 

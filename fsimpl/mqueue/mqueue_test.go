@@ -15,7 +15,7 @@ import (
 	"hull/sentry/vfs"
 )
 
-func newFS() *FS { return New(ipc.NewQueueLimits(), 1) }
+func newFS() *FS { return New(ipc.NewQueueLimits(), NewBudget(), 1) }
 
 // queue makes a queue, which the test gives up at its end, and checks that
 // nothing is left of it.
@@ -31,14 +31,49 @@ func queue(t *testing.T, fs *FS, messages, size int64) *Queue {
 			t.Error(err)
 		}
 		i.DecRef()
-		if n := fs.held.Load(); n != 0 {
-			t.Errorf("%d bytes of messages are left", n)
-		}
-		if len(fs.use.users) != 0 || fs.use.queues != 0 {
-			t.Errorf("%d queues are left, and charges of %v", fs.use.queues, fs.use.users)
-		}
+		checkEmpty(t, fs)
 	})
 	return i.Impl.(*Queue)
+}
+
+// checkEmpty checks that nothing is left of queues.
+func checkEmpty(t *testing.T, fs *FS) {
+	t.Helper()
+	if n := fs.all.held.Load(); n != 0 {
+		t.Errorf("%d bytes of messages are left", n)
+	}
+	if len(fs.all.users.bytes) != 0 || fs.queues.Load() != 0 {
+		t.Errorf("%d queues are left, and charges of %v", fs.queues.Load(), fs.all.users.bytes)
+	}
+}
+
+// A namespace that ends takes its queues along, but for one that is open.
+func TestEnd(t *testing.T) {
+	fs, task := newFS(), currenttest.New(0)
+	other := New(ipc.NewQueueLimits(), fs.all, 2)
+	var open *vfs.Inode
+	for _, name := range []string{"a", "b"} {
+		i, err := fs.Open(task, name, OpenHow{Flags: unix.O_CREAT | unix.O_RDWR, Mode: 0o600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Open(task, name, OpenHow{Flags: unix.O_RDWR}); err != unix.ENOENT {
+			t.Errorf("%s in another namespace: %v", name, err)
+		}
+		if err := send(i.Impl.(*Queue), task, "message", 1, true, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if open != nil {
+			open.DecRef()
+		}
+		open = i
+	}
+	fs.VFS().DecRef()
+	if n := fs.queues.Load(); n != 1 {
+		t.Errorf("%d queues, one is open", n)
+	}
+	open.DecRef()
+	checkEmpty(t, fs)
 }
 
 func send(q *Queue, t current.Task, text string, priority uint32, nonblock bool, deadline time.Time) error {

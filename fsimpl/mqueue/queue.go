@@ -119,7 +119,7 @@ func (q *Queue) Release() {
 	}
 	q.mu.messages = nil
 	q.mu.Unlock()
-	q.fs.held.Add(-freed)
+	q.fs.all.held.Add(-freed)
 	q.fs.uncharge(q.user, q.charged)
 }
 
@@ -163,13 +163,13 @@ func (q *Queue) Load(io usermem.IO, addr usermem.Addr, size uint64, priority uin
 	}
 	m := Message{Priority: priority}
 	n := int64(size) + messageOverhead
-	if q.fs.held.Add(n) > maxHeld {
-		q.fs.held.Add(-n)
+	if q.fs.all.held.Add(n) > maxHeld {
+		q.fs.all.held.Add(-n)
 		return m, unix.ENOMEM
 	}
 	m.Data = make([]byte, size)
 	if _, err := io.CopyIn(addr, m.Data); err != nil {
-		q.fs.held.Add(-n)
+		q.fs.all.held.Add(-n)
 		return m, err
 	}
 	return m, nil
@@ -189,7 +189,7 @@ func (q *Queue) Send(t current.Task, m Message, nonblock bool, deadline time.Tim
 	}
 	if nonblock {
 		q.mu.Unlock()
-		q.fs.held.Add(-m.held())
+		q.fs.all.held.Add(-m.held())
 		return unix.EAGAIN
 	}
 	w := &waiter{m: m}
@@ -197,7 +197,7 @@ func (q *Queue) Send(t current.Task, m Message, nonblock bool, deadline time.Tim
 	q.mu.Unlock()
 	err := q.wait(t, w, &q.mu.senders, deadline)
 	if err != nil {
-		q.fs.held.Add(-m.held())
+		q.fs.all.held.Add(-m.held())
 	}
 	return err
 }
@@ -235,7 +235,7 @@ func (q *Queue) Receive(t current.Task, nonblock bool, deadline time.Time) (Mess
 		m := q.pop()
 		q.mu.touched()
 		q.mu.Unlock()
-		q.fs.held.Add(-m.held())
+		q.fs.all.held.Add(-m.held())
 		return m, nil
 	}
 	if nonblock {
@@ -248,7 +248,7 @@ func (q *Queue) Receive(t current.Task, nonblock bool, deadline time.Time) (Mess
 	if err := q.wait(t, w, &q.mu.receivers, deadline); err != nil {
 		return Message{}, err
 	}
-	q.fs.held.Add(-w.m.held())
+	q.fs.all.held.Add(-w.m.held())
 	return w.m, nil
 }
 

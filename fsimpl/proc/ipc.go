@@ -13,16 +13,32 @@ import (
 	"hull/sentry/ipc"
 )
 
-// tunables are numbers on one line that root may write.
-type tunables []*ipc.Tunable
+// tunables are numbers of the reader's IPC namespace, on one line, that root may
+// write.
+type tunables struct {
+	fs  *FS
+	get func(*ipc.QueueLimits) []*ipc.Tunable
+}
+
+// of returns the numbers that t sees; nil in a kernel without queues.
+func (n tunables) of(t current.Task) []*ipc.Tunable {
+	ns := n.fs.ipc
+	if kt := task(t); kt != nil {
+		ns = kt.IPC()
+	}
+	if ns.QueueLimits == nil {
+		return nil
+	}
+	return n.get(ns.QueueLimits)
+}
 
 // Content implements pseudo.Content.
-func (ns tunables) Content(_ current.Task, w *bytes.Buffer) error {
-	for i, n := range ns {
+func (n tunables) Content(t current.Task, w *bytes.Buffer) error {
+	for i, v := range n.of(t) {
 		if i > 0 {
 			w.WriteByte('\t')
 		}
-		fmt.Fprint(w, n.Get())
+		fmt.Fprint(w, v.Get())
 	}
 	w.WriteByte('\n')
 	return nil
@@ -30,17 +46,17 @@ func (ns tunables) Content(_ current.Task, w *bytes.Buffer) error {
 
 // Set implements pseudo.Setter. Fewer numbers than there are leave the rest as
 // it is; none at all, or what is no number, is EINVAL.
-func (ns tunables) Set(_ current.Task, data []byte) error {
-	fields := strings.Fields(string(data))
+func (n tunables) Set(t current.Task, data []byte) error {
+	fields, all := strings.Fields(string(data)), n.of(t)
 	if len(fields) == 0 {
 		return unix.EINVAL
 	}
-	for i, f := range fields[:min(len(fields), len(ns))] {
+	for i, f := range fields[:min(len(fields), len(all))] {
 		v, err := strconv.ParseInt(f, 0, 64)
 		if err != nil {
 			return unix.EINVAL
 		}
-		if err := ns[i].Set(v); err != nil {
+		if err := all[i].Set(v); err != nil {
 			return err
 		}
 	}
@@ -48,17 +64,21 @@ func (ns tunables) Set(_ current.Task, data []byte) error {
 }
 
 // tunable is a file with one such number.
-func (fs *FS) tunable(name string, ns ...*ipc.Tunable) pseudo.Entry {
-	return pseudo.Entry{Name: name, Inode: fs.ps.Text(0644, tunables(ns), nil)}
+func (fs *FS) tunable(name string, get func(*ipc.QueueLimits) *ipc.Tunable) pseudo.Entry {
+	all := func(l *ipc.QueueLimits) []*ipc.Tunable { return []*ipc.Tunable{get(l)} }
+	return pseudo.Entry{Name: name, Inode: fs.ps.Text(0644, tunables{fs, all}, nil)}
 }
 
 // mqueueLimits is /proc/sys/fs/mqueue.
 func (fs *FS) mqueueLimits() pseudo.Entry {
-	l := fs.k.IPC().QueueLimits
-	if l == nil {
+	if fs.ipc.QueueLimits == nil {
 		return pseudo.Entry{Name: "mqueue", Inode: fs.ps.Dir(0555)}
 	}
+	type limits = *ipc.QueueLimits
 	return pseudo.Entry{Name: "mqueue", Inode: fs.ps.Dir(0555,
-		fs.tunable("queues_max", &l.Queues), fs.tunable("msg_max", &l.Messages), fs.tunable("msgsize_max", &l.MessageSize),
-		fs.tunable("msg_default", &l.DefMessages), fs.tunable("msgsize_default", &l.DefMessageSize))}
+		fs.tunable("queues_max", func(l limits) *ipc.Tunable { return &l.Queues }),
+		fs.tunable("msg_max", func(l limits) *ipc.Tunable { return &l.Messages }),
+		fs.tunable("msgsize_max", func(l limits) *ipc.Tunable { return &l.MessageSize }),
+		fs.tunable("msg_default", func(l limits) *ipc.Tunable { return &l.DefMessages }),
+		fs.tunable("msgsize_default", func(l limits) *ipc.Tunable { return &l.DefMessageSize }))}
 }

@@ -18,13 +18,15 @@ type FS struct {
 	ps *pseudo.FS
 	k  *kernel.Kernel
 	ns *kernel.PIDNamespace
+	// ipc is whose numbers who is no task sees in sys: boot.
+	ipc *kernel.IPCNamespace
 	// spaces are where /proc/PID/ns leads to; nil for nowhere.
 	spaces *nsfs.FS
 }
 
 // New returns an instance that shows ns, and its root inode with a reference.
-func New(k *kernel.Kernel, ns *kernel.PIDNamespace, spaces *nsfs.FS, dev vfs.Dev) (*FS, *vfs.Inode) {
-	fs := &FS{ps: pseudo.New("proc", unix.PROC_SUPER_MAGIC, dev, true, ""), k: k, ns: ns, spaces: spaces}
+func New(k *kernel.Kernel, ns *kernel.PIDNamespace, ipc *kernel.IPCNamespace, spaces *nsfs.FS, dev vfs.Dev) (*FS, *vfs.Inode) {
+	fs := &FS{ps: pseudo.New("proc", unix.PROC_SUPER_MAGIC, dev, true, ""), k: k, ns: ns, ipc: ipc, spaces: spaces}
 	p := fs.ps
 	text := func(name string, mode uint32, c pseudo.Content) pseudo.Entry {
 		return pseudo.Entry{Name: name, Inode: p.Text(mode, c, nil)}

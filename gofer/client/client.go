@@ -29,6 +29,8 @@ type Client struct {
 	pending map[uint32]*call
 	clunks  []uint32 // fids to forget, not yet sent
 	dead    bool
+	closed  bool // fd is closed, or will be by the last of users
+	users   int  // calls under way
 }
 
 // call is one request that waits.
@@ -70,6 +72,8 @@ func (c *Client) Call(r *proto.Request) (reply *proto.Reply, fd int, err error) 
 		c.mu.Unlock()
 		return nil, -1, unix.EIO
 	}
+	c.users++
+	defer c.leave()
 	c.next++
 	r.Tag = c.next
 	c.pending[r.Tag] = w
@@ -183,6 +187,29 @@ func (c *Client) die() {
 		case w.answer <- answer{err: unix.EIO}:
 		default:
 		}
+	}
+}
+
+// Close gives the connection up. Calls under way end when the gofer does, later
+// ones are EIO.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.dead, c.closed = true, true
+	if c.users == 0 {
+		_ = unix.Close(c.fd)
+	}
+}
+
+// leave is the end of a call.
+func (c *Client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users--; c.users == 0 && c.closed {
+		_ = unix.Close(c.fd)
 	}
 }
 

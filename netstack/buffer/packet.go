@@ -149,6 +149,9 @@ func (p *Packet) TrimFront(n int) {
 	p.trimmed += n
 }
 
+// Trimmed is how many bytes Restore can give back.
+func (p *Packet) Trimmed() int { return p.trimmed }
+
 // Restore undoes the last n bytes that TrimFront took.
 func (p *Packet) Restore(n int) {
 	if n > p.trimmed {

@@ -32,6 +32,8 @@ type Config struct {
 	After func(d time.Duration, f func()) (stop func())
 	// Random fills b with bytes that nobody can guess.
 	Random func(b []byte)
+	// Log takes lines of the kernel's log, of a filter's log statements; nil drops them.
+	Log func(level int, line string)
 }
 
 // Stack is a network namespace.
@@ -69,6 +71,7 @@ type Stack struct {
 	pmtus                  pmtuCache
 	backlog                backlog
 	filter                 atomic.Pointer[Filter]
+	netfilter              atomic.Pointer[netfilter] // made with the first rule
 	interceptor            atomic.Pointer[Interceptor]
 	closed                 atomic.Bool
 

@@ -69,7 +69,7 @@ type AckInfo struct {
 }
 
 // Congestions returns the names of the algorithms there are.
-func Congestions() []string { return []string{"reno", "cubic"} }
+func Congestions() []string { return []string{"reno", "cubic", "bbr"} }
 
 // NewCongestion returns an algorithm by its name; nil if there is none.
 func NewCongestion(name string) Congestion {
@@ -78,6 +78,8 @@ func NewCongestion(name string) Congestion {
 		return &reno{}
 	case "cubic":
 		return &cubic{}
+	case "bbr":
+		return &bbr{}
 	}
 	return nil
 }

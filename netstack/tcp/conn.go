@@ -85,7 +85,6 @@ type Conn struct {
 	more          bool // the last write had MSG_MORE
 	data          stream
 	sndBuf        int
-	synData       int // bytes that left with the SYN (Fast Open)
 
 	// The receive sequence space.
 	irs, rcvNxt int64
@@ -114,7 +113,6 @@ type Conn struct {
 	ecn        ecn
 	tsRecent   uint32
 	tsRecentAt int64
-	tsEcho     uint32 // the TSval that the next acknowledgment echoes: RFC 7323 section 4.3
 	fo         fastOpen
 
 	rtt    rtt
@@ -135,7 +133,6 @@ type Conn struct {
 	lastData    int64 // when data last came
 	lastSent    int64 // when data were last sent
 	lastAck     int64
-	idleSince   int64
 	start       int64
 	stats       Stats
 }

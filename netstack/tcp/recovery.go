@@ -16,8 +16,6 @@ type recovery struct {
 	state      caState
 	highSeq    int64 // nxt when it began: it ends when that is acknowledged
 	reordering int   // duplicate acknowledgments that are no loss yet
-	maxSent    int64 // the highest nxt ever
-	synDone    bool
 
 	// Undo (RFC 3522, RFC 3708, RFC 4015).
 	undoMarker    int64 // una when it began; 0: nothing to undo

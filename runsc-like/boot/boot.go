@@ -3,13 +3,9 @@ package boot
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime/debug"
+	"sync"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
-
-	"hull/fsimpl/cgroup"
 	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
 	"hull/platform"
@@ -34,21 +30,18 @@ type sandbox struct {
 	kernel   *kernel.Kernel
 	types    vfs.FilesystemTypes
 	env      *vfs.Environment
-	queues   *mqueue.FS
 	networks *networks
-	boot     *caller
-	console  console
-	main     *container // the first one
+	main     *container // the first one: the sandbox ends when it does
 
-	terminals terminals
-	cgroup    *cgroup.Group
+	mu  sync.Mutex
+	all map[string]*container // by id, guarded by mu
 }
 
 // Run runs the sandbox of cfg to its end and returns the exit status of its
 // first process. An error is a failure of hull's own; that the first process
 // cannot be started is told on conn.
 func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
-	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}}
+	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}, all: map[string]*container{}}
 	if s.platform, err = newPlatform(cfg.Platform); err != nil {
 		return 0, err
 	}
@@ -59,10 +52,11 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 	// works, and goes back when it rests.
 	debug.SetGCPercent(workGC)
 	s.memory.OnQuiet(debug.FreeOSMemory)
-	var signals chan os.Signal
+	var signals *os.File
 	if cfg.Detached {
-		signals = make(chan os.Signal, 64)
-		signal.Notify(signals, control.Forwarded()...)
+		if signals, err = control.OpenSignals(); err != nil {
+			return 0, err
+		}
 	}
 	denied := jail.Kill
 	if cfg.TrapDenied {
@@ -74,7 +68,7 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 	if err := s.newKernel(); err != nil {
 		return 0, err
 	}
-	if s.main, err = s.newContainer(); err != nil {
+	if err := s.newMain(); err != nil {
 		return failureStatus(err), conn.Send(failed(err))
 	}
 	if cfg.Detached {
@@ -112,22 +106,15 @@ func (s *sandbox) attend(conn *control.Conn) error {
 }
 
 // rest leaves the first process to be started by somebody who asks.
-func (s *sandbox) rest(conn *control.Conn, signals <-chan os.Signal) error {
+func (s *sandbox) rest(conn *control.Conn, signals *os.File) error {
 	if err := conn.Send(control.Message{Kind: control.Created}); err != nil {
 		return err
 	}
-	go func() {
-		for sig := range signals {
-			s.main.hostSignal(sig.(unix.Signal))
-		}
-	}()
+	go control.TakeSignals(signals, s.main.hostSignal)
 	go s.converse(conn)
 	go s.listen()
 	return nil
 }
-
-// killAll ends all processes of the guest.
-func (s *sandbox) killAll() { s.kernel.Kill() }
 
 // workGC is GOGC of a sentry at work.
 const workGC = 500
@@ -148,29 +135,30 @@ func (s *sandbox) newKernel() error {
 	if err != nil {
 		return fmt.Errorf("vDSO: %w", err)
 	}
-	s.boot, s.env = newCaller(), newEnvironment(&s.console)
+	s.env = newEnvironment(console{s})
 	table := syscalls.Table()
 	s.networks = newNetworks()
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
-	queueLimits := ipc.NewQueueLimits()
-	s.queues = mqueue.New(queueLimits, s.env.AnonDev())
+	queues := mqueue.NewBudget()
 	cfg := kernel.Config{
-		Platform:    s.platform,
-		Memory:      s.memory,
-		Table:       table,
-		Anon:        vfs.NewAnonFS(s.env),
-		Memfds:      memfds,
-		IPC:         kernel.IPC{Queues: s.queues.VFS(), QueueLimits: queueLimits},
+		Platform: s.platform,
+		Memory:   s.memory,
+		Table:    table,
+		Anon:     vfs.NewAnonFS(s.env),
+		Memfds:   memfds,
+		NewIPC: func() kernel.IPC {
+			l := ipc.NewQueueLimits()
+			return kernel.IPC{Queues: mqueue.New(l, queues, s.env.AnonDev()).VFS(), QueueLimits: l}
+		},
 		Types:       s.types,
 		Networks:    s.networks,
 		Clocks:      clocks,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
-		Domain:      s.domainname(),
+		Domain:      domainname(s.cfg.Spec),
 		CPUs:        s.cfg.CPUs,
 		MemoryTotal: s.cfg.MemoryTotal,
-		MaxTasks:    specMaxTasks(s.cfg.Spec),
 		Log:         func(line string) { fmt.Fprintf(os.Stderr, "%s\n", line) },
 		Crash:       crash,
 	}
@@ -183,24 +171,11 @@ func (s *sandbox) newKernel() error {
 	if err := loopbackUp(stackOf(s.kernel.NetNS())); err != nil {
 		return fmt.Errorf("loopback interface: %w", err)
 	}
-	var resources *specs.LinuxResources
-	if l := s.cfg.Spec.Linux; l != nil {
-		resources = l.Resources
-	}
-	s.cgroup = cgroup.NewGroup(s.kernel, groupLimits(resources))
-	s.boot.cred.UserNS = s.kernel.UserNS()
 	s.addTypes()
 	return nil
 }
 
-// specMaxTasks is how many tasks a specification allows.
-func specMaxTasks(s *specs.Spec) int {
-	if s.Linux == nil || s.Linux.Resources == nil || s.Linux.Resources.Pids == nil {
-		return kernel.DefaultMaxTasks
-	}
-	return maxTasks(s.Linux.Resources.Pids.Limit)
-}
-
+// maxTasks is how many tasks a limit allows.
 func maxTasks(limit *int64) int {
 	if limit == nil || *limit <= 0 {
 		return kernel.DefaultMaxTasks

@@ -13,8 +13,9 @@ import (
 )
 
 // caller is who asks the vfs before there is a task: the superuser, without
-// memory.
+// memory, in the namespaces of a container.
 type caller struct {
+	c      *container // immutable
 	cred   *auth.Cred
 	limits *limits.Set
 	wake   chan struct{}
@@ -22,8 +23,8 @@ type caller struct {
 
 var _ current.Task = (*caller)(nil)
 
-func newCaller() *caller {
-	return &caller{cred: auth.NewRoot(nil, auth.AllCaps), limits: limits.NewSet(), wake: make(chan struct{}, 1)}
+func newCaller(c *container) *caller {
+	return &caller{c: c, cred: auth.NewRoot(nil, auth.AllCaps), limits: limits.NewSet(), wake: make(chan struct{}, 1)}
 }
 
 // Cred implements current.Task.

@@ -10,6 +10,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/cgroup"
+	"hull/fsimpl/hosttty"
+	"hull/gofer/client"
 	"hull/runsc-like/control"
 	"hull/sentry/kernel"
 	"hull/sentry/seccomp"
@@ -18,18 +21,35 @@ import (
 
 // container is one of the sandbox: its files, its namespaces, its first process.
 //
-// Life: created (the process is prepared) → running → stopped. A signal that
-// would end the process before it was started takes it straight to stopped.
+// Life: creating → created (the process is prepared) → running → stopped. A signal that
+// would end the process before it was started takes it straight to stopped. What
+// a container that joined the sandbox has is given back when it stops; the
+// sandbox itself ends with its first container.
 type container struct {
-	s      *sandbox
-	spec   *specs.Spec         // immutable
-	ns     *vfs.Namespace      // immutable
-	tty    kernel.Terminal     // immutable: the host's, or nil
-	filter *seccomp.Filter     // immutable: of each of its processes
-	done   chan struct{}       // closed when it is stopped
-	mu     sync.Mutex          // guards what follows
-	made   *kernel.Prepared    // until it is started
-	init   *kernel.ThreadGroup // nil before it is started
+	s    *sandbox
+	cfg  *control.Container // immutable
+	spec *specs.Spec        // immutable: cfg's
+	boot *caller            // immutable: who prepares it
+
+	// Immutable once it is made.
+	gofer     *client.Client
+	ns        *vfs.Namespace
+	pids      *kernel.PIDNamespace
+	uts       *kernel.UTSNamespace
+	ipc       *kernel.IPCNamespace // with a reference
+	procs     *kernel.Container
+	group     *cgroup.Group
+	terminals terminals
+	console   *hosttty.TTY    // what /dev/console is, or nil
+	tty       kernel.Terminal // the host's, or nil
+	stdin     int             // the host's descriptor, if tty is not nil
+	filter    *seccomp.Filter // of each of its processes
+	life      *control.Conn   // with who stands for it; nil for the first
+
+	done chan struct{}       // closed when it is stopped
+	mu   sync.Mutex          // guards what follows
+	made *kernel.Prepared    // until it is started
+	init *kernel.ThreadGroup // nil before it is started
 	// status is one of control.StatusCreated and so on, code the exit status of
 	// one that is stopped.
 	status string
@@ -38,28 +58,69 @@ type container struct {
 	watchers []*control.Conn
 }
 
-// newContainer makes a container whose first process is ready to be started.
-func (s *sandbox) newContainer() (*container, error) {
-	c := &container{s: s, spec: s.cfg.Spec, status: control.StatusCreated, done: make(chan struct{})}
-	var err error
-	if c.filter, err = filterOf(s.cfg.Seccomp); err != nil {
-		return nil, err
+// newContainer returns a container without namespaces, files and processes.
+func (s *sandbox) newContainer(cfg *control.Container) *container {
+	c := &container{s: s, cfg: cfg, spec: cfg.Spec, status: control.StatusCreating, done: make(chan struct{})}
+	c.boot = newCaller(c)
+	c.boot.cred.UserNS = s.kernel.UserNS()
+	l := groupLimits(c.spec.Linux.Resources)
+	c.procs = s.kernel.NewContainer(maxTasks(&l.Tasks))
+	c.group = cgroup.NewGroup(s.kernel, c.procs, !s.cfg.Pod && s.main == nil, l)
+	return c
+}
+
+// newMain makes the first container.
+func (s *sandbox) newMain() error {
+	c := s.newContainer(&s.cfg.Container)
+	c.pids, c.uts, c.ipc = s.kernel.RootPIDNS(), s.kernel.InitUTS(), s.kernel.InitIPC()
+	if s.cfg.Pod {
+		c.pids = s.kernel.NewPIDNamespace()
 	}
-	if c.ns, err = s.mountAll(); err != nil {
-		return nil, err
-	}
+	s.main = c
+	s.mu.Lock()
+	s.all[c.cfg.ID] = c
+	s.mu.Unlock()
+	return c.prepare(control.FDGofer, [3]int{control.FDStdin, control.FDStdout, control.FDStderr})
+}
+
+// prepare makes the container's files and its first process, ready to be
+// started. The descriptors are taken over.
+func (c *container) prepare(gofer int, stdio [3]int) error {
 	p := process{
-		spec: c.spec.Process, umask: s.cfg.Umask, ignored: kernel.SignalSet(s.cfg.Ignored), direct: s.cfg.Overlay,
-		terminal: s.cfg.Terminal, stdio: [3]int{control.FDStdin, control.FDStdout, control.FDStderr}, main: true,
+		spec: c.spec.Process, umask: c.cfg.Umask, ignored: kernel.SignalSet(c.cfg.Ignored), direct: c.cfg.Overlay,
+		terminal: c.cfg.Terminal, stdio: stdio, main: true,
+	}
+	err := c.open(gofer)
+	if err != nil {
+		p.close()
+		return err
 	}
 	args, err := c.initArgs(&p)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	args.Stopped = c.tellStopped
-	c.tty = args.Terminal
-	c.made, err = s.kernel.Prepare(args)
-	return c, err
+	c.tty, c.stdin = args.Terminal, stdio[0]
+	made, err := c.s.kernel.Prepare(args)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.made, c.status = made, control.StatusCreated
+	return nil
+}
+
+// open connects the gofer and makes the container's mount namespace.
+func (c *container) open(gofer int) (err error) {
+	if c.gofer, err = client.New(gofer); err != nil {
+		return fmt.Errorf("gofer: %w", err)
+	}
+	if c.filter, err = filterOf(c.cfg.Seccomp); err != nil {
+		return err
+	}
+	c.ns, err = c.mountAll()
+	return err
 }
 
 // start runs the first process, and says on conn what became of it before it can
@@ -91,7 +152,9 @@ func (c *container) start(conn *control.Conn) error {
 func (c *container) await(init *kernel.ThreadGroup) {
 	<-init.Done()
 	code := exitCode(init.Status())
-	c.s.killAll() // what the first process left behind
+	if c == c.s.main {
+		c.s.kernel.Kill() // what the first process left behind, and all other containers
+	}
 	c.mu.Lock()
 	c.end(code)
 	c.mu.Unlock()
@@ -99,11 +162,30 @@ func (c *container) await(init *kernel.ThreadGroup) {
 
 // end makes the container a stopped one. mu is held.
 func (c *container) end(code int) {
+	if c != c.s.main {
+		c.release()
+	}
 	c.status, c.code = control.StatusStopped, code
 	for _, w := range c.watchers {
 		_ = w.Send(control.Message{Kind: control.Exited, Code: code}) // one that is gone needs no answer
 	}
+	if c.life != nil {
+		_ = c.life.Send(control.Message{Kind: control.Exited, Code: code}) // it ends when this one does
+	}
 	close(c.done)
+}
+
+// release ends the processes of a container that joined, and gives back what it
+// has.
+func (c *container) release() {
+	c.procs.Kill()
+	if c.ns != nil {
+		c.ns.DecRef()
+	}
+	c.ipc.DecRef()
+	if c.gofer != nil {
+		c.gofer.Close()
+	}
 }
 
 // watch tells conn of the end of the first process, now or later.
@@ -141,7 +223,7 @@ func (c *container) kill(signo unix.Signal) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch c.status {
-	case control.StatusStopped:
+	case control.StatusStopped, control.StatusCreating:
 		return errStopped
 	case control.StatusCreated:
 		// Nobody is there to handle it: what is not ignored by default ends it.
@@ -166,7 +248,7 @@ func (c *container) killEach(signo unix.Signal) error {
 		return c.kill(signo)
 	}
 	var err error
-	for _, tg := range c.s.kernel.RootPIDNS().Groups() {
+	for _, tg := range c.procs.Groups() {
 		err = errors.Join(err, tg.SendSignal(&kernel.SignalInfo{Signo: int32(signo)}))
 	}
 	return err
@@ -179,7 +261,7 @@ func (c *container) hostSignal(signo unix.Signal) {
 	switch {
 	case c.tty != nil && isTerminalSignal(signo):
 		c.s.kernel.SignalForeground(c.tty, signo)
-	case c.tty != nil && signo == unix.SIGHUP && hungUp(control.FDStdin):
+	case c.tty != nil && signo == unix.SIGHUP && hungUp(c.stdin):
 		c.s.kernel.HangUp(c.tty)
 	default:
 		err = c.kill(signo)

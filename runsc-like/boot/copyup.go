@@ -13,16 +13,16 @@ import (
 // copier copies a tree of the guest's into another, for tmpcopyup: what a tmpfs
 // hides is in it as well. Hard links become files of their own.
 type copier struct {
-	s   *sandbox
+	of  *container
 	ctx *vfs.Context
 	buf []byte
 }
 
 // copyTree copies what is in from, a directory, into to, another one, and gives
 // to its owner and mode.
-func (s *sandbox) copyTree(ctx *vfs.Context, from, to vfs.Path) error {
-	c := copier{s: s, ctx: ctx, buf: make([]byte, 64<<10)}
-	return c.dir(from, to, 0)
+func (c *container) copyTree(ctx *vfs.Context, from, to vfs.Path) error {
+	cp := copier{of: c, ctx: ctx, buf: make([]byte, 64<<10)}
+	return cp.dir(from, to, 0)
 }
 
 // maxDepth bounds the depth of a tree.
@@ -32,7 +32,7 @@ func (c *copier) dir(from, to vfs.Path, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("more than %d directories below each other: %w", maxDepth, unix.ELOOP)
 	}
-	st, err := vfs.StatPath(c.s.boot, from)
+	st, err := vfs.StatPath(c.of.boot, from)
 	if err != nil {
 		return err
 	}
@@ -50,15 +50,15 @@ func (c *copier) dir(from, to vfs.Path, depth int) error {
 
 // names lists a directory.
 func (c *copier) names(dir vfs.Path) ([]string, error) {
-	f, err := vfs.OpenPath(c.s.boot, dir, vfs.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY})
+	f, err := vfs.OpenPath(c.of.boot, dir, vfs.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY})
 	if err != nil {
 		return nil, err
 	}
-	defer f.DecRef(c.s.boot)
+	defer f.DecRef(c.of.boot)
 	var names []string
 	for {
 		more := false
-		err := f.ReadDir(c.s.boot, func(d vfs.Dirent) bool {
+		err := f.ReadDir(c.of.boot, func(d vfs.Dirent) bool {
 			more = true
 			if d.Name != "." && d.Name != ".." {
 				names = append(names, d.Name)
@@ -72,7 +72,7 @@ func (c *copier) names(dir vfs.Path) ([]string, error) {
 }
 
 func (c *copier) entry(from, to vfs.Path, name string, depth int) error {
-	src, err := vfs.Walk(c.s.boot, vfs.At{FS: c.ctx, Dir: from, Name: name})
+	src, err := vfs.Walk(c.of.boot, vfs.At{FS: c.ctx, Dir: from, Name: name})
 	if errors.Is(err, unix.ENOENT) {
 		return nil // it is somebody's who removed it
 	}
@@ -80,26 +80,26 @@ func (c *copier) entry(from, to vfs.Path, name string, depth int) error {
 		return err
 	}
 	defer src.DecRef()
-	st, err := vfs.StatPath(c.s.boot, src)
+	st, err := vfs.StatPath(c.of.boot, src)
 	if err != nil {
 		return err
 	}
 	at := vfs.At{FS: c.ctx, Dir: to, Name: name}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		err = vfs.Mkdir(c.s.boot, at, st.Mode&0o7777)
+		err = vfs.Mkdir(c.of.boot, at, st.Mode&0o7777)
 	case unix.S_IFLNK:
 		var target string
-		if target, err = vfs.Readlink(c.s.boot, src); err == nil {
-			err = vfs.Symlink(c.s.boot, target, at)
+		if target, err = vfs.Readlink(c.of.boot, src); err == nil {
+			err = vfs.Symlink(c.of.boot, target, at)
 		}
 	default:
-		err = vfs.Mknod(c.s.boot, at, st.Mode, st.Rdev)
+		err = vfs.Mknod(c.of.boot, at, st.Mode, st.Rdev)
 	}
 	if err != nil {
 		return err
 	}
-	dst, err := vfs.Walk(c.s.boot, at)
+	dst, err := vfs.Walk(c.of.boot, at)
 	if err != nil {
 		return err
 	}
@@ -116,22 +116,22 @@ func (c *copier) entry(from, to vfs.Path, name string, depth int) error {
 }
 
 func (c *copier) contents(src, dst vfs.Path) error {
-	in, err := vfs.OpenPath(c.s.boot, src, vfs.OpenHow{Flags: unix.O_RDONLY})
+	in, err := vfs.OpenPath(c.of.boot, src, vfs.OpenHow{Flags: unix.O_RDONLY})
 	if err != nil {
 		return err
 	}
-	defer in.DecRef(c.s.boot)
-	out, err := vfs.OpenPath(c.s.boot, dst, vfs.OpenHow{Flags: unix.O_WRONLY})
+	defer in.DecRef(c.of.boot)
+	out, err := vfs.OpenPath(c.of.boot, dst, vfs.OpenHow{Flags: unix.O_WRONLY})
 	if err != nil {
 		return err
 	}
-	defer out.DecRef(c.s.boot)
+	defer out.DecRef(c.of.boot)
 	for {
-		n, err := in.Read(c.s.boot, usermem.One(usermem.Bytes(c.buf), 0, uint64(len(c.buf))))
+		n, err := in.Read(c.of.boot, usermem.One(usermem.Bytes(c.buf), 0, uint64(len(c.buf))))
 		if err != nil || n == 0 {
 			return err
 		}
-		if _, err := out.Write(c.s.boot, usermem.One(usermem.Bytes(c.buf), 0, uint64(n))); err != nil {
+		if _, err := out.Write(c.of.boot, usermem.One(usermem.Bytes(c.buf), 0, uint64(n))); err != nil {
 			return err
 		}
 	}
@@ -140,13 +140,13 @@ func (c *copier) contents(src, dst vfs.Path) error {
 // attributes gives p the owner, mode and times of st.
 func (c *copier) attributes(p vfs.Path, st *vfs.Stat) error {
 	owner := vfs.SetStat{Mask: vfs.SetUID | vfs.SetGID, UID: st.UID, GID: st.GID}
-	if err := vfs.SetStatPath(c.s.boot, p, owner); err != nil {
+	if err := vfs.SetStatPath(c.of.boot, p, owner); err != nil {
 		return err
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		return nil
 	}
-	return vfs.SetStatPath(c.s.boot, p, vfs.SetStat{
+	return vfs.SetStatPath(c.of.boot, p, vfs.SetStat{
 		Mask: vfs.SetMode | vfs.SetAtime | vfs.SetMtime, Mode: st.Mode & 0o7777, Atime: st.Atime, Mtime: st.Mtime,
 	})
 }

@@ -14,14 +14,14 @@ import (
 
 // writeFiles writes the files whose contents the configuration gives. A root
 // without their directory does without them.
-func (s *sandbox) writeFiles(ctx *vfs.Context) error {
-	for _, f := range s.cfg.Files {
-		dir, err := s.walk(ctx, path.Dir(f.Path))
+func (c *container) writeFiles(ctx *vfs.Context) error {
+	for _, f := range c.cfg.Files {
+		dir, err := c.walk(ctx, path.Dir(f.Path))
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 			continue
 		}
 		if err == nil {
-			err = s.replaceFile(ctx, dir, f)
+			err = c.replaceFile(ctx, dir, f)
 			dir.DecRef()
 		}
 		if err != nil {
@@ -32,24 +32,24 @@ func (s *sandbox) writeFiles(ctx *vfs.Context) error {
 }
 
 // replaceFile writes one file into a directory.
-func (s *sandbox) replaceFile(ctx *vfs.Context, dir vfs.Path, f control.File) error {
+func (c *container) replaceFile(ctx *vfs.Context, dir vfs.Path, f control.File) error {
 	at := vfs.At{FS: ctx, Dir: dir, Name: path.Base(f.Path), Follow: f.Append}
 	flags := uint64(unix.O_WRONLY | unix.O_CREAT)
 	if f.Append {
 		flags |= unix.O_APPEND
 	} else {
 		// It may be a link to where nothing of the guest's is.
-		if err := vfs.Unlink(s.boot, at, false); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := vfs.Unlink(c.boot, at, false); err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 		flags |= unix.O_EXCL
 	}
-	file, err := vfs.Open(s.boot, at, vfs.OpenHow{Flags: flags, Mode: 0o644})
+	file, err := vfs.Open(c.boot, at, vfs.OpenHow{Flags: flags, Mode: 0o644})
 	if err != nil {
 		return err
 	}
-	defer file.DecRef(s.boot)
+	defer file.DecRef(c.boot)
 	b := []byte(f.Text)
-	_, err = file.Write(s.boot, usermem.One(usermem.Bytes(b), 0, uint64(len(b))))
+	_, err = file.Write(c.boot, usermem.One(usermem.Bytes(b), 0, uint64(len(b))))
 	return err
 }

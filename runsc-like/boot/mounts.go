@@ -13,17 +13,13 @@ import (
 )
 
 // mountAll makes the mount namespace that the configuration describes.
-func (s *sandbox) mountAll() (*vfs.Namespace, error) {
-	client, err := s.connectGofer()
-	if err != nil {
-		return nil, err
-	}
-	spec := s.cfg.Spec
-	fs, root, err := s.rootFS(client)
+func (c *container) mountAll() (*vfs.Namespace, error) {
+	spec := c.cfg.Spec
+	fs, root, err := c.rootFS()
 	if err != nil {
 		return nil, fmt.Errorf("root.path: %w", err)
 	}
-	ns := vfs.NewNamespace(s.env, fs, root, "hull", 0)
+	ns := vfs.NewNamespace(c.s.env, fs, root, "hull", 0)
 	ctx := vfs.NewContext(ns)
 	defer ctx.DecRef()
 	ctx.SetUmask(0)
@@ -31,37 +27,37 @@ func (s *sandbox) mountAll() (*vfs.Namespace, error) {
 	for i, m := range spec.Mounts {
 		if m.Type == "bind" {
 			binds++ // the gofer serves the root as 0, then the bind mounts
-			err = s.bind(ns, ctx, client, m, binds)
+			err = c.bind(ns, ctx, m, binds)
 		} else {
-			err = s.mount(ns, ctx, m)
+			err = c.mount(ns, ctx, m)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("mounts[%d]: %s: %w", i, m.Destination, err)
 		}
 	}
-	if err := s.makeNodes(ctx, spec.Linux.Devices); err != nil {
+	if err := c.makeNodes(ctx, spec.Linux.Devices); err != nil {
 		return nil, err
 	}
-	if err := s.writeFiles(ctx); err != nil {
+	if err := c.writeFiles(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.setSysctl(); err != nil {
+	if err := c.setSysctl(); err != nil {
 		return nil, err
 	}
 	for i, p := range spec.Linux.MaskedPaths {
-		if err := s.mask(ns, ctx, p); err != nil {
+		if err := c.mask(ns, ctx, p); err != nil {
 			return nil, fmt.Errorf("linux.maskedPaths[%d]: %s: %w", i, p, err)
 		}
 	}
 	for i, p := range spec.Linux.ReadonlyPaths {
-		if err := s.readOnly(ns, ctx, p); err != nil {
+		if err := c.readOnly(ns, ctx, p); err != nil {
 			return nil, fmt.Errorf("linux.readonlyPaths[%d]: %s: %w", i, p, err)
 		}
 	}
 	if spec.Root.Readonly {
 		p := ns.Root()
 		defer p.DecRef()
-		if err := ns.Remount(s.boot, p, unix.MS_RDONLY); err != nil {
+		if err := ns.Remount(c.boot, p, unix.MS_RDONLY); err != nil {
 			return nil, fmt.Errorf("root.readonly: %w", err)
 		}
 	}
@@ -69,78 +65,78 @@ func (s *sandbox) mountAll() (*vfs.Namespace, error) {
 }
 
 // walk finds a path of the guest.
-func (s *sandbox) walk(ctx *vfs.Context, name string) (vfs.Path, error) {
-	return vfs.Walk(s.boot, vfs.At{FS: ctx, Name: name, Follow: true})
+func (c *container) walk(ctx *vfs.Context, name string) (vfs.Path, error) {
+	return vfs.Walk(c.boot, vfs.At{FS: ctx, Name: name, Follow: true})
 }
 
 // mount mounts a file system that is the sandbox's own.
-func (s *sandbox) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount) error {
-	typ, ok := s.types[m.Type]
+func (c *container) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount) error {
+	typ, ok := c.s.types[m.Type]
 	if !ok {
 		return fmt.Errorf("file systems of type %s are not supported", m.Type)
 	}
 	o := parseOptions(m.Options)
-	at, err := s.mountPoint(ctx, m.Destination, true)
+	at, err := c.mountPoint(ctx, m.Destination, true)
 	if err != nil {
 		return err
 	}
 	defer at.DecRef()
 	if m.Type == "tmpfs" && !strings.Contains(","+o.data, ",mode=") {
 		// As other runtimes do: it is what was there before, empty.
-		if st, err := vfs.StatPath(s.boot, at); err == nil {
+		if st, err := vfs.StatPath(c.boot, at); err == nil {
 			o.data = strings.TrimPrefix(fmt.Sprintf("%s,mode=%o", o.data, st.Mode&0o7777), ",")
 		}
 	}
-	fs, root, err := typ.New(s.boot, m.Source, o.data)
+	fs, root, err := typ.New(c.boot, m.Source, o.data)
 	if err != nil {
 		return fmt.Errorf("options %q: %w", o.data, err)
 	}
 	// Files of /dev are made before the mount may become read-only.
-	if _, err := ns.Mount(s.boot, at, fs, root, m.Source, o.flags&^unix.MS_RDONLY); err != nil {
+	if _, err := ns.Mount(c.boot, at, fs, root, m.Source, o.flags&^unix.MS_RDONLY); err != nil {
 		return err
 	}
 	if m.Destination == "/dev" && m.Type == "tmpfs" {
-		if err := s.populateDev(ctx); err != nil {
+		if err := c.populateDev(ctx); err != nil {
 			return err
 		}
 	}
-	top, err := s.walk(ctx, m.Destination)
+	top, err := c.walk(ctx, m.Destination)
 	if err != nil {
 		return err
 	}
 	defer top.DecRef()
 	if o.copyUp {
-		if err := s.copyTree(ctx, at, top); err != nil {
+		if err := c.copyTree(ctx, at, top); err != nil {
 			return fmt.Errorf("tmpcopyup: %w", err)
 		}
 	}
 	if o.flags&unix.MS_RDONLY == 0 {
 		return nil
 	}
-	return ns.Remount(s.boot, top, o.flags)
+	return ns.Remount(c.boot, top, o.flags)
 }
 
 // mountPoint finds name, making what is missing of it: a directory, or a file
 // to mount a file on.
-func (s *sandbox) mountPoint(ctx *vfs.Context, name string, dir bool) (vfs.Path, error) {
-	p, err := s.walk(ctx, name)
+func (c *container) mountPoint(ctx *vfs.Context, name string, dir bool) (vfs.Path, error) {
+	p, err := c.walk(ctx, name)
 	if !errors.Is(err, unix.ENOENT) {
 		return p, err
 	}
 	if dir {
-		err = s.mkdirAll(ctx, name)
-	} else if err = s.mkdirAll(ctx, path.Dir(name)); err == nil {
-		err = vfs.Mknod(s.boot, vfs.At{FS: ctx, Name: name}, unix.S_IFREG|0o644, 0)
+		err = c.mkdirAll(ctx, name)
+	} else if err = c.mkdirAll(ctx, path.Dir(name)); err == nil {
+		err = vfs.Mknod(c.boot, vfs.At{FS: ctx, Name: name}, unix.S_IFREG|0o644, 0)
 	}
 	if err != nil {
 		return vfs.Path{}, fmt.Errorf("make the mount point: %w", err)
 	}
-	return s.walk(ctx, name)
+	return c.walk(ctx, name)
 }
 
 // mkdirAll makes the directory name and those above it.
-func (s *sandbox) mkdirAll(ctx *vfs.Context, name string) error {
-	p, err := s.walk(ctx, name)
+func (c *container) mkdirAll(ctx *vfs.Context, name string) error {
+	p, err := c.walk(ctx, name)
 	if err == nil {
 		p.DecRef()
 		return nil
@@ -148,16 +144,16 @@ func (s *sandbox) mkdirAll(ctx *vfs.Context, name string) error {
 	if !errors.Is(err, unix.ENOENT) || name == "/" {
 		return err
 	}
-	if err := s.mkdirAll(ctx, path.Dir(name)); err != nil {
+	if err := c.mkdirAll(ctx, path.Dir(name)); err != nil {
 		return err
 	}
-	return vfs.Mkdir(s.boot, vfs.At{FS: ctx, Name: name}, 0o755)
+	return vfs.Mkdir(c.boot, vfs.At{FS: ctx, Name: name}, 0o755)
 }
 
 // mask hides a path: a directory behind an empty one, a file behind /dev/null.
 // A path that is not there needs no hiding.
-func (s *sandbox) mask(ns *vfs.Namespace, ctx *vfs.Context, name string) error {
-	at, err := s.walk(ctx, name)
+func (c *container) mask(ns *vfs.Namespace, ctx *vfs.Context, name string) error {
+	at, err := c.walk(ctx, name)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return nil
 	}
@@ -166,24 +162,24 @@ func (s *sandbox) mask(ns *vfs.Namespace, ctx *vfs.Context, name string) error {
 	}
 	defer at.DecRef()
 	if at.Inode().Type == unix.S_IFDIR {
-		fs, root, err := s.types["tmpfs"].New(s.boot, "tmpfs", "size=0,mode=755")
+		fs, root, err := c.s.types["tmpfs"].New(c.boot, "tmpfs", "size=0,mode=755")
 		if err != nil {
 			return err
 		}
-		_, err = ns.Mount(s.boot, at, fs, root, "tmpfs", unix.MS_RDONLY)
+		_, err = ns.Mount(c.boot, at, fs, root, "tmpfs", unix.MS_RDONLY)
 		return err
 	}
-	null, err := s.walk(ctx, "/dev/null")
+	null, err := c.walk(ctx, "/dev/null")
 	if err != nil {
 		return fmt.Errorf("/dev/null, to hide a file: %w", err)
 	}
 	defer null.DecRef()
-	return ns.Bind(s.boot, null, at, false)
+	return ns.Bind(c.boot, null, at, false)
 }
 
 // readOnly makes a path, with what is mounted below it, read-only.
-func (s *sandbox) readOnly(ns *vfs.Namespace, ctx *vfs.Context, name string) error {
-	at, err := s.walk(ctx, name)
+func (c *container) readOnly(ns *vfs.Namespace, ctx *vfs.Context, name string) error {
+	at, err := c.walk(ctx, name)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return nil
 	}
@@ -191,21 +187,21 @@ func (s *sandbox) readOnly(ns *vfs.Namespace, ctx *vfs.Context, name string) err
 		return err
 	}
 	defer at.DecRef()
-	if err := ns.Bind(s.boot, at, at, true); err != nil {
+	if err := ns.Bind(c.boot, at, at, true); err != nil {
 		return err
 	}
-	top, err := s.walk(ctx, name)
+	top, err := c.walk(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer top.DecRef()
-	return ns.Remount(s.boot, top, unix.MS_RDONLY)
+	return ns.Remount(c.boot, top, unix.MS_RDONLY)
 }
 
 // enterCwd makes name the working directory of ctx; one that is missing is
 // made, as other runtimes do.
-func (s *sandbox) enterCwd(ctx *vfs.Context, name string) error {
-	p, err := s.mountPoint(ctx, name, true)
+func (c *container) enterCwd(ctx *vfs.Context, name string) error {
+	p, err := c.mountPoint(ctx, name, true)
 	if err != nil {
 		return fmt.Errorf("process.cwd: %s: %w", name, err)
 	}

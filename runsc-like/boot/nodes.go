@@ -15,12 +15,12 @@ import (
 // makeNodes makes the device nodes of the configuration. A node is a number: who
 // opens one that the sandbox has no driver for gets ENXIO, as on a machine
 // without the device.
-func (s *sandbox) makeNodes(ctx *vfs.Context, list []specs.LinuxDevice) error {
+func (c *container) makeNodes(ctx *vfs.Context, list []specs.LinuxDevice) error {
 	for i, d := range list {
-		if err := s.makeNode(ctx, d); err != nil {
+		if err := c.makeNode(ctx, d); err != nil {
 			return fmt.Errorf("linux.devices[%d]: %s: %w", i, d.Path, err)
 		}
-		if !s.hasDriver(d) {
+		if !c.hasDriver(d) {
 			fmt.Fprintf(os.Stderr, "warning: linux.devices[%d]: %s: there is no driver for %s %d:%d in the sandbox\n",
 				i, d.Path, d.Type, d.Major, d.Minor)
 		}
@@ -28,8 +28,8 @@ func (s *sandbox) makeNodes(ctx *vfs.Context, list []specs.LinuxDevice) error {
 	return nil
 }
 
-func (s *sandbox) makeNode(ctx *vfs.Context, d specs.LinuxDevice) error {
-	if err := s.mkdirAll(ctx, path.Dir(d.Path)); err != nil {
+func (c *container) makeNode(ctx *vfs.Context, d specs.LinuxDevice) error {
+	if err := c.mkdirAll(ctx, path.Dir(d.Path)); err != nil {
 		return err
 	}
 	mode := uint32(0o666)
@@ -37,7 +37,7 @@ func (s *sandbox) makeNode(ctx *vfs.Context, d specs.LinuxDevice) error {
 		mode = uint32(*d.FileMode) & 0o7777
 	}
 	at := vfs.At{FS: ctx, Name: d.Path}
-	p, err := vfs.MknodPath(s.boot, at, nodeType(d.Type)|mode, vfs.Dev(unix.Mkdev(uint32(d.Major), uint32(d.Minor))))
+	p, err := vfs.MknodPath(c.boot, at, nodeType(d.Type)|mode, vfs.Dev(unix.Mkdev(uint32(d.Major), uint32(d.Minor))))
 	if errors.Is(err, unix.EEXIST) {
 		return nil // one that every /dev has, or the image's own
 	}
@@ -55,7 +55,7 @@ func (s *sandbox) makeNode(ctx *vfs.Context, d specs.LinuxDevice) error {
 	if d.GID != nil {
 		owner.Mask, owner.GID = owner.Mask|vfs.SetGID, *d.GID
 	}
-	return vfs.SetStatPath(s.boot, p, owner)
+	return vfs.SetStatPath(c.boot, p, owner)
 }
 
 func nodeType(kind string) uint32 {
@@ -68,13 +68,13 @@ func nodeType(kind string) uint32 {
 	return unix.S_IFCHR
 }
 
-func (s *sandbox) hasDriver(d specs.LinuxDevice) bool {
+func (c *container) hasDriver(d specs.LinuxDevice) bool {
 	switch d.Type {
 	case "p":
 		return true
 	case "b":
 		return false
 	}
-	_, ok := s.env.Char[vfs.Dev(unix.Mkdev(uint32(d.Major), uint32(d.Minor)))]
+	_, ok := c.s.env.Char[vfs.Dev(unix.Mkdev(uint32(d.Major), uint32(d.Minor)))]
 	return ok
 }

@@ -25,13 +25,32 @@ type process struct {
 	stdio    [3]int // descriptors of the host, taken over
 	terminal bool   // the first of them is a terminal, the controlling one
 	main     bool   // the container's first: its terminal is the console
-	release  func() // takes back what initArgs gave, when the process has ended
+	release  func() // takes back what initArgs gave, when the process has ended; nil for nothing
+}
+
+// close closes the descriptors of a process that is not to be.
+func (p *process) close() {
+	for _, fd := range p.stdio {
+		_ = unix.Close(fd)
+	}
 }
 
 // initArgs prepares what the kernel is to be told of p.
-func (c *container) initArgs(p *process) (kernel.InitArgs, error) {
-	a := kernel.InitArgs{Seccomp: c.filter, Args: p.spec.Args, Namespace: c.ns, Ignored: p.ignored, Direct: p.direct}
-	var err error
+func (c *container) initArgs(p *process) (a kernel.InitArgs, err error) {
+	streams := false
+	defer func() {
+		if err == nil {
+			return
+		}
+		if !streams {
+			p.close()
+		}
+		if a.FS != nil {
+			a.FS.DecRef()
+		}
+	}()
+	a = kernel.InitArgs{Seccomp: c.filter, Args: p.spec.Args, Namespace: c.ns, Ignored: p.ignored, Direct: p.direct,
+		Container: c.procs, PIDs: c.pids, UTS: c.uts, IPC: c.ipc}
 	setAttributes(&a, p.spec, c.spec.Linux)
 	if a.Cred, err = credOf(p.spec, c.s.kernel.UserNS()); err != nil {
 		return a, err
@@ -41,16 +60,17 @@ func (c *container) initArgs(p *process) (kernel.InitArgs, error) {
 	}
 	a.FS = vfs.NewContext(c.ns)
 	if a.Env = p.spec.Env; !p.direct {
-		a.Env = withHome(a.Env, func() string { return c.s.homeOf(a.FS, p.spec.User.UID) })
+		a.Env = withHome(a.Env, func() string { return c.homeOf(a.FS, p.spec.User.UID) })
 	}
-	if err := c.s.enterCwd(a.FS, p.spec.Cwd); err != nil {
+	if err := c.enterCwd(a.FS, p.spec.Cwd); err != nil {
 		return a, err
 	}
 	a.FS.SetUmask(p.umask)
 	if p.spec.User.Umask != nil {
 		a.FS.SetUmask(*p.spec.User.Umask)
 	}
-	if a.Files, a.Terminal, p.release, err = c.s.streams(a.FS, a.Cred, p); err != nil {
+	streams = true
+	if a.Files, a.Terminal, p.release, err = c.streams(a.FS, a.Cred, p); err != nil {
 		return a, err
 	}
 	return a, nil
@@ -67,9 +87,9 @@ func withHome(env []string, home func() string) []string {
 }
 
 // homeOf returns the home directory of a user, as the guest's /etc/passwd says.
-func (s *sandbox) homeOf(ctx *vfs.Context, uid uint32) string {
+func (c *container) homeOf(ctx *vfs.Context, uid uint32) string {
 	const most = 1 << 20
-	b, err := s.readFile(ctx, "/etc/passwd", most)
+	b, err := c.readFile(ctx, "/etc/passwd", most)
 	if err != nil {
 		return "/"
 	}
@@ -83,16 +103,16 @@ func (s *sandbox) homeOf(ctx *vfs.Context, uid uint32) string {
 }
 
 // readFile reads the first bytes of a file of the guest.
-func (s *sandbox) readFile(ctx *vfs.Context, name string, most int) ([]byte, error) {
-	f, err := vfs.Open(s.boot, vfs.At{FS: ctx, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK})
+func (c *container) readFile(ctx *vfs.Context, name string, most int) ([]byte, error) {
+	f, err := vfs.Open(c.boot, vfs.At{FS: ctx, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK})
 	if err != nil {
 		return nil, err
 	}
-	defer f.DecRef(s.boot)
+	defer f.DecRef(c.boot)
 	b := make([]byte, most)
 	n := 0
 	for n < most {
-		k, err := f.ReadAt(s.boot, usermem.One(usermem.Bytes(b[n:]), 0, uint64(most-n)), int64(n))
+		k, err := f.ReadAt(c.boot, usermem.One(usermem.Bytes(b[n:]), 0, uint64(most-n)), int64(n))
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +141,7 @@ func filterOf(p *profile.Program) (*seccomp.Filter, error) {
 		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}
 	var none *seccomp.Filter
-	f, err := none.Add(program, p.Log)
+	f, err := none.Add(program, p.Log, nil)
 	if err != nil {
 		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}

@@ -11,11 +11,11 @@ import (
 	"hull/runsc-like/control"
 )
 
-// tellProcesses lists the processes of the guest, by number.
-func (s *sandbox) tellProcesses(conn *control.Conn) error {
-	ns := s.kernel.RootPIDNS()
+// tellProcesses lists the processes of the container, by number.
+func (c *container) tellProcesses(conn *control.Conn) error {
+	ns := c.pids
 	var list []*control.ProcessInfo
-	for _, tg := range ns.Groups() {
+	for _, tg := range c.procs.Groups() {
 		t := ns.Task(tg.IDIn(ns))
 		if t == nil {
 			continue // it ended meanwhile
@@ -23,7 +23,7 @@ func (s *sandbox) tellProcesses(conn *control.Conn) error {
 		v := t.View(ns)
 		info := &control.ProcessInfo{
 			UID: t.CredOf().RUID, PID: v.TGID, PPID: v.PPID, TTY: "?",
-			Started: s.kernel.Booted().Add(v.Started).Unix(), Seconds: (v.User + v.Sys).Seconds(),
+			Started: c.s.kernel.Booted().Add(v.Started).Unix(), Seconds: (v.User + v.Sys).Seconds(),
 			Command: strings.TrimSpace(string(bytes.ReplaceAll(proc.CommandLine(t), []byte{0}, []byte{' '}))),
 		}
 		if info.Command == "" {

@@ -32,7 +32,7 @@ func (s *sandbox) listen() {
 
 // converse answers what is asked on conn until the other side is gone.
 func (s *sandbox) converse(conn *control.Conn) {
-	defer s.main.unwatch(conn)
+	defer s.unwatch(conn)
 	for {
 		m, fds, err := conn.ReceiveFDs()
 		if errors.Is(err, io.EOF) {
@@ -45,9 +45,15 @@ func (s *sandbox) converse(conn *control.Conn) {
 			}
 			continue
 		}
-		if m.Kind == control.Exec {
+		switch m.Kind {
+		case control.Exec:
 			s.exec(conn, m, fds) // the rest of the conversation is about that process
 			return
+		case control.Join:
+			if s.join(conn, fds) != nil {
+				return
+			}
+			continue
 		}
 		switch m.Kind {
 		case control.Connect:
@@ -55,9 +61,7 @@ func (s *sandbox) converse(conn *control.Conn) {
 		case control.Forward:
 			err = conn.Send(s.dialed(m, fds))
 		default:
-			for _, fd := range fds {
-				_ = unix.Close(fd)
-			}
+			closeAll(fds)
 			err = s.answer(conn, m)
 		}
 		if err != nil {
@@ -68,7 +72,10 @@ func (s *sandbox) converse(conn *control.Conn) {
 
 // answer answers one question. An error is of the socket.
 func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
-	c := s.main
+	c, err := s.find(m.Container)
+	if err != nil {
+		return conn.Send(failed(err))
+	}
 	switch m.Kind {
 	case control.Signal: // without an answer
 		sig := unix.Signal(m.Signo)
@@ -82,7 +89,7 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 		c.mu.Lock()
 		status, code := c.status, c.code
 		c.mu.Unlock()
-		return conn.Send(control.Message{Kind: control.Is, Status: status, Code: code})
+		return conn.Send(control.Message{Kind: control.Is, Status: status, Code: code, Frozen: c.procs.Frozen()})
 	case control.Start:
 		_ = c.start(conn) // what became of it was told
 		return nil
@@ -99,34 +106,64 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 		c.watch(conn)
 		return nil
 	case control.Limit:
-		s.changeLimits(m.Resources)
+		c.changeLimits(m.Resources)
 		return conn.Send(control.Message{Kind: control.Done})
 	case control.Processes:
-		return s.tellProcesses(conn)
+		return c.tellProcesses(conn)
+	case control.Usage:
+		return conn.Send(control.Message{Kind: control.Used, Use: c.use()})
+	case control.Freeze:
+		c.procs.Freeze()
+		return conn.Send(control.Message{Kind: control.Done})
+	case control.Thaw:
+		c.procs.Thaw()
+		return conn.Send(control.Message{Kind: control.Done})
+	case control.Forget:
+		if err := s.forget(c); err != nil {
+			return conn.Send(failed(err))
+		}
+		return conn.Send(control.Message{Kind: control.Done})
 	}
 	return conn.Send(failed(fmt.Errorf("the sandbox does not know %q", m.Kind)))
 }
 
+// unwatch is the end of a conversation that may have asked for the end of a
+// container.
+func (s *sandbox) unwatch(conn *control.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.all {
+		c.unwatch(conn)
+	}
+}
+
+// use is what the container's processes use.
+func (c *container) use() *control.Use {
+	user, sys := c.procs.Times()
+	return &control.Use{User: user.Nanoseconds(), System: sys.Nanoseconds(), Memory: c.group.Memory(), Tasks: c.procs.Tasks()}
+}
+
 // changeLimits takes over the limits that r has; others stay.
-func (s *sandbox) changeLimits(r *specs.LinuxResources) {
-	old, l := s.cgroup.Limits(), groupLimits(r)
+func (c *container) changeLimits(r *specs.LinuxResources) {
+	old, l := c.group.Limits(), groupLimits(r)
 	l.Memory, l.Swap = cmp.Or(l.Memory, old.Memory), cmp.Or(l.Swap, old.Swap)
 	l.Quota, l.Period = cmp.Or(l.Quota, old.Quota), cmp.Or(l.Period, old.Period)
 	l.Weight, l.Tasks = cmp.Or(l.Weight, old.Weight), cmp.Or(l.Tasks, old.Tasks)
-	s.cgroup.SetLimits(l)
-	s.kernel.SetMaxTasks(maxTasks(&l.Tasks))
+	c.group.SetLimits(l)
+	c.procs.SetMaxTasks(maxTasks(&l.Tasks))
 }
 
 // exec runs a process that somebody asks for, and stays with it.
 func (s *sandbox) exec(conn *control.Conn, m control.Message, fds []int) {
-	p := &process{release: func() {}}
-	tg, tty, err := s.startExec(conn, fds, p)
+	p := &process{}
+	tg, tty, err := s.startExec(conn, m.Container, fds, p)
+	if p.release != nil {
+		defer p.release()
+	}
 	if err != nil {
-		p.release()
 		_ = conn.Send(failed(err))
 		return
 	}
-	defer p.release()
 	if err := conn.Send(control.Message{Kind: control.Started, PID: int(tg.ID())}); err == nil {
 		go func() {
 			<-tg.Done()
@@ -150,42 +187,53 @@ func (s *sandbox) exec(conn *control.Conn, m control.Message, fds []int) {
 	_ = tg.SendSignal(&kernel.SignalInfo{Signo: int32(unix.SIGKILL)})
 }
 
+// hold keeps what the container has until letGo; an error says that it has stopped.
+func (c *container) hold() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.status != control.StatusCreated && c.status != control.StatusRunning {
+		return errStopped
+	}
+	c.ns.IncRef()
+	c.ipc.IncRef()
+	return nil
+}
+
+func (c *container) letGo() {
+	c.ns.DecRef()
+	c.ipc.DecRef()
+}
+
 // startExec starts the process, which it fills p in for. The descriptors are taken
 // over.
-func (s *sandbox) startExec(conn *control.Conn, fds []int, p *process) (*kernel.ThreadGroup, kernel.Terminal, error) {
+func (s *sandbox) startExec(conn *control.Conn, id string, fds []int, p *process) (*kernel.ThreadGroup, kernel.Terminal, error) {
 	if len(fds) != control.ExecFDs {
-		for _, fd := range fds {
-			_ = unix.Close(fd)
-		}
+		closeAll(fds)
 		return nil, nil, fmt.Errorf("%d descriptors came with a process, not %d", len(fds), control.ExecFDs)
 	}
 	f := os.NewFile(uintptr(fds[control.ExecConfigFD]), "process")
 	cfg, err := control.ReadExec(f)
 	_ = f.Close()
-	streams := [3]int{fds[control.ExecStdin], fds[control.ExecStdout], fds[control.ExecStderr]}
+	p.stdio = [3]int{fds[control.ExecStdin], fds[control.ExecStdout], fds[control.ExecStderr]}
 	if err == nil && len(cfg.Process.Args) == 0 {
 		err = errors.New("process.args: is empty")
 	}
+	var c *container
+	if err == nil {
+		c, err = s.find(id)
+	}
+	if err == nil {
+		err = c.hold()
+	}
 	if err != nil {
-		for _, fd := range streams {
-			_ = unix.Close(fd)
-		}
+		p.close()
 		return nil, nil, err
 	}
-	c := s.main
-	c.mu.Lock()
-	status := c.status
-	c.mu.Unlock()
-	if status == control.StatusStopped {
-		return nil, nil, errStopped
-	}
+	defer c.letGo()
 	const umask = 0o022 // as other runtimes have it
-	p.spec, p.umask, p.terminal, p.stdio = &cfg.Process, umask, cfg.Terminal, streams
+	p.spec, p.umask, p.terminal = &cfg.Process, umask, cfg.Terminal
 	args, err := c.initArgs(p)
 	if err != nil {
-		if p.release == nil {
-			p.release = func() {}
-		}
 		return nil, nil, err
 	}
 	args.Stopped = func(signo int32) { _ = conn.Send(control.Message{Kind: control.Stopped, Signo: int(signo)}) }

@@ -17,18 +17,20 @@ import (
 // offset and end of file are shared with whoever else has them. Those that are
 // the host's terminal are one terminal of the guest, which becomes the
 // controlling one if p.terminal says so. release takes its name back.
-func (s *sandbox) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (files *vfs.FDTable, tty kernel.Terminal, release func(), err error) {
-	o := opener{s: s, ctx: ctx, cred: cred, p: p, release: func() {}}
+func (c *container) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (files *vfs.FDTable, tty kernel.Terminal, release func(), err error) {
+	o := opener{c: c, ctx: ctx, cred: cred, p: p, release: func() {}}
 	files = vfs.NewFDTable()
 	for n, fd := range p.stdio {
 		f, err := o.open(fd)
+		if err == nil {
+			_, err = files.Install(f, int32(n), false, uint64(n)+1)
+			fd = -1 // the file's
+		}
 		if err != nil {
 			o.release()
+			closeAll(append(p.stdio[n+1:], fd))
+			files.DecRef(c.boot)
 			return nil, nil, nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
-		}
-		if _, err := files.Install(f, int32(n), false, uint64(n)+1); err != nil {
-			o.release()
-			return nil, nil, nil, fmt.Errorf("descriptor %d of the guest: %w", n, err)
 		}
 	}
 	if o.tty != nil && p.terminal {
@@ -39,7 +41,7 @@ func (s *sandbox) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (files 
 
 // opener makes files of the host's descriptors of one process.
 type opener struct {
-	s       *sandbox
+	c       *container
 	ctx     *vfs.Context
 	cred    *auth.Cred
 	p       *process
@@ -55,10 +57,10 @@ func (o *opener) open(fd int) (*vfs.File, error) {
 	}
 	open := uint32(flags) & (unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK)
 	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
-		return host.New(o.s.kernel.Anon(), fd, open, o.cred)
+		return host.New(o.c.s.kernel.Anon(), fd, open, o.cred)
 	}
 	if o.tty == nil {
-		if o.tty, err = hosttty.New(o.s.kernel, fd); err != nil {
+		if o.tty, err = hosttty.New(o.c.s.kernel, fd); err != nil {
 			return nil, err
 		}
 		o.nameTerminal()
@@ -71,12 +73,12 @@ func (o *opener) open(fd int) (*vfs.File, error) {
 // callers expect.
 func (o *opener) nameTerminal() {
 	if o.p.main {
-		o.s.console.tty, o.name = o.tty, "/dev/console"
+		o.c.console, o.name = o.tty, "/dev/console"
 	}
 	if o.p.direct {
 		return
 	}
-	if name, release := o.s.nameTerminal(o.ctx, o.tty, o.cred); release != nil {
+	if name, release := o.c.nameTerminal(o.ctx, o.tty, o.cred); release != nil {
 		o.name, o.release = name, release
 	}
 }
@@ -84,23 +86,23 @@ func (o *opener) nameTerminal() {
 // openTerminal opens the host's terminal for a stream whose descriptor is fd, by
 // its name if it has one, so that ttyname(3) finds it.
 func (o *opener) openTerminal(fd int, flags uint32) (*vfs.File, error) {
-	s := o.s
+	c := o.c
 	if o.name == "" {
 		return o.tty.File(fd, flags, o.cred)
 	}
-	p, err := vfs.Walk(s.boot, vfs.At{FS: o.ctx, Name: o.name})
+	p, err := vfs.Walk(c.boot, vfs.At{FS: o.ctx, Name: o.name})
 	if err != nil {
 		return o.tty.File(fd, flags, o.cred)
 	}
 	defer p.DecRef()
-	st, err := vfs.StatPath(s.boot, p)
+	st, err := vfs.StatPath(c.boot, p)
 	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || o.name == "/dev/console" && st.Rdev != consoleDev {
 		return o.tty.File(fd, flags, o.cred)
 	}
-	if err := vfs.SetStatPath(s.boot, p, vfs.SetStat{Mask: vfs.SetUID, UID: o.cred.EUID}); err != nil {
+	if err := vfs.SetStatPath(c.boot, p, vfs.SetStat{Mask: vfs.SetUID, UID: o.cred.EUID}); err != nil {
 		return nil, err
 	}
-	f, err := vfs.OpenPath(s.boot, p, vfs.OpenHow{Flags: uint64(flags | unix.O_NOCTTY)})
+	f, err := vfs.OpenPath(c.boot, p, vfs.OpenHow{Flags: uint64(flags | unix.O_NOCTTY)})
 	if err != nil {
 		return nil, err
 	}

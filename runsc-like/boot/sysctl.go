@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/usermem"
@@ -18,27 +19,27 @@ import (
 // domainSysctl is the one that is a name of the UTS namespace.
 const domainSysctl = "kernel.domainname"
 
-// domainname is what the configuration says the NIS domain name is.
-func (s *sandbox) domainname() string {
-	if d, ok := s.cfg.Spec.Linux.Sysctl[domainSysctl]; ok {
+// domainname is what a configuration says the NIS domain name is.
+func domainname(s *specs.Spec) string {
+	if d, ok := s.Linux.Sysctl[domainSysctl]; ok {
 		return d
 	}
-	return s.cfg.Spec.Domainname
+	return s.Domainname
 }
 
 // setSysctl writes the configuration's parameters to an instance of /proc that
 // nobody else sees. What the guest's kernel has no network protocol for cannot
 // be set, and does nothing: that is logged.
-func (s *sandbox) setSysctl() error {
-	list := s.cfg.Spec.Linux.Sysctl
+func (c *container) setSysctl() error {
+	list := c.cfg.Spec.Linux.Sysctl
 	if len(list) == 0 {
 		return nil
 	}
-	fs, root, err := s.types["proc"].New(s.boot, "proc", "")
+	fs, root, err := c.s.types["proc"].New(c.boot, "proc", "")
 	if err != nil {
 		return fmt.Errorf("linux.sysctl: %w", err)
 	}
-	ns := vfs.NewNamespace(s.env, fs, root, "proc", 0)
+	ns := vfs.NewNamespace(c.s.env, fs, root, "proc", 0)
 	defer ns.DecRef()
 	ctx := vfs.NewContext(ns)
 	defer ctx.DecRef()
@@ -47,8 +48,8 @@ func (s *sandbox) setSysctl() error {
 			continue
 		}
 		name := sysctlPath(key)
-		err := s.writeFile(ctx, name, list[key])
-		if errors.Is(err, unix.ENOENT) && s.isForeign(ctx, name) {
+		err := c.writeFile(ctx, name, list[key])
+		if errors.Is(err, unix.ENOENT) && c.isForeign(ctx, name) {
 			fmt.Fprintf(os.Stderr, "warning: linux.sysctl[%q]: has no effect: the guest's kernel has no such protocol\n", key)
 			continue
 		}
@@ -75,13 +76,13 @@ func sysctlPath(key string) string {
 
 // isForeign reports whether name is of a directory of /proc/sys/net that the
 // guest's kernel does not have.
-func (s *sandbox) isForeign(ctx *vfs.Context, name string) bool {
+func (c *container) isForeign(ctx *vfs.Context, name string) bool {
 	rest, ok := strings.CutPrefix(name, "/sys/net/")
 	if !ok {
 		return false
 	}
 	family, _, _ := strings.Cut(rest, "/")
-	p, err := s.walk(ctx, "/sys/net/"+family)
+	p, err := c.walk(ctx, "/sys/net/"+family)
 	if err == nil {
 		p.DecRef()
 	}
@@ -89,14 +90,14 @@ func (s *sandbox) isForeign(ctx *vfs.Context, name string) bool {
 }
 
 // writeFile writes a text to a file that exists.
-func (s *sandbox) writeFile(ctx *vfs.Context, name, text string) error {
-	f, err := vfs.Open(s.boot, vfs.At{FS: ctx, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_WRONLY})
+func (c *container) writeFile(ctx *vfs.Context, name, text string) error {
+	f, err := vfs.Open(c.boot, vfs.At{FS: ctx, Name: name, Follow: true}, vfs.OpenHow{Flags: unix.O_WRONLY})
 	if err != nil {
 		return err
 	}
-	defer f.DecRef(s.boot)
+	defer f.DecRef(c.boot)
 	b := []byte(text)
-	n, err := f.Write(s.boot, usermem.One(usermem.Bytes(b), 0, uint64(len(b))))
+	n, err := f.Write(c.boot, usermem.One(usermem.Bytes(b), 0, uint64(len(b))))
 	if err == nil && int(n) < len(b) {
 		err = unix.EINVAL
 	}

@@ -36,13 +36,13 @@ func (t *terminals) of(fs *vfs.Filesystem) *devpts.FS {
 // nameTerminal gives a terminal of the host a name in the guest's /dev/pts, and
 // returns it with what takes it back. There is none if the guest has no such
 // directory, or no number left.
-func (s *sandbox) nameTerminal(ctx *vfs.Context, tty *hosttty.TTY, cred *auth.Cred) (name string, release func()) {
-	p, err := s.walk(ctx, "/dev/pts")
+func (c *container) nameTerminal(ctx *vfs.Context, tty *hosttty.TTY, cred *auth.Cred) (name string, release func()) {
+	p, err := c.walk(ctx, "/dev/pts")
 	if err != nil {
 		return "", nil
 	}
 	defer p.DecRef()
-	fs := s.terminals.of(p.Inode().FS)
+	fs := c.terminals.of(p.Inode().FS)
 	if fs == nil {
 		return "", nil
 	}

@@ -22,20 +22,41 @@ import (
 
 // addTypes fills in what mount(2) can mount.
 func (s *sandbox) addTypes() {
-	s.types["proc"] = procType{s.kernel, nsfs.New(s.kernel, s.env.AnonDev()), s.env}
+	s.types["proc"] = procType{s, nsfs.New(s.kernel, s.env.AnonDev())}
 	s.types["sysfs"] = sysType{s.kernel, s.cfg.CPUs, s.env}
 	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
 	s.types["devpts"] = devptsType{s}
-	s.types["cgroup2"] = cgroupType{s.cgroup, s.env}
+	s.types["cgroup2"] = cgroupType{s}
 	s.types["cgroup"] = s.types["cgroup2"] // a container that is told of version 1 sees 2: hull's kernel has no other
-	s.types["mqueue"] = mqueueType{s.queues}
+	s.types["mqueue"] = mqueueType{s}
+}
+
+// namespacesOf returns the pid and IPC namespaces of who mounts.
+func (s *sandbox) namespacesOf(t current.Task) (*kernel.PIDNamespace, *kernel.IPCNamespace) {
+	switch t := t.(type) {
+	case *kernel.Task:
+		return t.PIDNS(), t.IPC()
+	case *caller:
+		return t.c.pids, t.c.ipc
+	}
+	return s.kernel.RootPIDNS(), s.kernel.InitIPC()
+}
+
+// containerOf returns the container of who asks; nil if it is gone.
+func (s *sandbox) containerOf(t current.Task) *container {
+	switch t := t.(type) {
+	case *kernel.Task:
+		return s.withProcesses(t.ThreadGroup().Container())
+	case *caller:
+		return t.c
+	}
+	return nil
 }
 
 // procType makes instances of proc, each showing the mounter's pid namespace.
 type procType struct {
-	k      *kernel.Kernel
+	s      *sandbox
 	spaces *nsfs.FS
-	env    *vfs.Environment
 }
 
 // NoDev implements vfs.FilesystemType.
@@ -46,11 +67,8 @@ func (p procType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Ino
 	if data != "" {
 		return nil, nil, unix.EINVAL
 	}
-	ns := p.k.RootPIDNS()
-	if kt, ok := t.(*kernel.Task); ok {
-		ns = kt.PIDNS()
-	}
-	fs, root := proc.New(p.k, ns, p.spaces, p.env.AnonDev())
+	pids, ipc := p.s.namespacesOf(t)
+	fs, root := proc.New(p.s.kernel, pids, ipc, p.spaces, p.s.env.AnonDev())
 	return fs.VFS(), root, nil
 }
 
@@ -96,34 +114,38 @@ func (f tmpfsType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.In
 	return fs, root, nil
 }
 
-// mqueueType mounts the message queues, which are there without a mount too.
-type mqueueType struct{ queues *mqueue.FS }
+// mqueueType mounts the message queues of the mounter's IPC namespace, which are
+// there without a mount too.
+type mqueueType struct{ s *sandbox }
 
 // NoDev implements vfs.FilesystemType.
 func (mqueueType) NoDev() bool { return true }
 
 // New implements vfs.FilesystemType.
-func (m mqueueType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
+func (m mqueueType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
 	if data != "" {
 		return nil, nil, unix.EINVAL
 	}
-	fs, root := m.queues.Mountable()
+	_, ipc := m.s.namespacesOf(t)
+	fs, root := mqueue.Of(ipc.Queues).Mountable()
 	return fs, root, nil
 }
 
-// cgroupType makes instances of the cgroup file system.
-type cgroupType struct {
-	group *cgroup.Group
-	env   *vfs.Environment
-}
+// cgroupType makes instances of the cgroup file system, each showing the
+// mounter's container.
+type cgroupType struct{ s *sandbox }
 
 // NoDev implements vfs.FilesystemType.
 func (cgroupType) NoDev() bool { return true }
 
 // New implements vfs.FilesystemType. Linux takes options that change nothing
 // here.
-func (c cgroupType) New(current.Task, string, string) (*vfs.Filesystem, *vfs.Inode, error) {
-	fs, root := cgroup.New(c.group, c.env.AnonDev())
+func (f cgroupType) New(t current.Task, _, _ string) (*vfs.Filesystem, *vfs.Inode, error) {
+	c := f.s.containerOf(t)
+	if c == nil {
+		return nil, nil, unix.ENODEV
+	}
+	fs, root := cgroup.New(c.group, f.s.env.AnonDev())
 	return fs, root, nil
 }
 
@@ -169,8 +191,8 @@ func (p devptsType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.I
 		return nil, nil, err
 	}
 	fs, root := devpts.New(p.s.kernel, p.s.env.AnonDev(), o)
-	if t == p.s.boot {
-		p.s.terminals.add(fs)
+	if b, ok := t.(*caller); ok {
+		b.c.terminals.add(fs)
 	}
 	return fs.VFS(), root, nil
 }

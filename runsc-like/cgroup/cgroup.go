@@ -139,19 +139,15 @@ func (m *Manager) Apply(pids ...int) error {
 	if len(pids) > 0 {
 		first, pids = pids[0], pids[1:]
 	}
-	err := m.lib.Apply(first)
-	if m.refused = errors.Is(err, cgroups.ErrRootless); err != nil && !m.refused {
-		return explain("make the cgroup", err, moving)
+	if err := m.make(first); err != nil {
+		return err
 	}
 	for _, pid := range pids {
 		if err := m.Add(pid); err != nil {
 			return err
 		}
 	}
-	if m.refused && len(m.lib.GetPaths()) == 0 {
-		return nil
-	}
-	return m.set(m.cfg.Resources)
+	return m.Limit()
 }
 
 // unused says if the cgroup is in use.
@@ -188,14 +184,11 @@ func (m *Manager) Add(pid int) error {
 	return explain(fmt.Sprintf("move process %d into the cgroup", pid), err, moving)
 }
 
-// Update changes the limits that r gives and leaves the others, and the rules
-// for devices, as they are.
+// Update changes the limits that r gives and leaves the others as they are. So it
+// does the rules for devices, which callers pass that pass all they have.
 func (m *Manager) Update(r *specs.LinuxResources) error {
 	if err := Check(r); err != nil {
 		return err
-	}
-	if len(r.Devices) != 0 {
-		return fieldf("linux.resources.devices", "cannot be changed while the container is there")
 	}
 	old := m.cfg.Resources
 	res := *old

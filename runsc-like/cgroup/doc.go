@@ -2,12 +2,12 @@
 // their limits: the sentry, whose memory and time are the guest's, and the
 // gofer.
 //
-//	New(spec, id)  ─► Apply(pids…) ─► Set / Update, Freeze / Thaw, Stats …
-//	                       │ State (written to the container's state file)
-//	Open(state)  ◄─────────┘
+//	New(spec, id)  ─► Make ─► Within, Limit ─► Update, Freeze / Thaw, Stats …
+//	              or Apply(pids…)  │ State (written to the container's state file)
+//	Open(state)  ◄─────────────────┘
 //	Kill, Destroy: at the end, or what is left of it after a crash
 //
-// New only computes; nothing exists before Apply. A Manager that was opened from
+// New only computes; nothing exists before Make or Apply. A Manager that was opened from
 // a state works on the paths in it, wherever the caller itself is by then.
 //
 // The controllers' files are written by github.com/opencontainers/cgroups, which

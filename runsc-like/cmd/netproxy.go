@@ -15,7 +15,7 @@ import (
 
 // proxy is the process that makes a guest's connections, inside its jail. It ends
 // with the guest's end of the link.
-func proxy(cfg *control.Config) (int, error) {
+func proxy(cfg *control.Role) (int, error) {
 	var c netproxy.Config
 	if err := json.Unmarshal(cfg.Proxy, &c); err != nil {
 		return 0, fmt.Errorf("network proxy: configuration: %w", err)
@@ -39,7 +39,7 @@ func proxy(cfg *control.Config) (int, error) {
 }
 
 // relay is the process that asks name servers for a guest, inside its jail.
-func relay(cfg *control.Config) (int, error) {
+func relay(cfg *control.Role) (int, error) {
 	netproxy.Warm()
 	if err := jail.Seal(jail.ProxyRules(), denied(cfg)); err != nil {
 		return 0, err

@@ -18,19 +18,31 @@ import (
 // what that executes.
 func roles() map[string]func() int {
 	return map[string]func() int{
-		"sentry":        func() int { return confine("sentry-inside") },
-		"sentry-inside": func() int { return inside(sentry) },
-		"gofer":         func() int { return confine("gofer-inside") },
-		"gofer-inside":  func() int { return inside(gofer) },
+		"sentry":       func() int { return confine(sentryInside) },
+		sentryInside:   func() int { return inside(control.ReadConfig, sentry) },
+		"gofer":        func() int { return confine("gofer-inside") },
+		"gofer-inside": func() int { return inside(control.ReadRole, gofer) },
 
 		"netproxy":        func() int { return confine("netproxy-inside") },
-		"netproxy-inside": func() int { return inside(proxy) },
+		"netproxy-inside": func() int { return inside(control.ReadRole, proxy) },
 		"dnsrelay":        func() int { return confine("dnsrelay-inside") },
-		"dnsrelay-inside": func() int { return inside(relay) },
+		"dnsrelay-inside": func() int { return inside(control.ReadRole, relay) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
 	}
+}
+
+// sentryInside is the word for a sentry that is locked in.
+const sentryInside = "sentry-inside"
+
+// block makes the calling thread, and what it executes, keep signals pending.
+func block(signals []unix.Signal) error {
+	set := control.SignalSet(signals)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil); err != nil {
+		return fmt.Errorf("block signals: %w", err)
+	}
+	return nil
 }
 
 // monitor stands for a process of a container.
@@ -46,7 +58,7 @@ func fatal(err error) int {
 }
 
 func confine(next string) int {
-	cfg, err := control.ReadConfig(os.NewFile(control.FDConfig, "config"))
+	cfg, err := control.ReadRole(os.NewFile(control.FDConfig, "config"))
 	if err != nil {
 		return fatal(err)
 	}
@@ -56,19 +68,27 @@ func confine(next string) int {
 			return fatal(fmt.Errorf("the creator is gone (%v)", err))
 		}
 	}
+	if cfg.Detached && next == sentryInside || cfg.StandIn {
+		// Blocked in each thread from the start: they are read from a descriptor.
+		if err := block(control.Forwarded()); err != nil {
+			return fatal(err)
+		}
+	}
 	return fatal(jail.Confine(cfg.Jail, []string{"hull", next}))
 }
 
-func inside(role func(*control.Config) (int, error)) int {
+// inside reads the configuration and runs the role, once the process is what it
+// has to be for that.
+func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error), role func(C) (int, error)) int {
 	f := os.NewFile(control.FDConfig, "config")
-	cfg, err := control.ReadConfig(f)
+	cfg, err := read(f)
 	if err != nil {
 		return fatal(err)
 	}
 	if err := f.Close(); err != nil {
 		return fatal(err)
 	}
-	if !cfg.Detached {
+	if !cfg.Base().Detached {
 		// Set again: an execution may have cleared it.
 		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 			return fatal(fmt.Errorf("PR_SET_PDEATHSIG: %w", err))
@@ -77,7 +97,7 @@ func inside(role func(*control.Config) (int, error)) int {
 	deafen()
 	// Else Go looks for changes of the number of processors by itself.
 	// More than processors: a task that waits in a host call may hold one.
-	runtime.GOMAXPROCS(2*cfg.CPUs + 2)
+	runtime.GOMAXPROCS(2*cfg.Base().CPUs + 2)
 	lean()
 	status, err := role(cfg)
 	if err != nil {
@@ -97,7 +117,7 @@ func deafen() {
 }
 
 // denied says what becomes of a denied host call.
-func denied(cfg *control.Config) jail.Denied {
+func denied(cfg *control.Role) jail.Denied {
 	if cfg.TrapDenied {
 		return jail.Trap
 	}

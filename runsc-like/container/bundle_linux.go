@@ -50,10 +50,13 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 		case !filepath.IsAbs(ns.Path) || strings.IndexByte(ns.Path, 0) >= 0:
 			return fieldf(field+".path", "%q is not an absolute path", ns.Path)
 		case ns.Type == specs.NetworkNamespace: // whose interfaces the guest gets
-		case !joinsPod(&c.s):
+		case podRole(c.s.Annotations) != roleContainer && !mayJoin(ns):
 			return refuse(exJoin, field+".path")
 		}
 		listed[ns.Type] = true
+	}
+	if !listed[specs.NetworkNamespace] {
+		c.ignore(exHostNetwork, exHostNetwork)
 	}
 	// What is not listed would be the host's.
 	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.MountNamespace} {
@@ -62,16 +65,6 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 		}
 	}
 	return nil
-}
-
-// joinsPod reports whether s is for a container of a sandbox that is there.
-func joinsPod(s *specs.Spec) bool {
-	for _, key := range []string{"io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"} {
-		if s.Annotations[key] == "container" {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *checker) checkMappings(l *specs.Linux) error {

@@ -93,7 +93,7 @@ func TestConfigErrors(t *testing.T) {
 		`{"mounts":[{"destination":"/a","source":"/","options":["bind","idmap"]}]}`:                                   "mounts[0].uidMappings",
 		`{"linux":{"namespaces":[{"type":"pid"},{"type":"pid"}]}}`:                                                    "linux.namespaces[1].type",
 		`{"linux":{"namespaces":[{"type":"x"}]}}`:                                                                     "linux.namespaces[0].type",
-		`{"linux":{"namespaces":[{"type":"pid","path":"/proc/1/ns/pid"}]}}`:                                           "linux.namespaces[0].path",
+		`{"linux":{"namespaces":[{"type":"pid","path":"/run/ns/pid"}]}}`:                                              "linux.namespaces[0].path",
 		`{"linux":{"namespaces":[{"type":"network","path":"x"}]}}`:                                                    "linux.namespaces[0].path",
 		`{"linux":{"uidMappings":[{"size":1}]}}`:                                                                      "linux.uidMappings",
 		`{"linux":{"namespaces":[{"type":"user"}],"uidMappings":[{"size":1}]}}`:                                       "linux.gidMappings",

@@ -14,7 +14,7 @@ import (
 
 // planCgroup decides where the container's processes will be. Nothing is made.
 func (c *Container) planCgroup(o *CreateOptions) error {
-	s := *c.Spec
+	s := *o.Spec
 	l := *s.Linux
 	l.Resources = hostResources(l.Resources)
 	s.Linux = &l
@@ -49,22 +49,69 @@ func (c *Container) manager() (*cgroup.Manager, error) {
 	return cgroup.Open(*c.Cgroup)
 }
 
-// making is a cgroup that is being made beside other work.
+// making is a cgroup that is being made beside other work: first it, then its
+// limits. A nil one is none.
 type making struct {
-	m    *cgroup.Manager
-	done chan error
+	m      *cgroup.Manager
+	made   chan error // that processes can be born in it
+	limits chan error // that it is all there
+	inside bool       // they were
 }
 
-// makeCgroup starts making the cgroup, with its limits: on a host with many
-// controllers it takes about as long as starting the processes.
+// makeCgroup starts making the cgroup: on a host with many controllers it takes
+// about as long as starting the processes.
 func (c *Container) makeCgroup() (*making, error) {
 	m, err := c.manager()
 	if err != nil || m == nil {
 		return nil, err
 	}
-	mk := &making{m, make(chan error, 1)}
-	go func() { mk.done <- m.Apply() }()
+	mk := &making{m: m, made: make(chan error, 1), limits: make(chan error, 1)}
+	go func() {
+		var err error
+		if m.Early() {
+			err = m.Make()
+		}
+		mk.made <- err
+		if err == nil && m.Early() {
+			err = m.Limit()
+		}
+		mk.limits <- err
+	}()
 	return mk, nil
+}
+
+// within calls start, whose processes are born in the cgroup if that can be.
+func (mk *making) within(start func(cgroup int) error) (err error) {
+	if mk == nil {
+		return start(-1)
+	}
+	if err := <-mk.made; err != nil {
+		return err
+	}
+	mk.inside, err = mk.m.Within(start)
+	return err
+}
+
+// enter sees to it that the processes are in the cgroup, and that it is complete.
+func (mk *making) enter(pids ...int) error {
+	if mk == nil {
+		return nil
+	}
+	if err := mk.wait(); err != nil {
+		return err
+	}
+	if !mk.m.Early() {
+		return mk.m.Apply(pids...)
+	}
+	for _, pid := range pids {
+		if mk.inside {
+			break
+		}
+		if err := mk.m.Add(pid); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wait ends what makeCgroup began, and is called once.
@@ -72,20 +119,7 @@ func (mk *making) wait() error {
 	if mk == nil {
 		return nil
 	}
-	return <-mk.done
-}
-
-// enterCgroup moves processes into the cgroup that was made.
-func (c *Container) enterCgroup(mk *making, pids ...int) error {
-	if mk == nil {
-		return nil
-	}
-	for _, pid := range pids {
-		if err := mk.m.Add(pid); err != nil {
-			return err
-		}
-	}
-	return nil
+	return <-mk.limits
 }
 
 // leaveCgroup kills what is in the cgroup and removes it.
@@ -102,6 +136,23 @@ func (c *Container) leaveCgroup() error {
 
 // frozen reports whether the container is paused.
 func (c *Container) frozen() (bool, error) {
+	if still, err := c.still(); err != nil || still || c.Sandbox == "" {
+		return still, err
+	}
+	status, err := c.Status()
+	return status == StatusPaused, err
+}
+
+// still reports whether the container's processes on the host are frozen: those
+// of its sandbox, if it joined one.
+func (c *Container) still() (bool, error) {
+	if c.Sandbox != "" {
+		s, err := c.root().Look(c.Sandbox)
+		if err != nil {
+			return false, nil // one without a record has no cgroup
+		}
+		return s.still()
+	}
 	m, err := c.manager()
 	if err != nil || m == nil || !m.Exists() {
 		return false, err
@@ -118,6 +169,9 @@ func (r Root) Pause(id string) error {
 		case status != StatusRunning && status != StatusCreated:
 			return fmt.Errorf("container not running or created: %s", status)
 		}
+		if c.Sandbox != "" {
+			return c.order(control.Freeze)
+		}
 		return m.Freeze()
 	})
 }
@@ -130,6 +184,9 @@ func (r Root) Resume(id string) error {
 			return err
 		case status != StatusPaused:
 			return fmt.Errorf("container not paused")
+		}
+		if c.Sandbox != "" {
+			return c.order(control.Thaw)
 		}
 		return m.Thaw()
 	})
@@ -208,10 +265,13 @@ func (c *Container) stats() (*Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m == nil || !c.Sentry.Alive() {
+	if m == nil || !c.alive() {
 		return nil, fmt.Errorf("container with id %s is not running", c.ID)
 	}
 	s, err := m.Stats()
+	if err == nil && c.podRole() != "" {
+		err = c.countOwn(s)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +289,7 @@ func (r Root) Events(ctx context.Context, id string, interval time.Duration, emi
 	if err != nil {
 		return err
 	}
-	if m == nil || !c.Sentry.Alive() {
+	if m == nil || !c.alive() {
 		return fmt.Errorf("container with id %s is not running", id)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -254,7 +314,7 @@ func (r Root) Events(ctx context.Context, id string, interval time.Duration, emi
 			}
 		case <-tick.C:
 			e, err := c.stats()
-			if !c.Sentry.Alive() {
+			if !c.alive() {
 				return nil
 			}
 			if err == nil {

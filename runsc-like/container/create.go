@@ -50,6 +50,10 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	if o.Bundle, err = filepath.Abs(o.Bundle); err != nil {
 		return nil, nil, err
 	}
+	pod, err := r.podOf(o.Spec)
+	if err != nil {
+		return nil, nil, err
+	}
 	if c, err = r.make(o.ID); err != nil {
 		return nil, nil, err
 	}
@@ -58,9 +62,17 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 			err = errors.Join(err, c.destroy())
 		}
 	}()
-	c.Bundle, c.Created, c.Owner, c.Spec = o.Bundle, time.Now().UTC(), os.Geteuid(), o.Spec
-	if err := c.planNetwork(o.Network, o.Pcap, o.User); err != nil {
+	c.Bundle, c.Created, c.Owner = o.Bundle, time.Now().UTC(), os.Geteuid()
+	if err := c.setSpec(o.Spec); err != nil {
 		return c, nil, err
+	}
+	if pod != nil {
+		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
+	}
+	if pod == nil { // all of a sandbox have its network
+		if err := c.planNetwork(o.Network, o.Pcap, o.User); err != nil {
+			return c, nil, err
+		}
 	}
 	if err := c.planCgroup(o); err != nil {
 		return c, nil, err
@@ -68,12 +80,16 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	if err := c.save(); err != nil {
 		return c, nil, err
 	}
-	conn, err = c.launch(o)
+	if pod != nil {
+		conn, err = c.join(o, pod)
+	} else {
+		conn, err = c.launch(o)
+	}
 	if err != nil {
 		return c, nil, err
 	}
 	if o.PidFile != "" {
-		if err := writePid(o.PidFile, c.Sentry.PID); err != nil {
+		if err := writePid(o.PidFile, c.first().PID); err != nil {
 			conn.Close()
 			return c, nil, err
 		}
@@ -93,25 +109,19 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		return nil, err
 	}
 	defer log.Close()
-	if o.Spec.Process.Terminal {
-		t, err := newPTY(o.Spec.Process.ConsoleSize, o.Spec.Process.User.UID)
-		if err != nil {
-			return nil, err
-		}
-		defer t.slave.Close()
-		if o.Relay {
-			o.master, o.callerIn, o.callerOut = t.master, o.Stdin, o.Stdout
-		} else if err := t.hand(o.ConsoleSocket); err != nil {
-			return nil, err
-		}
-		o.Stdin, o.Stdout, o.Stderr = t.slave, t.slave, t.slave
+	slave, err := o.makeTerminal()
+	if err != nil {
+		return nil, err
+	}
+	if slave != nil {
+		defer slave.Close()
 	}
 	mk, err := c.makeCgroup()
 	if err != nil {
 		return nil, err
 	}
 	made := false
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, record: func(sentry, gofer int) error {
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, within: mk.within, record: func(sentry, gofer int) error {
 		made = true
 		if err := c.record(mk, sentry, gofer); err != nil {
 			return err
@@ -144,6 +154,27 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	return nil, err
 }
 
+// makeTerminal makes the terminal of the first process, if it is to have one, and
+// its slave the standard streams. The caller closes it.
+func (o *CreateOptions) makeTerminal() (slave *os.File, err error) {
+	p := o.Spec.Process
+	if !p.Terminal {
+		return nil, nil
+	}
+	t, err := newPTY(p.ConsoleSize, p.User.UID)
+	if err != nil {
+		return nil, err
+	}
+	if o.Relay {
+		o.master, o.callerIn, o.callerOut = t.master, o.Stdin, o.Stdout
+	} else if err := t.hand(o.ConsoleSocket); err != nil {
+		t.slave.Close()
+		return nil, err
+	}
+	o.Stdin, o.Stdout, o.Stderr = t.slave, t.slave, t.slave
+	return t.slave, nil
+}
+
 // runtimeText words a failure as the callers of container runtimes, which look
 // for it, know it.
 func runtimeText(m control.Message, s *specs.Spec) string {
@@ -157,12 +188,9 @@ func runtimeText(m control.Message, s *specs.Spec) string {
 	return m.Text
 }
 
-// record notes the processes, puts them in their cgroup, and lets the hooks that
+// record notes the processes, sees to their cgroup, and lets the hooks that
 // prepare a container see them: all before they do anything.
 func (c *Container) record(mk *making, sentry, gofer int) (err error) {
-	if err := mk.wait(); err != nil {
-		return err
-	}
 	if c.Sentry, err = processOf(sentry); err != nil {
 		return err
 	}
@@ -172,7 +200,7 @@ func (c *Container) record(mk *making, sentry, gofer int) (err error) {
 	if err := c.save(); err != nil {
 		return err
 	}
-	if err := c.enterCgroup(mk, sentry, gofer); err != nil {
+	if err := mk.enter(sentry, gofer); err != nil {
 		return err
 	}
 	return c.prepareHooks()

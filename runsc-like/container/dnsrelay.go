@@ -42,10 +42,10 @@ func (c *Container) startDNSRelay(servers []netip.Addr) (guest *os.File, err err
 		return nil, err
 	}
 	defer log.Close()
-	own := &control.Config{
+	own := &control.Role{
 		Jail: jail.Confinement{FDs: control.ProxyFDs}, Detached: true, CPUs: runtime.NumCPU(), Servers: servers,
 	}
-	f, err := control.WriteConfig(own)
+	f, err := control.WriteRole(own)
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +68,13 @@ func (c *Container) startDNSRelay(servers []netip.Addr) (guest *os.File, err err
 	}
 	defer null.Close()
 	var relay *exec.Cmd
-	relay, err = sentryCommand([]*os.File{null, log, log, null, far, f}, own)
+	relay, err = sentryCommand([]*os.File{null, log, log, null, far, f}, &control.Config{Role: *own})
 	if err != nil {
 		return nil, err
 	}
 	relay.Args = []string{"hull", "dnsrelay"}
 	relay.SysProcAttr.Cloneflags &^= unix.CLONE_NEWNET
-	if err = netconf.Within(c.networkPath(), func() error { return start(relay, "name relay") }); err != nil {
+	if err = netconf.Within(c.networkPath(), func() error { return startIn(-1, relay, "name relay") }); err != nil {
 		return nil, err
 	}
 	if c.Relay, err = processOf(relay.Process.Pid); err == nil {

@@ -54,7 +54,7 @@ func (r Root) Exec(id string, o ExecOptions) (int, error) {
 		return StatusFailed, err
 	}
 	defer conn.Close()
-	cfg, err := control.WriteExec(&control.ExecConfig{Process: o.Process, Terminal: o.Process.Terminal})
+	cfg, err := control.WriteExec(&control.ExecConfig{Container: c.about(), Process: o.Process, Terminal: o.Process.Terminal})
 	if err != nil {
 		return StatusFailed, err
 	}
@@ -158,7 +158,7 @@ func execMonitored(conn *control.Conn, cfg *os.File, o *ExecOptions) (int, error
 	c.Stdin, c.Stdout, c.Stderr = streams[0], streams[1], streams[2]
 	c.ExtraFiles = []*os.File{talk, cfg, far}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: o.Process.Terminal}
-	err = start(c, "monitor of the process")
+	err = startIn(-1, c, "monitor of the process")
 	talk.Close()
 	far.Close()
 	if err != nil {
@@ -217,6 +217,7 @@ func Monitor() int {
 	if err != nil {
 		return fail(err)
 	}
+	conn.About(cfg.Container)
 	if err := execStart(conn, f, [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, &cfg.Process); err != nil {
 		return fail(err)
 	}

@@ -34,7 +34,11 @@ func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) 
 	if err != nil {
 		return specs.Process{}, err
 	}
-	p := *c.Spec.Process
+	spec, err := c.spec()
+	if err != nil {
+		return specs.Process{}, err
+	}
+	p := *spec.Process
 	if file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {
@@ -45,7 +49,7 @@ func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) 
 			return p, fieldf("--process", "%s: %v", file, err)
 		}
 		if p.Capabilities == nil {
-			p.Capabilities = c.Spec.Process.Capabilities
+			p.Capabilities = spec.Process.Capabilities
 		}
 		return p, checkProcess(&specs.Spec{Process: &p}, "")
 	}

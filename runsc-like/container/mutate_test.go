@@ -142,7 +142,10 @@ func TestMutatedRecords(t *testing.T) {
 			s := m.State()
 			c.Cgroup = &s
 		}
-		c.Bundle, c.Created, c.Spec = dir, time.Now(), spec
+		c.Bundle, c.Created = dir, time.Now()
+		if err := c.setSpec(spec); err != nil {
+			t.Fatal(err)
+		}
 		c.Sentry = Process{PID: 1 << 22, Start: 7}
 		c.Gofer = c.Sentry
 		if err := c.save(); err != nil {
@@ -173,10 +176,14 @@ func TestMutatedRecords(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(root.Dir, id, recordFile), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := root.Look(id); err != nil && !strings.Contains(err.Error(), recordFile) {
+		c, err := root.Look(id)
+		if err == nil {
+			_, err = c.spec()
+		}
+		if err != nil && !strings.Contains(err.Error(), recordFile) {
 			t.Errorf("%v\n%s", err, b)
 		}
-		err := root.Delete(id, true)
+		err = root.Delete(id, true)
 		if _, serr := os.Stat(filepath.Join(root.Dir, id)); !os.IsNotExist(serr) {
 			t.Fatalf("deleted with %v, and it is there\n%s", err, b)
 		}

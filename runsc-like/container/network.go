@@ -40,15 +40,19 @@ func (c *Container) planNetwork(mode, pcap string, u UserNetwork) error {
 	if mode != control.NetworkSandbox {
 		return nil
 	}
-	i := slices.IndexFunc(c.Spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.NetworkNamespace })
+	spec, err := c.spec()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.NetworkNamespace })
 	if i < 0 {
+		n.Mode = control.NetworkNone
 		if os.Geteuid() != 0 {
 			n.Mode = control.NetworkUser // as near to the host's network as a user gets
-			return nil
 		}
-		return refuse(exHostNetwork, exHostNetwork)
+		return nil
 	}
-	ns := c.Spec.Linux.Namespaces[i]
+	ns := spec.Linux.Namespaces[i]
 	if ns.Path == "" {
 		return nil
 	}
@@ -96,7 +100,11 @@ func (c *Container) connect(conn *control.Conn) error {
 		return err
 	}
 	links := n.Sockets
-	if servers := loopbackServers(c.Spec); len(servers) > 0 {
+	spec, err := c.spec()
+	if err != nil {
+		return err
+	}
+	if servers := loopbackServers(spec); len(servers) > 0 {
 		line, err := c.startDNSRelay(servers)
 		if err != nil {
 			return err

@@ -71,6 +71,8 @@ type detachment struct {
 	id     string
 	listen *os.File // the socket for later commands
 	log    *os.File
+	// within calls start where the processes belong, with what startIn needs.
+	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.
 	record func(sentry, gofer int) error
 }
@@ -102,24 +104,24 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	if err != nil {
 		return s, err
 	}
-	// The two are independent, and each takes a while in the host's kernel.
-	gofer := make(chan error, 1)
-	go func() {
-		var err error
-		s.gofer, err = startGofer(cfg, p)
-		gofer <- err
-	}()
 	fds := []*os.File{p.log, p.log, p.log, p.control, p.sentryEnd, p.config, o.Stdin, o.Stdout, o.Stderr}
+	within := func(start func(int) error) error { return start(-1) }
 	if d != nil {
-		fds = append(fds, d.listen)
+		fds, within = append(fds, d.listen), d.within
 	}
 	c, err := sentryCommand(fds, cfg)
-	if err == nil {
-		if err = start(c, "sentry"); err == nil {
-			s.sentry = c
-		}
+	if err != nil {
+		return s, err
 	}
-	if err = errors.Join(err, <-gofer); err == nil && cfg.Await {
+	err = within(func(cgroup int) (err error) {
+		if err = startIn(cgroup, c, "sentry"); err != nil {
+			return err
+		}
+		s.sentry = c
+		s.gofer, err = startGofer(cgroup, cfg, p)
+		return err
+	})
+	if err == nil && cfg.Await {
 		err = s.connectUser(&o, p)
 	}
 	if err != nil || d == nil {
@@ -153,19 +155,24 @@ func configure(o Options) (*control.Config, error) {
 		}
 	}
 	return &control.Config{
-		Jail:        jail.Confinement{FDs: control.SentryFDs},
-		TrapDenied:  o.TrapDenied,
-		CPUs:        runtime.NumCPU(),
-		Spec:        o.Spec,
-		Overlay:     o.Overlay,
+		Role: control.Role{
+			Jail:       jail.Confinement{FDs: control.SentryFDs},
+			TrapDenied: o.TrapDenied,
+			CPUs:       runtime.NumCPU(),
+		},
 		Platform:    o.Platform,
 		Strace:      o.Strace,
-		Terminal:    isTerminal(o.Stdin),
 		MemoryTotal: info.Totalram * uint64(info.Unit),
-		Seccomp:     filter,
-		Roots:       roots,
-		Umask:       o.Umask,
-		Ignored:     ignored(),
+		Pod:         podRole(o.Spec.Annotations) == roleSandbox,
+		Container: control.Container{
+			Spec:     o.Spec,
+			Overlay:  o.Overlay,
+			Terminal: isTerminal(o.Stdin),
+			Seccomp:  filter,
+			Roots:    roots,
+			Umask:    o.Umask,
+			Ignored:  ignored(),
+		},
 	}, nil
 }
 

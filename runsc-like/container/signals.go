@@ -63,7 +63,7 @@ func forwardSignals(conn *control.Conn, terminal bool, ignored uint64) *forwarde
 		conn: conn, terminal: terminal, ch: make(chan os.Signal, 64), wake: make(chan wake, 16), done: make(chan struct{}),
 	}
 	for _, sig := range control.Forwarded() {
-		if ignored&(1<<(sig.(syscall.Signal)-1)) == 0 {
+		if ignored&(1<<(sig-1)) == 0 {
 			signal.Notify(f.ch, sig)
 		}
 	}

@@ -29,10 +29,12 @@ type plumbing struct {
 	// hold is where a gofer that is held waits, release the other end.
 	hold    *os.File
 	release *control.Conn
+	// terminal is the controlling one of a gofer that stands for its container.
+	terminal *os.File
 }
 
 func (p *plumbing) close() {
-	for _, f := range []*os.File{p.log, p.control, p.goferEnd, p.sentryEnd, p.config, p.hold} {
+	for _, f := range []*os.File{p.log, p.control, p.goferEnd, p.sentryEnd, p.config, p.hold, p.terminal} {
 		if f != nil {
 			f.Close()
 		}
@@ -88,14 +90,14 @@ func controlPair() (*control.Conn, *os.File, error) {
 }
 
 // command returns the binary itself as role, with fds at 0, 1, 2 and so on.
-func command(role string, fds []*os.File, cfg *control.Config) *exec.Cmd {
+func command(role string, fds []*os.File, detached bool) *exec.Cmd {
 	c := exec.Command("/proc/self/exe", role)
 	c.Args[0] = "hull"
 	c.Env = []string{}
 	c.Stdin, c.Stdout, c.Stderr = fds[0], fds[1], fds[2]
 	c.ExtraFiles = fds[3:]
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
-	if cfg.Detached {
+	if detached {
 		c.SysProcAttr.Setsid = true
 	} else {
 		c.SysProcAttr.Pdeathsig = unix.SIGKILL
@@ -106,7 +108,7 @@ func command(role string, fds []*os.File, cfg *control.Config) *exec.Cmd {
 // sentryCommand returns the process that will be the sentry: root of a user
 // namespace that holds one id, and that is nobody's if the caller is root.
 func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
-	c := command("sentry", fds, cfg)
+	c := command("sentry", fds, cfg.Detached)
 	if cfg.Detached && cfg.Terminal {
 		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, control.FDStdin
 	}
@@ -137,8 +139,8 @@ func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
 // has all ids as they are, or those of the container's user namespace, and keeps
 // the capabilities for files; else it is the caller and nobody else. It is no
 // part of the caller's terminal job.
-func goferCommand(fds []*os.File, cfg *control.Config, linux *specs.Linux) (*exec.Cmd, error) {
-	c := command("gofer", fds, cfg)
+func goferCommand(fds []*os.File, detached bool, linux *specs.Linux) (*exec.Cmd, error) {
+	c := command("gofer", fds, detached)
 	a := c.SysProcAttr
 	a.Setpgid = !a.Setsid
 	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
@@ -196,8 +198,12 @@ func hasID(m []syscall.SysProcIDMap, id int) bool {
 	return false
 }
 
-// start starts c, and says what may help if the host refuses.
-func start(c *exec.Cmd, role string) error {
+// startIn starts c, in the cgroup of v2 that the descriptor is of, if it is not
+// -1, and says what may help if the host refuses.
+func startIn(cgroup int, c *exec.Cmd, role string) error {
+	if cgroup != -1 {
+		c.SysProcAttr.UseCgroupFD, c.SysProcAttr.CgroupFD = true, cgroup
+	}
 	err := c.Start()
 	if err == nil {
 		return nil
@@ -232,7 +238,7 @@ func cause(s *os.ProcessState) string {
 }
 
 // startGofer starts the gofer for the roots of cfg.
-func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
+func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
 	roots, trees, err := mappedRoots(cfg)
 	defer func() {
 		for _, t := range trees {
@@ -242,23 +248,29 @@ func startGofer(cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := &control.Config{
+	own := &control.Role{
 		Jail:       jail.Confinement{Roots: roots, Caps: goferCaps(), FDs: control.GoferFDs},
 		Hold:       cfg.Hold,
 		Detached:   cfg.Detached,
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
-		Roots:      cfg.Roots,
+		StandIn:    cfg.StandIn,
+		Serve:      cfg.Roots,
 	}
-	f, err := control.WriteConfig(own)
+	f, err := control.WriteRole(own)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	fds := append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, trees...)
-	c, err := goferCommand(fds, own, cfg.Spec.Linux)
+	c, err := goferCommand(fds, cfg.Detached, cfg.Spec.Linux)
 	if err != nil {
 		return nil, err
 	}
-	return c, start(c, "gofer")
+	if p.terminal != nil {
+		// Once it is the controlling one the descriptor is not needed.
+		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, 3+len(c.ExtraFiles)
+		c.ExtraFiles = append(c.ExtraFiles, p.terminal)
+	}
+	return c, startIn(cgroup, c, "gofer")
 }

@@ -21,10 +21,11 @@ import (
 // the container, as its process would run. If one fails, the container is not
 // started: it ends.
 func (c *Container) startHooks() error {
-	if c.Spec.Hooks == nil {
-		return nil
+	hooks, err := c.hooks()
+	if err != nil || hooks == nil {
+		return err
 	}
-	for i, h := range c.Spec.Hooks.StartContainer {
+	for i, h := range hooks.StartContainer {
 		if err := c.startHook(h); err != nil {
 			err = fmt.Errorf("hooks.startContainer[%d]: %s: %w", i, h.Path, err)
 			return errors.Join(err, c.signal(unix.SIGKILL, false))
@@ -41,12 +42,16 @@ func (c *Container) startHook(h specs.Hook) error {
 	if err != nil {
 		return err
 	}
+	spec, err := c.spec()
+	if err != nil {
+		return err
+	}
 	conn, err := c.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	p := *c.Spec.Process
+	p := *spec.Process
 	p.Terminal, p.Cwd, p.Env, p.Args = false, "/", h.Env, []string{h.Path}
 	if len(h.Args) > 1 {
 		p.Args = append(p.Args, h.Args[1:]...)

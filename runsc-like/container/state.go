@@ -19,7 +19,7 @@ import (
 // The statuses of a container (runtime.md of the OCI specification, and paused,
 // which runc adds).
 const (
-	StatusCreating = "creating"
+	StatusCreating = control.StatusCreating
 	StatusCreated  = control.StatusCreated
 	StatusRunning  = control.StatusRunning
 	StatusStopped  = control.StatusStopped
@@ -29,12 +29,21 @@ const (
 // Record is what is on disk of a container: what cannot be found out otherwise.
 // Whether it runs is not among it.
 type Record struct {
-	ID      string      `json:"id"`
-	Bundle  string      `json:"bundle"`
-	Created time.Time   `json:"created"`
-	Owner   int         `json:"owner"` // user id
-	Spec    *specs.Spec `json:"spec"`
-	// The processes, once they have been started.
+	ID      string    `json:"id"`
+	Bundle  string    `json:"bundle"`
+	Created time.Time `json:"created"`
+	Owner   int       `json:"owner"` // user id
+	// The configuration, and what many verbs need of it: decoding all of it takes
+	// longer than the rest of most of them.
+	Config      json.RawMessage   `json:"spec"`
+	Rootfs      string            `json:"rootfs"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Hooks       bool              `json:"hooks,omitempty"`
+	// Sandbox is the id of the container whose sandbox it joined; "" if it has one
+	// of its own.
+	Sandbox string `json:"sandbox,omitempty"`
+	// The processes, once they have been started. The sentry of a container that
+	// joined is its sandbox's.
 	Sentry  Process       `json:"sentry"`
 	Gofer   Process       `json:"gofer"`
 	Proxy   Process       `json:"proxy,omitzero"` // of a network of mode user
@@ -69,8 +78,33 @@ func DefaultRoot() string {
 // Container is one that has a directory. Who changes it holds its lock.
 type Container struct {
 	Record
-	dir  string
-	lock *os.File // nil if it was only looked at
+	dir    string
+	lock   *os.File    // nil if it was only looked at
+	parsed *specs.Spec // Config, once somebody asked
+}
+
+// setSpec puts a configuration into the record.
+func (c *Container) setSpec(s *specs.Spec) (err error) {
+	c.parsed, c.Rootfs, c.Annotations, c.Hooks = s, s.Root.Path, s.Annotations, s.Hooks != nil
+	c.Config, err = json.Marshal(s)
+	return err
+}
+
+// spec returns the container's configuration. An error is a *CorruptError.
+func (c *Container) spec() (*specs.Spec, error) {
+	if c.parsed != nil {
+		return c.parsed, nil
+	}
+	s := &specs.Spec{}
+	err := json.Unmarshal(c.Config, s)
+	if err == nil && (s.Process == nil || s.Root == nil || s.Linux == nil) {
+		err = errors.New("is not complete")
+	}
+	if err != nil {
+		return nil, &CorruptError{c.path(recordFile), fmt.Errorf("spec: %w", err)}
+	}
+	c.parsed = s
+	return s, nil
 }
 
 // ErrNotFound is that there is no such container.
@@ -191,8 +225,8 @@ func (c *Container) load() error {
 	case err != nil:
 	case c.ID != filepath.Base(c.dir):
 		err = fmt.Errorf("id: is %q", c.ID)
-	case c.Spec == nil || c.Spec.Process == nil || c.Spec.Root == nil || c.Spec.Linux == nil:
-		err = errors.New("spec: is not complete")
+	case len(c.Config) == 0 || c.Config[0] != '{':
+		err = errors.New("spec: is none")
 	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible():
 		err = errors.New("sentry.pid, gofer.pid, proxy.pid or relay.pid: is no process number")
 	case c.Network != nil && c.Network.Taken != nil && c.Network.Taken.Check() != nil:
@@ -228,14 +262,15 @@ func (c *Container) save() error {
 	return writeFile(name, b, 0o600)
 }
 
-// writeFile replaces a file so that who reads it sees the old or the new one.
+// writeFile replaces a file so that who reads it sees the old or the new one. It
+// is not made to reach the disk: when the host dies, the container does too.
 func writeFile(name string, b []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
@@ -253,32 +288,35 @@ func (c *Container) path(name string) string { return filepath.Join(c.dir, name)
 
 // Status finds out what the container does.
 func (c *Container) Status() (string, error) {
-	if c.Sentry.PID == 0 {
+	if c.first().PID == 0 {
 		if c.lock == nil && c.busy() {
 			return StatusCreating, nil
 		}
 		return StatusStopped, nil
 	}
-	if !c.Sentry.Alive() {
+	if !c.alive() {
 		return StatusStopped, nil
 	}
-	if frozen, err := c.frozen(); err != nil || frozen {
+	if still, err := c.still(); err != nil || still {
 		return StatusPaused, err // whoever is asked would not answer
 	}
-	conn, err := control.Dial(c.path(controlFile))
+	conn, err := c.dial()
 	if err != nil {
-		if !c.Sentry.Alive() {
+		if !c.alive() {
 			return StatusStopped, nil
 		}
 		return "", err
 	}
 	defer conn.Close()
 	m, err := ask(conn, control.Message{Kind: control.Ask})
-	if err != nil && !c.Sentry.Alive() {
+	if err != nil && !c.alive() {
 		return StatusStopped, nil
 	}
 	if err == nil && m.Kind != control.Is {
 		err = unexpected(m)
+	}
+	if m.Frozen && m.Status != StatusStopped {
+		m.Status = StatusPaused
 	}
 	return m.Status, err
 }

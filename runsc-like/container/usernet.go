@@ -131,7 +131,7 @@ func userFiles() []control.File {
 
 // startProxy starts the process that makes the guest's connections, and returns the
 // guest's end of the link with it. It ends when that is closed.
-func startProxy(u *UserNetwork, cfg *control.Config, log, errs *os.File) (proxy *exec.Cmd, link *os.File, err error) {
+func startProxy(u *UserNetwork, cfg *control.Role, log, errs *os.File) (proxy *exec.Cmd, link *os.File, err error) {
 	pc, sockets, err := u.config()
 	if err != nil {
 		return nil, nil, err
@@ -145,11 +145,11 @@ func startProxy(u *UserNetwork, cfg *control.Config, log, errs *os.File) (proxy 
 	if err != nil {
 		return nil, nil, err
 	}
-	own := &control.Config{
+	own := &control.Role{
 		Jail:     jail.Confinement{FDs: control.ProxyFDs + len(sockets)},
 		Detached: cfg.Detached, TrapDenied: cfg.TrapDenied, CPUs: cfg.CPUs, Proxy: text,
 	}
-	f, err := control.WriteConfig(own)
+	f, err := control.WriteRole(own)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -167,13 +167,13 @@ func startProxy(u *UserNetwork, cfg *control.Config, log, errs *os.File) (proxy 
 		return nil, nil, err
 	}
 	defer null.Close()
-	c, err := sentryCommand(append([]*os.File{null, log, errs, null, far, f}, sockets...), own)
+	c, err := sentryCommand(append([]*os.File{null, log, errs, null, far, f}, sockets...), &control.Config{Role: *own})
 	if err == nil {
 		c.Args = []string{"hull", "netproxy"}
 		// The host's network is what it is for.
 		c.SysProcAttr.Cloneflags &^= unix.CLONE_NEWNET
 		c.SysProcAttr.Setpgid = !c.SysProcAttr.Setsid
-		err = start(c, "network proxy")
+		err = startIn(-1, c, "network proxy")
 	}
 	if err != nil {
 		link.Close()
@@ -189,7 +189,7 @@ func (c *Container) connectUser(conn *control.Conn) (err error) {
 		return err
 	}
 	defer log.Close()
-	proxy, link, err := startProxy(c.Network.User, &control.Config{Detached: true, CPUs: runtime.NumCPU()}, log, log)
+	proxy, link, err := startProxy(c.Network.User, &control.Role{Detached: true, CPUs: runtime.NumCPU()}, log, log)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (s *sandbox) connectUser(o *Options, p *plumbing) error {
 	if o.Told != nil {
 		errs = o.Told
 	}
-	proxy, link, err := startProxy(&o.User, s.cfg, p.log, errs)
+	proxy, link, err := startProxy(&o.User, &s.cfg.Role, p.log, errs)
 	if err != nil {
 		return err
 	}

@@ -21,12 +21,15 @@ import (
 
 // dial starts a conversation with the container's sandbox.
 func (c *Container) dial() (*control.Conn, error) {
-	if !c.Sentry.Alive() {
+	if !c.alive() {
 		return nil, ErrNotRunning
 	}
-	conn, err := control.Dial(c.path(controlFile))
-	if err != nil && !c.Sentry.Alive() {
+	conn, err := control.Dial(c.controlPath())
+	if err != nil && !c.alive() {
 		return nil, ErrNotRunning
+	}
+	if err == nil {
+		conn.About(c.about())
 	}
 	return conn, err
 }
@@ -71,8 +74,8 @@ func (c *Container) startOver(conn *control.Conn) error {
 	if err == nil && m.Kind != control.Started {
 		err = unexpected(m)
 	}
-	if err == nil && c.Spec.Hooks != nil {
-		c.lateHooks("poststart", c.Spec.Hooks.Poststart, specs.StateRunning)
+	if err == nil {
+		c.lateHooks("poststart", func(h *specs.Hooks) []specs.Hook { return h.Poststart }, specs.StateRunning)
 	}
 	return err
 }
@@ -87,7 +90,7 @@ func (r Root) Kill(id string, signo unix.Signal, all bool) error {
 }
 
 func (c *Container) signal(signo unix.Signal, all bool) error {
-	if frozen, err := c.frozen(); err == nil && frozen {
+	if still, err := c.still(); err == nil && still {
 		return c.signalFrozen(signo)
 	}
 	conn, err := c.dial()
@@ -100,7 +103,7 @@ func (c *Container) signal(signo unix.Signal, all bool) error {
 	}
 	m, err := ask(conn, control.Message{Kind: control.Kill, Signo: int(signo), All: all})
 	switch {
-	case err != nil && !c.Sentry.Alive():
+	case err != nil && !c.alive():
 		return ErrNotRunning
 	case err != nil && err.Error() == ErrNotRunning.Error():
 		return ErrNotRunning // it is just ending
@@ -113,7 +116,7 @@ func (c *Container) signal(signo unix.Signal, all bool) error {
 // signalFrozen sends a signal to a container that is paused, where nobody
 // listens: SIGKILL ends it as it is, others wait until it goes on.
 func (c *Container) signalFrozen(signo unix.Signal) error {
-	fd, err := c.Sentry.open()
+	fd, err := c.first().open()
 	if errors.Is(err, unix.ESRCH) {
 		return ErrNotRunning
 	}
@@ -121,7 +124,7 @@ func (c *Container) signalFrozen(signo unix.Signal) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.PidfdSendSignal(fd, signo, nil, 0); err != nil || signo != unix.SIGKILL {
+	if err := unix.PidfdSendSignal(fd, signo, nil, 0); err != nil || signo != unix.SIGKILL || c.Sandbox != "" {
 		return err
 	}
 	m, err := c.manager()
@@ -191,7 +194,7 @@ func (r Root) remove(id string) error {
 			*p = Process{}
 		}
 	}
-	err := errors.Join(c.Sentry.end(), c.Gofer.end(), c.Proxy.end(), c.Relay.end())
+	err := c.endProcesses()
 	if c.Cgroup != nil && cgroup.CheckState(*c.Cgroup) == nil {
 		err = errors.Join(err, c.leaveCgroup())
 	}
@@ -207,16 +210,14 @@ func (c *Container) destroy() error {
 	// The gofer ends when the sentry has, but need not be waited for then. What is
 	// frozen dies when it thaws.
 	thaw := func() error { return nil }
-	if frozen, err := c.frozen(); err == nil && frozen {
+	if still, err := c.still(); err == nil && still && c.Sandbox == "" {
 		thaw = c.leaveCgroup
 	}
-	if err := errors.Join(thaw(), c.Sentry.end(), c.Gofer.end(), c.Proxy.end(), c.Relay.end(), c.leaveCgroup()); err != nil {
+	if err := errors.Join(thaw(), c.endProcesses(), c.leaveCgroup()); err != nil {
 		return err
 	}
 	c.disconnect()
-	if c.Spec != nil && c.Spec.Hooks != nil {
-		c.lateHooks("poststop", c.Spec.Hooks.Poststop, specs.StateStopped)
-	}
+	c.lateHooks("poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }, specs.StateStopped)
 	return os.RemoveAll(c.dir)
 }
 
@@ -249,8 +250,8 @@ func (c *Container) describe() (*Status, error) {
 		return nil, err
 	}
 	s := &Status{
-		Version: specs.Version, ID: c.ID, PID: c.Sentry.PID, Status: status, Bundle: c.Bundle,
-		Rootfs: c.Spec.Root.Path, Created: c.Created, Annotations: c.Spec.Annotations,
+		Version: specs.Version, ID: c.ID, PID: c.first().PID, Status: status, Bundle: c.Bundle,
+		Rootfs: c.Rootfs, Created: c.Created, Annotations: c.Annotations,
 		Owner: strconv.Itoa(c.Owner),
 	}
 	if status == StatusStopped {
@@ -267,9 +268,8 @@ func (s *Status) OwnerName() string {
 	return "#" + s.Owner
 }
 
-// List describes all containers, by name. Those that cannot be read are told of
-// in the error, beside the others.
-func (r Root) List() ([]*Status, error) {
+// ids lists what may be containers.
+func (r Root) ids() ([]string, error) {
 	entries, err := os.ReadDir(r.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -277,17 +277,30 @@ func (r Root) List() ([]*Status, error) {
 	if err != nil {
 		return nil, fieldf("--root", "%v", err)
 	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && CheckID(e.Name()) == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// List describes all containers, by name. Those that cannot be read are told of
+// in the error, beside the others.
+func (r Root) List() ([]*Status, error) {
+	ids, err := r.ids()
+	if err != nil {
+		return nil, err
+	}
 	var all []*Status
 	var errs []error
-	for _, e := range entries {
-		if !e.IsDir() || CheckID(e.Name()) != nil {
-			continue
-		}
-		s, err := r.StateOf(e.Name())
+	for _, id := range ids {
+		s, err := r.StateOf(id)
 		switch {
 		case errors.Is(err, ErrNotFound): // deleted meanwhile
 		case err != nil:
-			errs = append(errs, fmt.Errorf("container %s: %w", e.Name(), err))
+			errs = append(errs, fmt.Errorf("container %s: %w", id, err))
 		default:
 			all = append(all, s)
 		}
@@ -334,7 +347,7 @@ func (r Root) HostProcesses(id string) ([]int, error) {
 	if m, err := c.manager(); err == nil && m != nil && m.Exists() {
 		return m.Pids()
 	}
-	for _, p := range []Process{c.Sentry, c.Gofer} {
+	for _, p := range c.processes() {
 		if p.Alive() {
 			pids = append(append(pids, p.PID), children(p.PID)...)
 		}

@@ -12,8 +12,9 @@ import (
 
 // Conn is one end of a conversation. Any goroutine may send; one receives.
 type Conn struct {
-	f    *os.File
-	send sync.Mutex // a packet at a time
+	f     *os.File
+	about string     // see About
+	send  sync.Mutex // a packet at a time
 }
 
 // NewConn takes over fd.
@@ -100,9 +101,16 @@ func (l *Listener) Accept() (*Conn, error) {
 	return NewConn(nfd)
 }
 
+// About says which container messages are about that do not say it. It is called
+// before there are any.
+func (c *Conn) About(id string) { c.about = id }
+
 // Send writes a message, with descriptors if there are any. They stay the
 // caller's.
 func (c *Conn) Send(m Message, fds ...int) error {
+	if m.Container == "" {
+		m.Container = c.about
+	}
 	b, err := encode(m)
 	if err != nil {
 		return err

@@ -12,6 +12,16 @@
 // the command that made it also listens on a socket, on which later commands ask
 // (message.go). Both are of type SOCK_SEQPACKET: a message is a packet. Either
 // side that sees it end knows that the other one is gone.
+//
+// A container that joins a sandbox later has its gofer as a stand-in on the host
+// (the process whose number the caller is told, and whose end it waits for):
+//
+//	stand-in                             sandbox
+//	   Signal*                      ───►   for the container's first process
+//	                                ◄───   Exited: end with this status
+//
+// When the stand-in goes, the container is killed; when the sandbox goes, the
+// stand-in ends as if it had been.
 package control
 
 import (
@@ -43,8 +53,8 @@ const (
 	ProxyFDs  = FDConfig + 1 // how many a network proxy starts with, before its sockets
 )
 
-// Config describes a sandbox to its processes.
-type Config struct {
+// Role is what either process of a sandbox has to know.
+type Role struct {
 	Jail jail.Confinement `json:"jail"`
 	// Hold makes the process wait for a Go on FDControl before it does anything:
 	// until then its creator has written down that it exists.
@@ -55,37 +65,76 @@ type Config struct {
 	// TrapDenied makes a denied host call crash with a trace.
 	TrapDenied bool `json:"trapDenied,omitempty"`
 	CPUs       int  `json:"cpus"`
-
+	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
+	Serve []jail.Root `json:"serve,omitempty"`
+	// StandIn says that a gofer stands for its container on the host: see
+	// StandIn.
+	StandIn bool `json:"standIn,omitempty"`
 	// Proxy is what a network proxy does: a netproxy.Config.
 	Proxy json.RawMessage `json:"proxy,omitempty"`
-
 	// Servers are the name servers that a relay asks.
 	Servers []netip.Addr `json:"servers,omitempty"`
+}
 
-	// The rest is for the sentry alone.
+// Base returns r.
+func (r *Role) Base() *Role { return r }
+
+// Config describes a sandbox to its sentry.
+type Config struct {
+	Role
+	Platform    string `json:"platform,omitempty"`
+	Strace      bool   `json:"strace,omitempty"`
+	MemoryTotal uint64 `json:"memoryTotal,omitempty"`
+	// Pod says that other containers will join: the first has a pid namespace of
+	// its own as they have, and numbers of its own in its cgroup.
+	Pod bool `json:"pod,omitempty"`
 	// Await makes it wait for a Connect before it starts a process.
-	Await       bool        `json:"await,omitempty"`
-	ID          string      `json:"id,omitempty"` // of the container
-	Spec        *specs.Spec `json:"spec,omitempty"`
-	Overlay     bool        `json:"overlay,omitempty"` // writes to the root are kept in memory
-	Platform    string      `json:"platform,omitempty"`
-	Strace      bool        `json:"strace,omitempty"`
-	Terminal    bool        `json:"terminal,omitempty"` // standard input is a terminal of the host
-	MemoryTotal uint64      `json:"memoryTotal,omitempty"`
-	// Seccomp is the compiled filter of Spec: it is asked about each call of the
-	// container's processes.
-	Seccomp *profile.Program `json:"seccomp,omitempty"`
-	// Roots says what the gofer serves: the root first, then each bind mount
-	// of Spec, in order.
+	Await bool `json:"await,omitempty"`
+	Container
+}
+
+// Container describes a container of a sandbox.
+type Container struct {
+	ID       string      `json:"id,omitempty"`
+	Spec     *specs.Spec `json:"spec,omitempty"`
+	Overlay  bool        `json:"overlay,omitempty"`  // writes to the root are kept in memory
+	Terminal bool        `json:"terminal,omitempty"` // standard input is a terminal of the host
+	// Roots says what the gofer serves: the root first, then each bind mount of
+	// Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`
 	// Files are written into the guest's root before anything runs, which only a
 	// root whose writes are kept in memory is for.
 	Files []File `json:"files,omitempty"`
+	// Seccomp is the compiled filter of Spec: it is asked about each call of the
+	// container's processes.
+	Seccomp *profile.Program `json:"seccomp,omitempty"`
 	// Umask is the one that the first process starts with.
 	Umask uint32 `json:"umask"`
 	// Ignored are the signals that it ignores from the start: bit n-1 is
 	// signal n.
 	Ignored uint64 `json:"ignored,omitempty"`
+	// Share says whose namespaces it has.
+	Share Share `json:"share,omitzero"`
+}
+
+// Share names for each kind of namespace the container of the same sandbox that
+// it is shared with; "" is none. All containers of a sandbox have one network.
+type Share struct {
+	PID string `json:"pid,omitempty"`
+	IPC string `json:"ipc,omitempty"`
+	UTS string `json:"uts,omitempty"`
+}
+
+// WriteContainer returns a sealed memory file that holds c, for a Join.
+func WriteContainer(c *Container) (*os.File, error) { return seal(c) }
+
+// ReadContainer reads what WriteContainer wrote.
+func ReadContainer(f *os.File) (*Container, error) {
+	c := &Container{}
+	if err := unseal(f, c); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return c, nil
 }
 
 // File is a file of the guest whose contents are given.
@@ -98,6 +147,9 @@ type File struct {
 
 // WriteConfig returns a sealed memory file that holds c.
 func WriteConfig(c *Config) (*os.File, error) { return seal(c) }
+
+// WriteRole returns a sealed memory file that holds r alone.
+func WriteRole(r *Role) (*os.File, error) { return seal(r) }
 
 // seal returns a sealed memory file that holds v.
 func seal(v any) (*os.File, error) {
@@ -129,6 +181,16 @@ func ReadConfig(f *os.File) (*Config, error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// ReadRole reads the Role of what WriteConfig or WriteRole wrote, from the start,
+// and leaves f open. To decode the rest takes several times as long.
+func ReadRole(f *os.File) (*Role, error) {
+	r := &Role{}
+	if err := unseal(f, r); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return r, nil
 }
 
 // unseal reads what seal wrote.

@@ -62,7 +62,7 @@ func TestConn(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	c := &Config{CPUs: 3, Spec: &specs.Spec{Hostname: "h", Process: &specs.Process{Args: []string{"a", "b"}}}}
+	c := &Config{Role: Role{CPUs: 3}, Container: Container{Spec: &specs.Spec{Hostname: "h", Process: &specs.Process{Args: []string{"a", "b"}}}}}
 	f, err := WriteConfig(c)
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +75,10 @@ func TestConfig(t *testing.T) {
 		got, err := ReadConfig(f)
 		if err != nil || !reflect.DeepEqual(got, c) {
 			t.Errorf("read %+v, %v", got, err)
+		}
+		role, err := ReadRole(f)
+		if err != nil || !reflect.DeepEqual(role, &c.Role) {
+			t.Errorf("read the role %+v, %v", role, err)
 		}
 	}
 }

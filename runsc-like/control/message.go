@@ -34,19 +34,30 @@ const (
 	Limit     Kind = "limit"     // Resources changed (Done)
 	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
 	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
+	Usage     Kind = "usage"     // what does the container use? (Used)
+	Used      Kind = "used"      // Use
+	Freeze    Kind = "freeze"    // stop all its processes where they are (Done)
+	Thaw      Kind = "thaw"      // the end of Freeze (Done)
+	Join      Kind = "join"      // make a further container (Created): with descriptors
+	Forget    Kind = "forget"    // take away one that Join made, killing what runs (Done)
 )
 
 // What the status of a container can be (runtime.md of the OCI specification).
 const (
-	StatusCreated = "created"
-	StatusRunning = "running"
-	StatusStopped = "stopped"
+	StatusCreating = "creating"
+	StatusCreated  = "created"
+	StatusRunning  = "running"
+	StatusStopped  = "stopped"
 )
+
+// NoContainer begins the text of a Failed that says that the sandbox does not have
+// the container.
+const NoContainer = "no such container in the sandbox"
 
 // Message is a packet on a control socket.
 type Message struct {
 	Kind      Kind   `json:"kind"`
-	Container string `json:"container,omitempty"` // whom it is about; "" is the only one
+	Container string `json:"container,omitempty"` // whom it is about; "" is the first one
 	Code      int    `json:"code,omitempty"`
 	Text      string `json:"text,omitempty"`
 	Signo     int    `json:"signo,omitempty"`
@@ -61,6 +72,18 @@ type Message struct {
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// Of a Process.
 	Info *ProcessInfo `json:"info,omitempty"`
+	// Of a Used.
+	Use *Use `json:"use,omitempty"`
+	// Frozen, of an Is.
+	Frozen bool `json:"frozen,omitempty"`
+}
+
+// Use is what the processes of a container use, as the sandbox counts it.
+type Use struct {
+	User   int64  `json:"user"`   // nanoseconds of processor time
+	System int64  `json:"system"` // likewise, in the guest's kernel
+	Memory uint64 `json:"memory"` // bytes
+	Tasks  int    `json:"tasks"`
 }
 
 // ProcessInfo is what ps(1) shows of a process of the guest.
@@ -76,8 +99,9 @@ type ProcessInfo struct {
 
 // ExecConfig is a process to run in a container that runs already.
 type ExecConfig struct {
-	Process  specs.Process `json:"process"`
-	Terminal bool          `json:"terminal,omitempty"` // its standard input is a terminal of the host
+	Container string        `json:"container,omitempty"` // as in Message
+	Process   specs.Process `json:"process"`
+	Terminal  bool          `json:"terminal,omitempty"` // its standard input is a terminal of the host
 }
 
 // The descriptors that come with an Exec.
@@ -87,6 +111,17 @@ const (
 	ExecStdout
 	ExecStderr
 	ExecFDs // how many they are
+)
+
+// The descriptors that come with a Join.
+const (
+	JoinConfigFD = iota // a Container, sealed
+	JoinGofer           // the connection to its gofer
+	JoinLife            // the conversation with who stands for it
+	JoinStdin
+	JoinStdout
+	JoinStderr
+	JoinFDs // how many they are
 )
 
 // MaxMessage bounds a packet.

@@ -1,24 +1,31 @@
 package control
 
 import (
-	"os"
-	"syscall"
-
 	"golang.org/x/sys/unix"
 )
 
 // Forwarded are the signals that are passed on to the guest. SIGKILL and SIGSTOP
 // cannot be; SIGCHLD, SIGURG and SIGPIPE are hull's own, faults are hull's bugs.
-func Forwarded() []os.Signal {
-	sigs := []os.Signal{
+func Forwarded() []unix.Signal {
+	sigs := []unix.Signal{
 		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
 		unix.SIGCONT, unix.SIGTSTP, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR,
 	}
 	const firstRealTime, last = 34, 64 // below it are those of the C library
 	for n := firstRealTime; n <= last; n++ {
-		sigs = append(sigs, syscall.Signal(n))
+		sigs = append(sigs, unix.Signal(n))
 	}
 	return sigs
+}
+
+// SignalSet is a set as the host's kernel takes it.
+func SignalSet(signals []unix.Signal) unix.Sigset_t {
+	const bits = 64 // of a word of it
+	var set unix.Sigset_t
+	for _, s := range signals {
+		set.Val[(s-1)/bits] |= 1 << ((s - 1) % bits)
+	}
+	return set
 }
 
 // Capabilities are the names of the capabilities; one's number is its index.

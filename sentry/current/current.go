@@ -49,6 +49,22 @@ type Task interface {
 	Note(why string)
 }
 
+// Numbering is implemented by tasks that see other numbers than those of the root
+// pid namespace.
+type Numbering interface {
+	// SeenPID is PIDSeenBy.
+	SeenPID(root int32) int32
+}
+
+// PIDSeenBy returns the number that t sees of the process with a number in the
+// root pid namespace (see IDs); 0 if it sees none.
+func PIDSeenBy(t Task, root int32) int32 {
+	if n, ok := t.(Numbering); ok {
+		return n.SeenPID(root)
+	}
+	return root
+}
+
 // Retry calls try until it returns anything but EAGAIN, sleeping in between
 // until w is ready for mask. It is the only wait loop: implementations return
 // EAGAIN and notify their queue. The try function must return EAGAIN without

@@ -104,6 +104,32 @@ func (t *Task) blockKillable(c *completion) error {
 // IDs implements current.Task.
 func (t *Task) IDs() (tid, tgid int32) { return t.tids[0], t.group.rootID() }
 
+// SeenPID implements current.Numbering.
+func (t *Task) SeenPID(root int32) int32 {
+	k := t.k
+	if t.ns == k.tasks.root {
+		return root
+	}
+	k.tasks.Lock()
+	defer k.tasks.Unlock()
+	if tg := k.tasks.root.group(root); tg != nil {
+		return tg.idIn(t.ns)
+	}
+	return 0
+}
+
+// RootPID returns the number in the root pid namespace of the process that the
+// task sees as pid; ok is false if there is none.
+func (t *Task) RootPID(pid int32) (root int32, ok bool) {
+	t.k.tasks.Lock()
+	defer t.k.tasks.Unlock()
+	o := t.ns.tasks[pid]
+	if o == nil {
+		return 0, false
+	}
+	return o.group.rootID(), true
+}
+
 // rootID is the process's number in the root namespace. The leader's numbers
 // never change: a thread that execs takes them over.
 func (tg *ThreadGroup) rootID() int32 { return tg.ids[0] }

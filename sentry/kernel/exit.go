@@ -62,6 +62,7 @@ func (t *Task) exit() {
 	t.setFiles(nil)
 	t.setFS(nil)
 	t.setNet(nil)
+	t.setIPC(nil)
 	t.has.Lock()
 	mnt := t.has.mnt
 	t.has.mnt = nil
@@ -113,6 +114,7 @@ func (t *Task) exitTree() {
 	t.state.Store(stateZombie)
 	k.tasks.count--
 	tg.absorb(t)
+	defer tg.container.remove()
 	for i, o := range tg.tasks {
 		if o == t {
 			tg.tasks = append(tg.tasks[:i], tg.tasks[i+1:]...)
@@ -129,6 +131,7 @@ func (t *Task) exitTree() {
 			}
 		}
 	}
+	t.seccompLeave()
 	if t != tg.leader {
 		t.leave()
 	}
@@ -287,6 +290,7 @@ func (tg *ThreadGroup) release() {
 	}
 	tg.leader.leave()
 	tg.join(nil)
+	delete(tg.container.groups, tg)
 	for ns := tg.ns; ns != nil; ns = ns.parent {
 		if i := ns.ending; i != nil && len(ns.tasks) == 1 {
 			ns.ending = nil

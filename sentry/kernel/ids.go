@@ -41,6 +41,10 @@ func (k *Kernel) newPIDNamespace(parent *PIDNamespace) *PIDNamespace {
 	return ns
 }
 
+// NewPIDNamespace returns a namespace without processes, whose numbers the
+// initial one has numbers for too.
+func (k *Kernel) NewPIDNamespace() *PIDNamespace { return k.newPIDNamespace(k.tasks.root) }
+
 // ProcessGroup is a process group, credentials(7). It lives as long as it has
 // members. Guarded by Kernel.tasks.
 type ProcessGroup struct {
@@ -213,17 +217,6 @@ func (ns *PIDNamespace) Groups() []*ThreadGroup {
 		}
 	}
 	return gs
-}
-
-// TIDs returns the numbers of all threads in the namespace, in no order.
-func (ns *PIDNamespace) TIDs() []int32 {
-	ns.k.tasks.Lock()
-	defer ns.k.tasks.Unlock()
-	ids := make([]int32, 0, len(ns.tasks))
-	for id := range ns.tasks {
-		ids = append(ids, id)
-	}
-	return ids
 }
 
 // newProcessGroup makes tg the leader of a new group in s and moves it there.

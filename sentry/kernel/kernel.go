@@ -10,7 +10,6 @@ import (
 	"hull/sentry/auth"
 	"hull/sentry/clock"
 	"hull/sentry/futex"
-	"hull/sentry/ipc/shm"
 	"hull/sentry/lock"
 	"hull/sentry/mem"
 	"hull/sentry/mm"
@@ -28,8 +27,9 @@ type Config struct {
 	Hooks    []Hook
 	Anon     *vfs.AnonFS
 	// Memfds is the file system that memfds are files of.
-	Memfds   *vfs.Filesystem
-	IPC      IPC
+	Memfds *vfs.Filesystem
+	// NewIPC makes what an IPC namespace has; nil for nothing.
+	NewIPC   func() IPC
 	Networks socket.Networks
 	Clocks   *clock.Clocks
 	VDSO     VDSO
@@ -73,6 +73,8 @@ type Kernel struct {
 	}
 	initUser *auth.UserNamespace // immutable
 	uts      *UTSNamespace       // immutable: the initial one
+	ipc      *IPCNamespace       // immutable: the initial one
+	first    *Container          // immutable: of what boot starts in no other
 	net      *socket.NetNS       // immutable: the initial one; the kernel holds a reference
 	futexes  *futex.Table        // immutable
 	signals  signalQuota
@@ -91,9 +93,10 @@ func New(c Config) (*Kernel, error) {
 	if k.SetMaxTasks(c.MaxTasks); c.MaxTasks == 0 {
 		k.SetMaxTasks(DefaultMaxTasks)
 	}
-	k.uts = &UTSNamespace{host: c.Hostname, domain: c.Domain, User: k.initUser}
+	k.uts = &UTSNamespace{id: firstNS - 1, host: c.Hostname, domain: c.Domain, User: k.initUser}
+	k.ipc = k.newIPC(firstNS)
+	k.first = k.NewContainer(0)
 	k.tasks.root = k.newPIDNamespace(nil)
-	k.cfg.IPC.Shared = shm.New(k.initUser)
 	k.net = socket.NewNetNS(k.initUser, firstNet)
 	if c.Networks != nil {
 		if err := c.Networks.Fill(k.net); err != nil {

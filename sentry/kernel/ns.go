@@ -2,10 +2,13 @@ package kernel
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/auth"
+	"hull/sentry/ipc"
+	"hull/sentry/ipc/shm"
 	"hull/sentry/lock"
 	"hull/sentry/socket"
 	"hull/sentry/vfs"
@@ -46,21 +49,74 @@ func (u *UTSNamespace) clone(k *Kernel) *UTSNamespace {
 	return &UTSNamespace{User: u.User, id: k.nextNS(), host: h, domain: d}
 }
 
+// NewUTS returns a namespace with the names.
+func (k *Kernel) NewUTS(host, domain string) *UTSNamespace {
+	return &UTSNamespace{User: k.initUser, id: k.nextNS(), host: host, domain: domain}
+}
+
+// IPC is what processes share by name or key.
+type IPC struct {
+	Queues      *vfs.Filesystem  // POSIX message queues; nil for none
+	QueueLimits *ipc.QueueLimits // theirs
+	Shared      *shm.Registry    // System V shared memory
+}
+
+// IPCNamespace is an IPC of its own, ipc_namespaces(7). It is counted: each task
+// in it has a reference, and with the last what is in it goes.
+type IPCNamespace struct {
+	IPC         // immutable
+	id   uint32 // immutable: in /proc/PID/ns
+	refs atomic.Int64
+}
+
+// IncRef adds a reference.
+func (n *IPCNamespace) IncRef() { n.refs.Add(1) }
+
+// DecRef drops one.
+func (n *IPCNamespace) DecRef() {
+	if n.refs.Add(-1) != 0 {
+		return
+	}
+	n.Shared.Close()
+	if n.Queues != nil {
+		n.Queues.DecRef()
+	}
+}
+
+// NewIPC returns a new namespace, with nothing in it and a reference.
+func (k *Kernel) NewIPC() *IPCNamespace { return k.newIPC(k.nextNS()) }
+
+func (k *Kernel) newIPC(id uint32) *IPCNamespace {
+	n := &IPCNamespace{id: id}
+	n.IncRef()
+	if k.cfg.NewIPC != nil {
+		n.IPC = k.cfg.NewIPC()
+	}
+	n.Shared = shm.New(k.initUser)
+	return n
+}
+
+// InitUTS returns the initial UTS namespace.
+func (k *Kernel) InitUTS() *UTSNamespace { return k.uts }
+
+// InitIPC returns the initial IPC namespace.
+func (k *Kernel) InitIPC() *IPCNamespace { return k.ipc }
+
 // nextNS returns a number for a new namespace.
 func (k *Kernel) nextNS() uint32 { return k.lastNS.Add(1) + 0xf0000000 }
 
 // The namespaces that can be made; the others are refused as by a Linux that
 // was built without them.
 const (
-	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWNET
-	allNamespaces = newNamespaces | unix.CLONE_NEWUSER | unix.CLONE_NEWIPC | unix.CLONE_NEWNET |
+	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET
+	allNamespaces = newNamespaces | unix.CLONE_NEWUSER |
 		unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
 )
 
 // checkNamespaces refuses what cannot be made, and who may not make it.
 func (t *Task) checkNamespaces(flags uint64) error {
 	if flags&allNamespaces&^newNamespaces != 0 {
-		t.Note("hull has no user, ipc, cgroup or time namespaces for guests")
+		t.Note("hull has no user, cgroup or time namespaces for guests")
 		return unix.EINVAL
 	}
 	if flags&newNamespaces != 0 && !t.has.cred.HasCap(unix.CAP_SYS_ADMIN) {
@@ -100,6 +156,9 @@ func (t *Task) Unshare(flags uint64) error {
 			return err
 		}
 		t.setNet(ns)
+	}
+	if flags&unix.CLONE_NEWIPC != 0 {
+		t.setIPC(t.k.NewIPC())
 	}
 	if flags&unix.CLONE_FILES != 0 {
 		t.setFiles(t.has.files.Fork())
@@ -176,6 +235,17 @@ func (t *Task) setNet(ns *socket.NetNS) {
 	}
 }
 
+// setIPC replaces the IPC namespace; the reference is taken over.
+func (t *Task) setIPC(ns *IPCNamespace) {
+	t.has.Lock()
+	old := t.has.ipc
+	t.has.ipc = ns
+	t.has.Unlock()
+	if old != nil {
+		old.DecRef()
+	}
+}
+
 // Namespace is a namespace of any kind that is held: by a file of nsfs, from
 // /proc/PID/ns until the last descriptor or mount of it is gone.
 type Namespace struct {
@@ -187,6 +257,7 @@ type Namespace struct {
 	mnt *vfs.Namespace
 	net *socket.NetNS
 	pid *PIDNamespace
+	ipc *IPCNamespace
 }
 
 // Flag returns the kind as CLONE_NEW*.
@@ -229,6 +300,11 @@ func (t *Task) NamespaceOf(name string) *Namespace {
 		n.net.IncRef()
 	case "uts":
 		n.uts = t.has.uts
+	case "ipc":
+		if n.ipc = t.has.ipc; n.ipc == nil {
+			return nil
+		}
+		n.ipc.IncRef()
 	case "pid":
 		n.pid = t.ns
 	case "pid_for_children":
@@ -255,6 +331,8 @@ func (n *Namespace) Release() {
 		n.mnt.DecRef()
 	case n.net != nil:
 		n.net.DecRef()
+	case n.ipc != nil:
+		n.ipc.DecRef()
 	}
 }
 
@@ -288,6 +366,9 @@ func (t *Task) SetNS(n *Namespace) error {
 	case n.net != nil:
 		n.net.IncRef()
 		t.setNet(n.net)
+	case n.ipc != nil:
+		n.ipc.IncRef()
+		t.setIPC(n.ipc)
 	case n.uts != nil:
 		t.has.Lock()
 		t.has.uts = n.uts

@@ -60,13 +60,17 @@ func (t *Task) prepare() bool {
 	// The flag is up before the last look at what might be pending: a sender
 	// that comes later sees it and interrupts the platform.
 	t.guest.Store(true)
-	for !t.own.exiting && (t.killed.Load() || t.interrupted()) {
+	for frozen := &t.group.container.frozen; !t.own.exiting && (t.killed.Load() || frozen.Load() || t.interrupted()); {
 		t.guest.Store(false)
-		if t.killed.Load() {
+		switch {
+		case t.killed.Load():
 			t.own.exiting = true
-			break
+			return false
+		case frozen.Load():
+			t.freeze()
+		default:
+			t.handleSignals(0, false, nil)
 		}
-		t.handleSignals(0, false, nil)
 		t.guest.Store(true)
 	}
 	if t.own.exiting {

@@ -20,8 +20,10 @@ type InitArgs struct {
 	FS        *vfs.Context // taken over
 	Files     *vfs.FDTable // taken over
 	Namespace *vfs.Namespace
+	Container *Container    // nil is the first one
 	PIDs      *PIDNamespace // nil is the initial one
 	UTS       *UTSNamespace // nil is the initial one
+	IPC       *IPCNamespace // nil is the initial one
 	Net       *socket.NetNS // nil is the initial one
 	Ignored   SignalSet     // what it ignores from the start
 	// Seccomp, if not nil, is asked about each of its calls.
@@ -86,23 +88,30 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	if a.UTS == nil {
 		a.UTS = k.uts
 	}
+	if a.IPC == nil {
+		a.IPC = k.ipc
+	}
+	if a.Container == nil {
+		a.Container = k.first
+	}
 	if a.Net == nil {
 		a.Net = k.net
 	}
 	t := &Task{k: k, ns: a.PIDs, started: k.now()}
 	t.state.Store(stateRunning)
 	t.group = k.newGroup(nil, t.ns, &CloneArgs{})
-	t.group.limits, t.group.onStop, t.group.direct = a.Limits, a.Stopped, a.Direct
+	t.group.container, t.group.limits, t.group.onStop, t.group.direct = a.Container, a.Limits, a.Stopped, a.Direct
 	t.sig.init(nil, false)
 	for signo := int32(1); signo <= MaxSignal; signo++ {
 		if a.Ignored.Has(signo) {
 			t.group.sig.handlers.set(signo, SigAction{Handler: sigIgnore})
 		}
 	}
-	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.mnt = a.Cred, a.FS, a.Files, a.UTS, a.Namespace
+	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.ipc, t.has.mnt = a.Cred, a.FS, a.Files, a.UTS, a.IPC, a.Namespace
 	t.has.personality, t.has.sched, t.group.oom = a.Personality, a.Sched, a.OOMScoreAdj
 	t.has.net = a.Net
 	a.Namespace.IncRef()
+	a.IPC.IncRef()
 	a.Net.IncRef()
 	if a.Seccomp != nil {
 		t.seccomp.Store(&seccompState{filter: a.Seccomp})
@@ -185,6 +194,8 @@ func (k *Kernel) forget(t *Task) {
 	t.leave()
 	t.group.join(nil)
 	k.tasks.count--
+	delete(t.group.container.groups, t.group)
+	t.group.container.remove()
 	if t.ns.init == t.group {
 		t.ns.init = nil
 	}

@@ -52,6 +52,7 @@ type Task struct {
 		fs          *vfs.Context
 		files       *vfs.FDTable
 		uts         *UTSNamespace
+		ipc         *IPCNamespace
 		mnt         *vfs.Namespace
 		net         *socket.NetNS
 		comm        string // at most 15 bytes
@@ -98,7 +99,9 @@ type ThreadGroup struct {
 	ns     *PIDNamespace // immutable
 	ids    []int32       // immutable: by level, as Task.tids
 	limits *limits.Set   // immutable pointer
-	sig    groupSignals  // has its own lock
+	// container is what the process lives and ends with. Immutable.
+	container *Container
+	sig       groupSignals // has its own lock
 
 	// childQueue is notified when a child can be waited for.
 	childQueue wait.Queue
@@ -172,6 +175,9 @@ func (t *Task) MountNS() *vfs.Namespace { return t.has.mnt }
 
 // UTS returns the uts namespace; for the task's own goroutine.
 func (t *Task) UTS() *UTSNamespace { return t.has.uts }
+
+// IPC returns the IPC namespace; for the task's own goroutine.
+func (t *Task) IPC() *IPCNamespace { return t.has.ipc }
 
 // NetNS returns the network namespace; for the task's own goroutine.
 func (t *Task) NetNS() *socket.NetNS { return t.has.net }

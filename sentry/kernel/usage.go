@@ -88,6 +88,8 @@ func (tg *ThreadGroup) absorb(t *Task) {
 	u, s := t.times()
 	tg.usage.utime += u
 	tg.usage.stime += s
+	tg.container.gone.user += u
+	tg.container.gone.sys += s
 	tg.usage.minflt += t.cpu.minflt.Load()
 	tg.usage.nvcsw += t.cpu.vcsw.Load()
 }

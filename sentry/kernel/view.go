@@ -84,10 +84,9 @@ const firstNS = 0xefffffff
 // NamespaceIDs returns a number for each of the task's namespaces, by its name
 // in /proc/PID/ns: equal for equal namespaces.
 func (t *Task) NamespaceIDs() map[string]uint32 {
-	m := map[string]uint32{"ipc": firstNS, "user": firstNS - 2, "cgroup": firstNS - 4, "time": firstNS - 5,
-		"time_for_children": firstNS - 5}
+	m := map[string]uint32{"user": firstNS - 2, "cgroup": firstNS - 4, "time": firstNS - 5, "time_for_children": firstNS - 5}
 	t.has.Lock()
-	uts, mnt, forCh := t.has.uts, t.has.mnt, t.has.pidsOfCh
+	uts, ipc, mnt, forCh := t.has.uts, t.has.ipc, t.has.mnt, t.has.pidsOfCh
 	if t.has.net != nil {
 		m["net"] = t.has.net.ID
 	}
@@ -95,9 +94,9 @@ func (t *Task) NamespaceIDs() map[string]uint32 {
 	if forCh == nil {
 		forCh = t.ns
 	}
-	m["uts"] = firstNS - 1
-	if uts != t.k.uts {
-		m["uts"] = uts.id
+	m["uts"] = uts.id
+	if ipc != nil {
+		m["ipc"] = ipc.id
 	}
 	m["pid"], m["pid_for_children"] = t.ns.id, forCh.id
 	if mnt != nil {

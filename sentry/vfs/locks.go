@@ -139,7 +139,9 @@ func (f *File) PosixLock(t current.Task, cmd int32, fl *unix.Flock_t, owner any)
 		if fl.Type == unix.F_UNLCK {
 			return unix.EINVAL
 		}
-		l.get(&want, fl)
+		if l.get(&want, fl); fl.Type != unix.F_UNLCK && fl.Pid > 0 {
+			fl.Pid = current.PIDSeenBy(t, fl.Pid)
+		}
 		return nil
 	}
 	switch {

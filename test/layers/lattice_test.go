@@ -57,7 +57,7 @@ func lattice() []rule {
 		{"sentry/socket/*", sockets},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
-		{"sentry/seccomp", ""},
+		{"sentry/seccomp", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/timer", floor + " sentry/current"},
 		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/current/currenttest sentry/mem sentry/mm sentry/ipc"},
@@ -71,6 +71,7 @@ func lattice() []rule {
 		{"fsimpl/devpts", files + " " + kernel},
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},
+		{"fsimpl/seccompfd", files + " " + kernel},
 		{"fsimpl/gofer", files + " gofer/client gofer/proto"},
 		{"fsimpl/sys", files + " sentry/socket"}, // whose interfaces it shows
 		{"fsimpl/mqueue", files + " sentry/ipc"},
@@ -82,7 +83,7 @@ func lattice() []rule {
 		{"gofer/server", "gofer/proto"},
 
 		// System calls stand on the kernel; the kernel is handed their table.
-		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/nsfs fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
+		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/seccompfd fsimpl/nsfs fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
 		{"syscalls/*", kernel + " syscalls"},
 
 		// The host's side, and the one package that knows every implementation.
@@ -173,6 +174,9 @@ func TestDependencies(t *testing.T) {
 		{"github.com/opencontainers/cgroups/fs2", "runsc-like/cgroup"},
 		{"github.com/coreos/go-systemd/v22/dbus", "runsc-like/cgroup"},
 		{"github.com/godbus/dbus/v5", "runsc-like/cgroup"},
+		{"k8s.io/cri-api/pkg/apis/runtime/v1", "test/oci"},
+		{"google.golang.org/grpc", "test/oci"},
+		{"google.golang.org/grpc/credentials/insecure", "test/oci"},
 		{"github.com/pelletier/go-toml/v2", "runsc-like/install"},
 		{"github.com/pelletier/go-toml/v2/unstable", "runsc-like/install"},
 	}

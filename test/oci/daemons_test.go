@@ -1,9 +1,6 @@
 package oci
 
 import (
-	"archive/tar"
-	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -17,13 +14,11 @@ import (
 	"hull/test/internal/sandbox"
 )
 
-// image is what the cases run: busybox, under this name.
-const image = "hull-test:1"
-
 // daemons are a containerd and a dockerd of the tests' own.
 type daemons struct {
 	dir  string
 	host string   // of DOCKER_HOST
+	sock string   // of containerd
 	env  []string // of clients
 }
 
@@ -52,11 +47,11 @@ func startWith(t *testing.T, dockerd []string, more ...string) *daemons {
 	})
 	d := &daemons{dir: dir, host: "unix://" + filepath.Join(dir, "docker.sock")}
 	d.env = append(os.Environ(), "DOCKER_HOST="+d.host, "DOCKER_CONFIG="+dir, "LC_ALL=C", "DOCKER_BUILDKIT=0")
-	sock := filepath.Join(dir, "c.sock")
+	d.sock = filepath.Join(dir, "c.sock")
 	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = %q\n",
-		filepath.Join(dir, "croot"), filepath.Join(dir, "cstate"), sock)
+		filepath.Join(dir, "croot"), filepath.Join(dir, "cstate"), d.sock)
 	write(t, filepath.Join(dir, "config.toml"), config)
-	daemon(t, dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
+	daemon(t, dir, d.sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
 	runtimes, err := json.Marshal(map[string]any{"runtimes": map[string]any{"hull": map[string]string{"path": sandbox.Binary(t)}}})
 	if err != nil {
 		t.Fatal(err)
@@ -64,11 +59,24 @@ func startWith(t *testing.T, dockerd []string, more ...string) *daemons {
 	write(t, filepath.Join(dir, "daemon.json"), string(runtimes))
 	args := append(dockerd[1:], "--config-file", filepath.Join(dir, "daemon.json"),
 		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "docker.pid"),
-		"--host", d.host, "--containerd", sock)
+		"--host", d.host, "--containerd", d.sock)
 	daemon(t, dir, filepath.Join(dir, "docker.sock"), dockerd[0], append(args, more...)...)
-	d.load(t)
+	makeImage(t, d.archive())
+	in, err := os.Open(d.archive())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	c := exec.Command("docker", "load")
+	c.Env, c.Stdin = d.env, in
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("docker load: %v\n%s", err, out)
+	}
 	return d
 }
+
+// archive is the file that has the image.
+func (d *daemons) archive() string { return filepath.Join(d.dir, "image.tar") }
 
 func write(t *testing.T, name, text string) {
 	t.Helper()
@@ -136,50 +144,5 @@ func unmountBelow(dir string) {
 		if f := strings.Fields(lines[i]); len(f) > 4 && strings.HasPrefix(f[4], dir) {
 			_ = syscall.Unmount(f[4], syscall.MNT_DETACH)
 		}
-	}
-}
-
-// load makes the image, of one layer, in the form that `docker save` has.
-func (d *daemons) load(t *testing.T) {
-	t.Helper()
-	root := filepath.Join(d.dir, "image")
-	script := `set -e; mkdir -p "$0/bin" "$0/etc" "$0/tmp" "$0/root"; chmod 1777 "$0/tmp"; cp /bin/busybox "$0/bin/"
-for a in $(/bin/busybox --list); do ln -s busybox "$0/bin/$a" 2>/dev/null || :; done
-echo root:x:0:0:root:/root:/bin/sh >"$0/etc/passwd"; echo root:x:0: >"$0/etc/group"; tar -C "$0" -cf "$0.tar" .`
-	if out, err := exec.Command("sh", "-c", script, root).CombinedOutput(); err != nil {
-		t.Fatalf("image: %v\n%s", err, out)
-	}
-	layer, err := os.ReadFile(root + ".tar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := fmt.Sprintf("%x", sha256.Sum256(layer))
-	config, _ := json.Marshal(map[string]any{
-		"architecture": "amd64", "os": "linux",
-		"config": map[string]any{"Cmd": []string{"/bin/sh"}, "Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}},
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + sum}},
-	})
-	name := fmt.Sprintf("%x.json", sha256.Sum256(config))
-	manifest, _ := json.Marshal([]map[string]any{{"Config": name, "RepoTags": []string{image}, "Layers": []string{sum + "/layer.tar"}}})
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{name, config}, {sum + "/layer.tar", layer}, {"manifest.json", manifest}} {
-		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.data))}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(f.data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command("docker", "load")
-	c.Env, c.Stdin = d.env, &archive
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("docker load: %v\n%s", err, out)
 	}
 }

@@ -1,18 +1,13 @@
 package oci
 
 import (
-	"context"
 	"os/exec"
-	"strings"
 	"testing"
-	"time"
 )
 
-// dockerCase is a shell script over $RUN, which is `docker run` with a runtime
-// but without an image; $I is the image, $N a name for a container that is gone
-// afterwards. What it prints on standard output is compared.
-type dockerCase struct{ name, script string }
-
+// dockerPrelude is what the scripts have: $RUN, which is `docker run` with a
+// runtime but without an image; $I is the image, $N a name for a container that is
+// gone afterwards.
 const dockerPrelude = `
 say() { "$@" 2>/dev/null; echo "= $?"; }
 state() { docker inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Error}}' $N; }
@@ -21,9 +16,9 @@ back() { $RUN -d --name $N "$@" >/dev/null; until_is '{{.State.Running}}' true; 
 tty() { script -qec "$1" /dev/null </dev/null | tr -d '\r' | sed 's/\^@//g'; }
 `
 
-func dockerCases() []dockerCase {
+func dockerCases() []scriptCase {
 	const loop = `sh -c 'trap "echo bye; exit 5" TERM; echo up; while :; do sleep 0.05; done'`
-	return []dockerCase{
+	return []scriptCase{
 		{"run", `say $RUN --rm $I echo hello; say $RUN --rm $I sh -c 'exit 3'; say $RUN --rm $I sh -c 'kill -9 $$'; say $RUN --rm $I sh -c 'kill -TERM $$; sleep 1'`},
 		{"what cannot be run", `say $RUN --rm $I nosuch; say $RUN --rm $I /etc/passwd; say $RUN --rm $I /nowhere; $RUN --rm $I nosuch 2>&1 | grep -o 'executable file not found in $PATH'`},
 		{"streams", `echo text | say $RUN --rm -i $I cat; seq 100000 | $RUN --rm -i $I md5sum; $RUN --rm $I sh -c 'echo o; echo e >&2' 2>/dev/null; $RUN --rm $I sh -c 'echo e >&2' 2>&1 >/dev/null
@@ -66,54 +61,18 @@ func dockerCases() []dockerCase {
 	}
 }
 
-// tellDocker runs a case with one runtime.
-func (d *daemons) tellDocker(t *testing.T, c dockerCase, runtime string) string {
-	t.Helper()
-	return d.tell(t, c, runtime, "RUN=docker run --network none --runtime "+runtime)
-}
-
-// tell runs a case with one runtime and more in its environment.
-func (d *daemons) tell(t *testing.T, c dockerCase, runtime string, env ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", dockerPrelude+c.script)
-	cmd.Dir = t.TempDir()
-	name := "hull-test-" + runtime
-	cmd.Env = append(append(d.env, "I="+image, "N="+name, "RT="+runtime), env...)
-	cmd.WaitDelay = 5 * time.Second
-	out, err := cmd.Output()
-	if ctx.Err() != nil {
-		t.Errorf("%s: %v", runtime, err)
+// docker runs the cases of the docker command.
+func (d *daemons) docker(t *testing.T) {
+	e := &teller{
+		prelude: dockerPrelude,
+		env: func(runtime, name string) []string {
+			return append(d.env[:len(d.env):len(d.env)], "I="+image, "N="+name, "RT="+runtime, "RUN=docker run --network none --runtime "+runtime)
+		},
+		clean: func(_, name string) {
+			rm := exec.Command("docker", "rm", "-f", name)
+			rm.Env = d.env
+			_ = rm.Run() // most cases have removed it
+		},
 	}
-	rm := exec.Command("docker", "rm", "-f", name)
-	rm.Env = d.env
-	_ = rm.Run() // most cases have removed it
-	return strings.ReplaceAll(strings.ReplaceAll(string(out), name, "NAME"), cmd.Dir, "DIR")
-}
-
-func TestDocker(t *testing.T) {
-	d := start(t)
-	for _, c := range dockerCases() {
-		t.Run(c.name, func(t *testing.T) {
-			compare(t, func(runtime string) string { return d.tellDocker(t, c, runtime) })
-		})
-	}
-}
-
-// compare asks that both runtimes are told the same of.
-func compare(t *testing.T, tell func(runtime string) string) {
-	t.Helper()
-	// On a busy machine a case's own sleeps can be too short, for either.
-	const attempts = 3
-	for n := 1; ; n++ {
-		want, got := tell("runc"), tell("hull")
-		if got == want {
-			return
-		}
-		if n == attempts {
-			t.Fatalf("with hull:\n%s\nwith runc:\n%s", got, want)
-		}
-		t.Logf("attempt %d: with hull:\n%s\nwith runc:\n%s", n, got, want)
-	}
+	e.compare(t, dockerCases())
 }

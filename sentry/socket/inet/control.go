@@ -202,10 +202,8 @@ func (s *Sock) recvControl(in *stack.RecvMeta, m *socket.Message) {
 	if want(stack.WantMark) {
 		addInt(m, unix.SOL_SOCKET, soMark, 0)
 	}
-	if want(stack.WantInq) && s.typ == unix.SOCK_STREAM {
-		if n, err := s.st.Ioctl(unix.SIOCINQ); err == nil {
-			addInt(m, unix.SOL_TCP, tcpCmInq, uint32(n))
-		}
+	if want(stack.WantInq) {
+		addInt(m, unix.SOL_TCP, tcpCmInq, uint32(in.Inq))
 	}
 	switch {
 	case in.Err != nil:
@@ -307,7 +305,7 @@ func (s *Sock) recvError(e *dgram.Error, m *socket.Message) {
 	b = binary.LittleEndian.AppendUint32(b, uint32(e.Errno))
 	b = append(b, e.Origin, e.Type, e.Code, 0)
 	b = binary.LittleEndian.AppendUint32(b, e.Info)
-	b = binary.LittleEndian.AppendUint32(b, 0)
+	b = binary.LittleEndian.AppendUint32(b, e.Data)
 	offender := netip.AddrPortFrom(e.Offender, 0)
 	if s.family == unix.AF_INET {
 		if e.Offender.IsValid() {

@@ -236,7 +236,7 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("ready %x", m)
 	}
 	// Zero-copy sends are told of as errors.
-	f.ready = 0
+	s, f, task = made(t, unix.AF_INET, unix.SOCK_DGRAM)
 	f.opt[[2]int{unix.SOL_SOCKET, unix.SO_ZEROCOPY}] = nil
 	if err := s.SetOption(task, unix.SOL_SOCKET, unix.SO_ZEROCOPY, []byte{1, 0, 0, 0}); err != nil {
 		t.Fatal(err)

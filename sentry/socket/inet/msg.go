@@ -85,7 +85,7 @@ func (s *Sock) send(t current.Task, src usermem.Buffer, m *socket.Message, flags
 		}
 	}
 	n, err := s.st.Send(c, int(src.Len()), &c.out)
-	if err == nil && flags&msgZeroCopy != 0 {
+	if err == nil && flags&msgZeroCopy != 0 && s.typ != unix.SOCK_STREAM {
 		s.sentZeroCopy()
 	}
 	return int64(n), err

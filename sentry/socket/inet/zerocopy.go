@@ -10,8 +10,8 @@ import (
 	"hull/sentry/wait"
 )
 
-// zeroCopy are the completions of sends with MSG_ZEROCOPY, for a socket that has
-// SO_ZEROCOPY. The bytes were copied, which a completion may say, so each is
+// zeroCopy are the completions of messages sent with MSG_ZEROCOPY, for a socket
+// that has SO_ZEROCOPY; those of a stream come from the stack. The bytes were copied, which a completion may say, so each is
 // done when the call returns.
 //
 // Sends are numbered from 0. What is told is a range of numbers that nobody was

@@ -1,11 +1,14 @@
 package netlink
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"hull/netstack/buffer"
 	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/current/currenttest"
@@ -50,10 +53,20 @@ type fixture struct {
 	net  *Net
 }
 
+// newStack returns a stack without threads.
+func newStack() *stack.Stack {
+	start := time.Now()
+	return stack.New(stack.Config{
+		Pool: new(buffer.Pool), Now: func() int64 { return int64(time.Since(start)) + 1 }, Wall: time.Now,
+		After:  func(d time.Duration, f func()) func() { t := time.AfterFunc(d, f); return func() { t.Stop() } },
+		Random: func(b []byte) { _, _ = rand.Read(b) }, // which never fails
+	})
+}
+
 func newFixture(t *testing.T) *fixture {
 	task := currenttest.New(1 << 20)
 	ns := socket.NewNetNS(task.Creds.UserNS, 1)
-	n := New(ns, stack.New(stack.Config{}), Config{Protocols: map[int32]Protocol{5: echo{}}})
+	n := New(ns, newStack(), Config{Protocols: map[int32]Protocol{5: echo{}}})
 	return &fixture{t, task, n}
 }
 

@@ -19,7 +19,7 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 }
 
 // Option implements socket.Socket.
-func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) {
+func (s *Sock) Option(t current.Task, level, name int32, _ int) ([]byte, error) {
 	if level != unix.SOL_SOCKET {
 		return nil, unix.EOPNOTSUPP
 	}
@@ -31,13 +31,13 @@ func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) 
 	case unix.SO_PROTOCOL:
 		return socket.IntValue(0), nil
 	case unix.SO_ERROR, unix.SO_ACCEPTCONN, unix.SO_PEERCRED:
-		return s.stateOption(name), nil
+		return s.stateOption(t, name), nil
 	}
 	return s.opts.Get(name)
 }
 
 // stateOption returns an option that tells the socket's state.
-func (s *Sock) stateOption(name int32) []byte {
+func (s *Sock) stateOption(t current.Task, name int32) []byte {
 	s.st.Lock()
 	defer s.st.Unlock()
 	switch name {
@@ -55,6 +55,7 @@ func (s *Sock) stateOption(name int32) []byte {
 	if s.st.state != connected || s.typ == unix.SOCK_DGRAM && c == (unix.Ucred{}) {
 		c = unix.Ucred{Pid: 0, Uid: ^uint32(0), Gid: ^uint32(0)}
 	}
+	c.Pid = current.PIDSeenBy(t, c.Pid)
 	return append([]byte(nil), usermem.BytesOf(&c)...)
 }
 

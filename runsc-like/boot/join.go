@@ -1,0 +1,168 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/control"
+	"hull/sentry/kernel"
+)
+
+// find returns a container by its id; "" is the first.
+func (s *sandbox) find(id string) (*container, error) {
+	if id == "" {
+		return s.main, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.all[id]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("%s: %s", control.NoContainer, id)
+}
+
+// withProcesses returns the container that has the processes of p; nil if it is
+// gone.
+func (s *sandbox) withProcesses(p *kernel.Container) *container {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.all {
+		if c.procs == p {
+			return c
+		}
+	}
+	return nil
+}
+
+// join makes a further container, and says on conn what became of it. The
+// descriptors are taken over.
+func (s *sandbox) join(conn *control.Conn, fds []int) error {
+	if len(fds) != control.JoinFDs {
+		closeAll(fds)
+		return conn.Send(failed(fmt.Errorf("%d descriptors came with a container, not %d", len(fds), control.JoinFDs)))
+	}
+	c, err := s.joined(fds)
+	if err != nil {
+		return conn.Send(failed(err))
+	}
+	go c.follow()
+	return conn.Send(control.Message{Kind: control.Created})
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd)
+	}
+}
+
+// joined makes the container that the descriptors of a Join are about.
+func (s *sandbox) joined(fds []int) (*container, error) {
+	f := os.NewFile(uintptr(fds[control.JoinConfigFD]), "configuration")
+	cfg, err := control.ReadContainer(f)
+	_ = f.Close()
+	if err == nil && (cfg.ID == "" || cfg.Spec == nil || cfg.Spec.Process == nil || len(cfg.Spec.Process.Args) == 0 ||
+		cfg.Spec.Root == nil || cfg.Spec.Linux == nil || len(cfg.Roots) == 0) {
+		err = errors.New("configuration: is not complete")
+	}
+	if err != nil {
+		closeAll(fds[control.JoinGofer:])
+		return nil, err
+	}
+	life, err := control.NewConn(fds[control.JoinLife])
+	if err != nil {
+		closeAll(fds[control.JoinGofer:])
+		return nil, err
+	}
+	stdio := [3]int{fds[control.JoinStdin], fds[control.JoinStdout], fds[control.JoinStderr]}
+	c := s.newContainer(cfg)
+	c.life = life
+	if err := s.enter(c); err != nil {
+		closeAll(append(stdio[:], fds[control.JoinGofer]))
+		_ = life.Close()
+		return nil, err
+	}
+	if err := c.prepare(fds[control.JoinGofer], stdio); err != nil {
+		s.leave(c)
+		c.mu.Lock()
+		c.end(failureStatus(err))
+		c.mu.Unlock()
+		_ = life.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// enter gives c its namespaces, and its place among the sandbox's containers.
+func (s *sandbox) enter(c *container) error {
+	var with [3]*container // of pid, IPC and UTS namespace
+	for i, id := range []string{c.cfg.Share.PID, c.cfg.Share.IPC, c.cfg.Share.UTS} {
+		if id == "" {
+			continue
+		}
+		o, err := s.find(id)
+		if err != nil {
+			return err
+		}
+		with[i] = o
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all[c.cfg.ID] != nil {
+		return fmt.Errorf("the sandbox has a container %q already", c.cfg.ID)
+	}
+	if o := with[0]; o != nil {
+		c.pids = o.pids
+	} else {
+		c.pids = s.kernel.NewPIDNamespace()
+	}
+	if o := with[1]; o != nil {
+		c.ipc = o.ipc
+		c.ipc.IncRef()
+	} else {
+		c.ipc = s.kernel.NewIPC()
+	}
+	if o := with[2]; o != nil {
+		c.uts = o.uts
+	} else {
+		c.uts = s.kernel.NewUTS(c.spec.Hostname, domainname(c.spec))
+	}
+	s.all[c.cfg.ID] = c
+	return nil
+}
+
+// leave is the end of enter's place.
+func (s *sandbox) leave(c *container) {
+	s.mu.Lock()
+	delete(s.all, c.cfg.ID)
+	s.mu.Unlock()
+}
+
+// follow listens to who stands for the container, until one of the two is gone.
+func (c *container) follow() {
+	for {
+		m, err := c.life.Receive()
+		if err != nil {
+			break
+		}
+		if m.Kind == control.Signal {
+			c.hostSignal(unix.Signal(m.Signo))
+		}
+	}
+	_ = c.kill(unix.SIGKILL) // one that has stopped needs none
+	<-c.done
+	_ = c.life.Close()
+}
+
+// forget takes away a container that joined, and ends what there is of it.
+func (s *sandbox) forget(c *container) error {
+	if c == s.main {
+		return errors.New("the sandbox ends with its first container")
+	}
+	_ = c.kill(unix.SIGKILL) // one that has stopped needs none
+	<-c.done
+	s.leave(c)
+	return nil
+}

@@ -1,0 +1,125 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"hull/runsc-like/control"
+)
+
+// join makes the container in its pod's sandbox: a gofer is started, which stands
+// for the container on the host, and the sandbox is handed the other ends of its
+// sockets. It returns a conversation about the container.
+func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err error) {
+	log, err := os.OpenFile(c.path(logFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	slave, err := o.makeTerminal()
+	if err != nil {
+		log.Close()
+		return nil, err
+	}
+	ends := &plumbing{log: log, terminal: slave}
+	defer ends.close()
+	cfg, err := configure(o.Options)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ID, cfg.Share, cfg.Hold, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true, true
+	cfg.Terminal, cfg.Ignored = slave != nil, 0
+	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {
+		return nil, err
+	}
+	if ends.release, ends.hold, err = controlPair(); err != nil {
+		return nil, err
+	}
+	gofer, err := c.startStandIn(o, cfg, ends)
+	if err == nil {
+		err = ends.release.Send(control.Message{Kind: control.Go})
+	}
+	if err == nil {
+		if conn, err = c.enter(o, cfg, ends); err == nil {
+			return conn, gofer.Process.Release()
+		}
+	}
+	if gofer != nil && gofer.Process != nil {
+		_ = gofer.Process.Kill()
+		_ = gofer.Wait() // its status says nothing more
+	}
+	var se *StatusError
+	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
+		err = fmt.Errorf("%w: %s", err, why)
+	}
+	return nil, err
+}
+
+// startStandIn starts the gofer, in the container's cgroup and known to its
+// record, before it does anything.
+func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *plumbing) (gofer *exec.Cmd, err error) {
+	mk, err := c.makeCgroup()
+	if err != nil {
+		return nil, err
+	}
+	err = mk.within(func(cgroup int) (err error) {
+		gofer, err = startGofer(cgroup, cfg, ends)
+		return err
+	})
+	if err != nil {
+		return gofer, errors.Join(err, mk.wait()) // it is taken away when all of it is there
+	}
+	pid := gofer.Process.Pid
+	if c.Gofer, err = processOf(pid); err == nil {
+		err = c.save()
+	}
+	if err = errors.Join(err, mk.enter(pid)); err == nil {
+		err = c.prepareHooks()
+	}
+	if err == nil {
+		err = setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, pid)
+	}
+	return gofer, err
+}
+
+// enter hands the container to the sandbox, and waits until it is made there.
+func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing) (*control.Conn, error) {
+	f, err := control.WriteContainer(&cfg.Container)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	life, err := ends.release.File()
+	if err != nil {
+		return nil, err
+	}
+	defer life.Close()
+	conn, err := c.dial()
+	if err != nil {
+		return nil, fmt.Errorf("sandbox %s: %w", c.Sandbox, err)
+	}
+	fds := make([]int, control.JoinFDs)
+	for i, f := range map[int]*os.File{
+		control.JoinConfigFD: f, control.JoinGofer: ends.sentryEnd, control.JoinLife: life,
+		control.JoinStdin: o.Stdin, control.JoinStdout: o.Stdout, control.JoinStderr: o.Stderr,
+	} {
+		fds[i] = int(f.Fd())
+	}
+	var m control.Message
+	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {
+		m, err = conn.Receive()
+	}
+	switch {
+	case err != nil:
+		err = fmt.Errorf("sandbox %s: %w", c.Sandbox, err)
+	case m.Kind == control.Created:
+		return conn, nil
+	case m.Kind == control.Failed:
+		err = &StatusError{m.Code, errors.New(runtimeText(m, o.Spec))}
+	default:
+		err = unexpected(m)
+	}
+	conn.Close()
+	return nil, err
+}

@@ -1,0 +1,195 @@
+package kernel
+
+import (
+	"sync/atomic"
+	"time"
+
+	"hull/sentry/mm"
+)
+
+// Container is a set of processes that are limited, stopped and ended together:
+// what boot starts in it, and all that those fork. Nobody leaves it. A kernel
+// has several when its sandbox is a pod; which namespaces they share is another
+// matter.
+//
+// Life: New → processes come and go → Kill. After that nothing is born in it.
+type Container struct {
+	k        *Kernel // immutable
+	maxTasks atomic.Int64
+	frozen   atomic.Bool
+
+	// Guarded by Kernel.tasks.
+	groups map[*ThreadGroup]struct{} // those that are not reaped
+	count  int                       // tasks, with those that boot prepares
+	ended  bool
+	empty  chan struct{} `snapshot:"-"` // closed when it has ended and no task is left
+	gone   struct{ user, sys time.Duration }
+}
+
+// NewContainer returns a container without processes that may have maxTasks
+// tasks at a time, 0 for as many as the kernel.
+func (k *Kernel) NewContainer(maxTasks int) *Container {
+	c := &Container{k: k, groups: map[*ThreadGroup]struct{}{}, empty: make(chan struct{})}
+	c.SetMaxTasks(maxTasks)
+	return c
+}
+
+// SetMaxTasks says how many tasks there may be from now on, 0 for as many as the
+// kernel.
+func (c *Container) SetMaxTasks(n int) { c.maxTasks.Store(int64(n)) }
+
+// full reports whether no more task may be born in the container. Kernel.tasks
+// is held.
+func (c *Container) full() bool {
+	most := c.maxTasks.Load()
+	return c.ended || most > 0 && int64(c.count) >= most
+}
+
+// add and remove count a task. Kernel.tasks is held.
+func (c *Container) add() { c.count++ }
+
+func (c *Container) remove() {
+	if c.count--; c.count == 0 && c.ended {
+		close(c.empty)
+	}
+}
+
+// Kill sends SIGKILL to all processes and waits until their tasks are gone. It is
+// called once.
+func (c *Container) Kill() {
+	c.k.tasks.Lock()
+	c.ended = true
+	for tg := range c.groups {
+		if !tg.zombie {
+			tg.kill(sigKill, nil)
+		}
+	}
+	if c.count == 0 {
+		close(c.empty)
+	}
+	c.k.tasks.Unlock()
+	<-c.empty
+}
+
+// Groups returns the processes, in no order.
+func (c *Container) Groups() []*ThreadGroup {
+	c.k.tasks.Lock()
+	defer c.k.tasks.Unlock()
+	gs := make([]*ThreadGroup, 0, len(c.groups))
+	for tg := range c.groups {
+		gs = append(gs, tg)
+	}
+	return gs
+}
+
+// TIDs returns the numbers that the threads have in ns, in no order.
+func (c *Container) TIDs(ns *PIDNamespace) []int32 {
+	c.k.tasks.Lock()
+	defer c.k.tasks.Unlock()
+	var ids []int32
+	for tg := range c.groups {
+		for _, t := range tg.tasks {
+			if id := t.tidIn(ns); id != 0 {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// Tasks returns how many tasks there are.
+func (c *Container) Tasks() int {
+	c.k.tasks.Lock()
+	defer c.k.tasks.Unlock()
+	return c.count
+}
+
+// Times returns the processor time that all processes used, those that are gone
+// among them.
+func (c *Container) Times() (user, sys time.Duration) {
+	c.k.tasks.Lock()
+	defer c.k.tasks.Unlock()
+	user, sys = c.gone.user, c.gone.sys
+	for tg := range c.groups {
+		for _, t := range tg.tasks {
+			u, s := t.times()
+			user, sys = user+u, sys+s
+		}
+	}
+	return user, sys
+}
+
+// RSS returns how much memory the address spaces of the processes have, in
+// bytes. What two of them share counts twice.
+func (c *Container) RSS() uint64 {
+	seen := map[*mm.AddressSpace]bool{}
+	var sum uint64
+	for _, t := range c.tasks() {
+		m := t.PeekMM()
+		if m == nil {
+			continue
+		}
+		if !seen[m] {
+			seen[m] = true
+			sum += m.Usage().RSS
+		}
+		m.DecUsers()
+	}
+	return sum
+}
+
+// Freeze stops all tasks before their next guest instruction, until Thaw. One
+// that sleeps in a system call goes on sleeping, and stops when that is done. It
+// returns when no guest code runs any more.
+func (c *Container) Freeze() {
+	c.frozen.Store(true)
+	for _, t := range c.tasks() {
+		t.wakeup()
+	}
+	const look = time.Millisecond
+	for {
+		busy := false
+		for _, t := range c.tasks() {
+			busy = busy || t.guest.Load()
+		}
+		if !busy {
+			return
+		}
+		time.Sleep(look)
+	}
+}
+
+// Thaw is the end of Freeze.
+func (c *Container) Thaw() {
+	c.frozen.Store(false)
+	for _, t := range c.tasks() {
+		t.wakeup()
+	}
+}
+
+// Frozen reports whether Freeze was called, and not Thaw.
+func (c *Container) Frozen() bool { return c.frozen.Load() }
+
+func (c *Container) tasks() []*Task {
+	c.k.tasks.Lock()
+	defer c.k.tasks.Unlock()
+	var all []*Task
+	for tg := range c.groups {
+		all = append(all, tg.tasks...)
+	}
+	return all
+}
+
+// freeze sleeps until the container is thawed, or the task is to be killed.
+func (t *Task) freeze() {
+	start := t.k.now()
+	t.state.Store(stateDisk)
+	for t.group.container.frozen.Load() && !t.killed.Load() {
+		t.sleeper.sleep(time.Time{})
+	}
+	t.state.Store(stateRunning)
+	t.cpu.slept(t.k.now() - start)
+}
+
+// Container returns the container that the process is in.
+func (tg *ThreadGroup) Container() *Container { return tg.container }

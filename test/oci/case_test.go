@@ -1,0 +1,76 @@
+package oci
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// scriptCase is a shell script that is run once for each runtime; what it prints
+// on standard output is compared. The group that it belongs to says what its
+// variables are.
+type scriptCase struct{ name, script string }
+
+// teller runs scripts of a group.
+type teller struct {
+	prelude string
+	// env are the variables for a runtime; name is what its containers are called.
+	env func(runtime, name string) []string
+	// clean removes what a script may have left of the name.
+	clean func(runtime, name string)
+}
+
+// patience is how long a script may take.
+const patience = 2 * time.Minute
+
+// tell runs a script with a runtime, in a directory of its own.
+func (e *teller) tell(t *testing.T, c scriptCase, runtime string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", e.prelude+c.script)
+	cmd.Dir = t.TempDir()
+	name := "hull-test-" + runtime
+	cmd.Env = append(e.env(runtime, name), "LC_ALL=C")
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		t.Errorf("%s: %v", runtime, err)
+	}
+	e.clean(runtime, name)
+	return strings.ReplaceAll(strings.ReplaceAll(string(out), name, "NAME"), cmd.Dir, "DIR")
+}
+
+// compare runs each case with both runtimes at once. On a busy machine a case's
+// own sleeps can be too short, for either: it may be told again.
+func (e *teller) compare(t *testing.T, cases []scriptCase) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			const attempts = 3
+			for n := 1; ; n++ {
+				var want, got string
+				var both sync.WaitGroup
+				both.Go(func() { want = e.tell(t, c, "runc") })
+				both.Go(func() { got = e.tell(t, c, "hull") })
+				both.Wait()
+				if got == want {
+					return
+				}
+				if n == attempts {
+					t.Fatalf("with hull:\n%s\nwith runc:\n%s", got, want)
+				}
+				t.Logf("attempt %d: with hull:\n%s\nwith runc:\n%s", n, got, want)
+			}
+		})
+	}
+}
+
+// TestCallers runs the cases of all callers.
+func TestCallers(t *testing.T) {
+	d := start(t)
+	t.Run("docker", d.docker)
+	t.Run("ctr", d.ctr)
+	t.Run("podman", d.podman)
+}
