@@ -30,8 +30,8 @@ type sandbox struct {
 	kernel   *kernel.Kernel
 	types    vfs.FilesystemTypes
 	env      *vfs.Environment
-	networks *networks
 	main     *container // the first one: the sandbox ends when it does
+	networks *networks
 
 	mu  sync.Mutex
 	all map[string]*container // by id, guarded by mu

@@ -55,7 +55,7 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 		}
 		listed[ns.Type] = true
 	}
-	if !listed[specs.NetworkNamespace] {
+	if !listed[specs.NetworkNamespace] && !listed[specs.UserNamespace] {
 		c.ignore(exHostNetwork, exHostNetwork)
 	}
 	// What is not listed would be the host's.

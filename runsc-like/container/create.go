@@ -68,11 +68,8 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	}
 	if pod != nil {
 		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
-	}
-	if pod == nil { // all of a sandbox have its network
-		if err := c.planNetwork(o.Network, o.Pcap, o.User); err != nil {
-			return c, nil, err
-		}
+	} else if err := c.planNetwork(o.Spec, o.Network, o.Pcap, o.User); err != nil {
+		return c, nil, err
 	}
 	if err := c.planCgroup(o); err != nil {
 		return c, nil, err

@@ -29,7 +29,7 @@ type NetworkState struct {
 }
 
 // planNetwork decides where the container's network comes from.
-func (c *Container) planNetwork(mode, pcap string, u UserNetwork) error {
+func (c *Container) planNetwork(spec *specs.Spec, mode, pcap string, u UserNetwork) error {
 	n := &NetworkState{Mode: mode, Pcap: pcap}
 	c.Network = n
 	defer func() {
@@ -39,10 +39,6 @@ func (c *Container) planNetwork(mode, pcap string, u UserNetwork) error {
 	}()
 	if mode != control.NetworkSandbox {
 		return nil
-	}
-	spec, err := c.spec()
-	if err != nil {
-		return err
 	}
 	i := slices.IndexFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.NetworkNamespace })
 	if i < 0 {

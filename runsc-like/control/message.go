@@ -32,14 +32,14 @@ const (
 	Processes Kind = "processes" // list the processes (Process*, Done)
 	Process   Kind = "process"   // one of them
 	Limit     Kind = "limit"     // Resources changed (Done)
-	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
-	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
 	Usage     Kind = "usage"     // what does the container use? (Used)
 	Used      Kind = "used"      // Use
 	Freeze    Kind = "freeze"    // stop all its processes where they are (Done)
 	Thaw      Kind = "thaw"      // the end of Freeze (Done)
 	Join      Kind = "join"      // make a further container (Created): with descriptors
 	Forget    Kind = "forget"    // take away one that Join made, killing what runs (Done)
+	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
+	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
 )
 
 // What the status of a container can be (runtime.md of the OCI specification).

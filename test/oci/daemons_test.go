@@ -22,13 +22,13 @@ type daemons struct {
 	env  []string // of clients
 }
 
-// start starts both, without a network, and ends them with the test.
+// start starts both, and ends them with the test. Containers have no network.
 func start(t *testing.T) *daemons {
 	t.Helper()
 	return startWith(t, []string{"dockerd"}, "--bridge", "none", "--iptables=false", "--ip6tables=false")
 }
 
-// startWith starts both: dockerd by a command, and with more arguments.
+// startWith starts dockerd by the words of a command, with more arguments.
 func startWith(t *testing.T, dockerd []string, more ...string) *daemons {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,25 +49,7 @@ func TestDockerNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	docker := func(args ...string) {
-		c := exec.Command("docker", args...)
-		c.Env = d.env
-		_ = c.Run() // most cases have removed it
-	}
-	e := &teller{
-		prelude: dockerPrelude + networkPrelude,
-		env: func(runtime, name string) []string {
-			port, net := "8081", "7"
-			if runtime == "hull" {
-				port, net = "8091", "8"
-			}
-			return append(d.env[:len(d.env):len(d.env)], "I="+image, "N="+name, "RT="+runtime, "RUN=docker run --runtime "+runtime,
-				"DOCKERD="+strings.TrimSpace(string(pid)), "PORT="+port, "NET="+net)
-		},
-		clean: func(_, name string) {
-			docker("rm", "-f", name, name+"-2")
-			docker("network", "rm", name)
-		},
-	}
+	e := d.teller("RUN=docker run --runtime $RT", "PORT=8081", "NET=7", "DOCKERD="+strings.TrimSpace(string(pid)))
+	e.prelude, e.apart = e.prelude+networkPrelude, true
 	e.compare(t, networkCases())
 }
