@@ -279,7 +279,7 @@ func (t *tcpSocket) reset() {
 	}
 	t.timer.stop()
 	t.tail.drop()
-	t.phase, t.peer, t.rdShut, t.wrShut, t.way = tcpUnconnected, netip.AddrPort{}, false, false, nil
+	t.phase, t.peer, t.rdShut, t.wrShut = tcpUnconnected, netip.AddrPort{}, false, false
 	switch {
 	case t.bind != nil && t.bind.auto:
 		t.stack.tcp.release(t.bind)

@@ -60,7 +60,7 @@ func TestClose(t *testing.T) {
 			< . 1 ack 11002
 			state FIN_WAIT2
 		`},
-		{"half-closed we still receive", "RFC 9293 3.6, MUST-13", finWait2, `
+		{"half-closed we still receive", "RFC 9293 3.6", finWait2, `
 			< P. 1:501 ack 2
 			> . 2 ack 501
 			read 500

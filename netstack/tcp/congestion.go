@@ -89,6 +89,7 @@ func HasCongestion(name string) bool { return slices.Contains(Congestions(), nam
 
 // SetCongestion changes the algorithm of a connection.
 func (c *Conn) SetCongestion(now int64, cc Congestion) {
+	now = c.tick(now)
 	c.cc = cc
 	c.ctl.PacingRate = 0
 	if c.state.synchronized() {

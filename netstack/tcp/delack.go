@@ -153,6 +153,7 @@ func (c *Conn) ackWasSent() {
 
 // QuickAck is TCP_QUICKACK: acknowledge at once for now, or do not.
 func (c *Conn) QuickAck(now int64, on bool) {
+	now = c.tick(now)
 	c.ack.held = !on
 	c.ack.interactive = !on
 	if on {

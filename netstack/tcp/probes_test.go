@@ -87,7 +87,7 @@ func TestProbes(t *testing.T) {
 			+72h
 			state ESTABLISHED
 		`},
-		{"keep-alive probes a silent peer", "RFC 9293 3.8.4 MUST-28", established, `
+		{"keep-alive probes a silent peer", "RFC 9293 3.8.4 MUST-24, MUST-27", established, `
 			set keepalive 10s 1s 3
 			+9s
 			+1s
@@ -119,7 +119,7 @@ func TestProbes(t *testing.T) {
 			> . 0 ack 1
 			state ESTABLISHED
 		`},
-		{"no probes while data is in flight", "RFC 9293 3.8.4 MUST-27", established, `
+		{"no probes while data is in flight", "RFC 9293 3.8.4 MUST-26", established, `
 			: tlp=0
 			set keepalive 1s 1s 2
 			write 100
@@ -138,7 +138,7 @@ func TestProbes(t *testing.T) {
 			+1s
 			> . 0 ack 1
 		`},
-		{"data resets the time", "RFC 9293 3.8.4 MUST-27", established, `
+		{"data resets the time", "RFC 9293 3.8.4 MUST-26", established, `
 			set keepalive 10s 1s 3
 			+9s
 			< P. 1:11 ack 1

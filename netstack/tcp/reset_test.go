@@ -104,12 +104,40 @@ func TestReset(t *testing.T) {
 			< P. 1:100 ack 1
 			state CLOSE
 		`},
-		{"ICMP does not end an established connection", "RFC 9293 3.9.2.2 MUST-54, RFC 5927", established, `
+		{"ICMP does not end an established connection", "RFC 9293 3.9.2.2 MUST-54, MUST-56, RFC 5927", established, `
 			write 100
 			>*
 			icmp ECONNREFUSED 1
 			state ESTABLISHED
 			softerr ECONNREFUSED
+		`},
+		{"RST counts though the window is closed", "RFC 9293 3.10.7.4 MUST-66", established, `
+			: rcvbuf=4000 noscale
+			< . 1:2001 ack 1
+			>*
+			window 0
+			< R 2001
+			state CLOSE
+			err ECONNRESET
+		`},
+		{"the urgent pointer counts though the window is closed", "RFC 9293 3.10.7.4 MUST-66", established, `
+			: rcvbuf=4000 noscale
+			< . 1:2001 ack 1
+			>*
+			window 0
+			< .U 2001 ack 1 urg 5
+			event urgent
+			oob EAGAIN
+		`},
+		{"an acknowledgment counts though the window is closed", "RFC 9293 3.10.7.4 first", established, `
+			: rcvbuf=4000 noscale
+			write 100
+			>*
+			< . 1:2001 ack 1
+			>*
+			window 0
+			< . 2001 ack 101
+			queued 0
 		`},
 		{"SYN in TIME_WAIT's neighbour LAST_ACK is challenged", "RFC 5961 4.2", lastAck, `
 			< S 50

@@ -14,7 +14,7 @@ func TestRetransmit(t *testing.T) {
 			ca loss
 			cwnd 1
 		`},
-		{"the time-out doubles", "RFC 6298 5.5 MUST", established, `
+		{"the time-out doubles", "RFC 6298 5.5, RFC 9293 3.8.2 MUST-19", established, `
 			: tlp=0
 			write 100
 			> P. 1:101
@@ -72,7 +72,7 @@ func TestRetransmit(t *testing.T) {
 			err ETIMEDOUT
 			event closed
 		`},
-		{"the route is suspected before", "RFC 9293 3.8.3 MUST-21", established, `
+		{"the route is suspected before", "RFC 9293 3.8.3 MUST-20", established, `
 			: tlp=0 retries1=2
 			write 100
 			> P. 1:101
@@ -85,7 +85,7 @@ func TestRetransmit(t *testing.T) {
 			>*
 			event suspect
 		`},
-		{"the user sets how long", "RFC 5482 3, RFC 9293 3.8.3 MUST-22", established, `
+		{"the user sets how long", "RFC 5482 3, RFC 9293 3.8.3 MUST-21", established, `
 			: tlp=0 usertimeout=1s
 			write 100
 			> P. 1:101
@@ -97,7 +97,7 @@ func TestRetransmit(t *testing.T) {
 			state CLOSE
 			err ETIMEDOUT
 		`},
-		{"ICMP's word is the reason", "RFC 9293 3.9.2.2 SHOULD-25", established, `
+		{"ICMP's word is the reason", "RFC 9293 3.9.2.2 SHLD-25", established, `
 			: tlp=0 retries2=2
 			write 100
 			> P. 1:101

@@ -49,6 +49,7 @@ func (t *timers) arm(k timerKind, at int64) { t.kind, t.rtx = k, at }
 
 // Timer runs the timers that are due.
 func (c *Conn) Timer(now int64) {
+	now = c.tick(now)
 	t := &c.timers
 	if c.state == Closed || c.state == TimeWaiting {
 		return

@@ -11,7 +11,7 @@ func TestUrgent(t *testing.T) {
 			write 5
 			> P. 4:9
 		`},
-		{"the pointer stays until it is acknowledged", "RFC 9293 3.8.5", established, `
+		{"the pointer stays until it is acknowledged", "RFC 9293 3.8.5 MUST-31", established, `
 			: win=1000 nows mss=500
 			write 1500 oob
 			> .U 1:501 urg 1500
@@ -73,7 +73,7 @@ func TestUrgent(t *testing.T) {
 			>*
 			oob 5
 		`},
-		{"a second one replaces the first", "RFC 9293 3.8.5 MUST-31", established, `
+		{"a second one replaces the first", "RFC 6093 3", established, `
 			< P.U 1:6 ack 1 urg 5
 			>*
 			< P.U 6:9 ack 1 urg 3
