@@ -343,6 +343,9 @@ func (t *tcpSocket) Shutdown(how int) error {
 // is ENOTCONN in Linux, too.
 func (t *tcpSocket) recentlyOver() bool { return false }
 
+// boundLocked reports whether the socket has a port.
+func (t *tcpSocket) boundLocked() bool { return t.bind != nil || t.phase != tcpUnconnected }
+
 // Name returns the own address.
 func (t *tcpSocket) Name() (Address, error) {
 	t.mu.Lock()
