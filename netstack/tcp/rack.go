@@ -123,6 +123,7 @@ func (c *Conn) reorderFired(now int64) {
 			c.enterRecovery(now, false)
 		}
 		if !c.ownsWindow() && c.rec.state != caLoss {
+			sm.delivered = c.ctl.MSS // as if one had arrived: the loss was found without an acknowledgment
 			c.reduce(&sm)
 		}
 	}

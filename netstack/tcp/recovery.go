@@ -392,7 +392,7 @@ func (c *Conn) reduce(sm *sample) {
 	if r.prrOut == 0 {
 		n = max(n, c.ctl.MSS) // the fast retransmission itself
 	}
-	c.ctl.Cwnd = pipe + max(n, 0)
+	c.ctl.Cwnd = max(pipe+max(n, 0), c.ctl.MSS)
 }
 
 // tlpAcked finds whether a probe repaired a loss (RFC 8985 section 7.4).
