@@ -170,7 +170,16 @@ func TestLoop(t *testing.T) {
 				b.String(unix.NFTA_CHAIN_NAME, c)
 			})
 		}
-		for from, to := range map[string]string{"a": "b", "b": "a"} {
+		msg(b, unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE, func() {
+			b.String(unix.NFTA_CHAIN_TABLE, "t")
+			b.String(unix.NFTA_CHAIN_NAME, "in")
+			n := b.Nest(unix.NFTA_CHAIN_HOOK)
+			b.U32BE(unix.NFTA_HOOK_HOOKNUM, 1)
+			b.U32BE(unix.NFTA_HOOK_PRIORITY, 0)
+			b.Close(n)
+			b.String(unix.NFTA_CHAIN_TYPE, "filter")
+		})
+		for from, to := range map[string]string{"in": "a", "a": "b", "b": "a"} {
 			msg(b, unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, func() {
 				b.String(unix.NFTA_RULE_TABLE, "t")
 				b.String(unix.NFTA_RULE_CHAIN, from)
