@@ -1,6 +1,6 @@
 # What `ip monitor` hears.
 ip link set lo up
-ip monitor link address route rule > events &
+ip monitor link address route rule > events 2>/dev/null &
 sleep 0.5
 ip link add d0 address 02:00:00:00:00:01 type veth peer name d1 address 02:00:00:00:00:02
 ip link set d1 up
