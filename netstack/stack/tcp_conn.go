@@ -226,7 +226,7 @@ func (t *tcpSocket) engineConfig(now int64, p *path, own netip.Addr, peer netip.
 		Pool: s.cfg.Pool, Tun: tun, Counters: &s.tcpState.counters, Limit: &s.tcpState.limit,
 		SrcPort: local.Port(), DstPort: peer.Port(), ISS: s.tcpState.secrets.ISS(now, local, peer),
 		V6: own.Is6(), MTU: p.mtu(), Overhead: t.overhead(own.Is6()), MaxGSO: p.gso(), AdvMSS: p.advMSS(),
-		UserMSS: t.opts.maxSeg, RcvBuf: t.rcvBuf, SndBuf: t.sndBuf, SndLocked: t.bufLocked&1 != 0, RcvLocked: t.bufLocked&2 != 0,
+		UserMSS: t.opts.maxSeg, RTOMax: t.opts.rtoMax, RcvBuf: t.rcvBuf, SndBuf: t.sndBuf, SndLocked: t.bufLocked&1 != 0, RcvLocked: t.bufLocked&2 != 0,
 		Clamp: t.opts.clamp, Congestion: tcp.NewCongestion(t.opts.congestionName(tun)), Opt: t.engineOptions(),
 	}
 	if tun.Timestamps == 1 {
@@ -342,6 +342,9 @@ func (t *tcpSocket) Shutdown(how int) error {
 // recentlyOver reports a connection that ended without the user: shutdown of one
 // is ENOTCONN in Linux, too.
 func (t *tcpSocket) recentlyOver() bool { return false }
+
+// boundLocked reports whether the socket has a port.
+func (t *tcpSocket) boundLocked() bool { return t.bind != nil || t.phase != tcpUnconnected }
 
 // Name returns the own address.
 func (t *tcpSocket) Name() (Address, error) {
