@@ -25,7 +25,7 @@ RUN_NEEDS   = bash=bash python3=python3 gcc=gcc /usr/include/stdio.h=libc6-dev g
 TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr/sbin/runc=runc \
 	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/script=bsdutils \
 	/usr/bin/curl=curl /usr/bin/redis-server=redis-server /usr/bin/redis-benchmark=redis-tools /usr/sbin/nginx=nginx \
-	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2 \
+	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2 /usr/sbin/nft=nftables /usr/sbin/iptables-nft=iptables /usr/sbin/conntrack=conntrack \
 	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/bin/conmon=conmon /usr/bin/tini-static=tini
 
 # $(call need,NEEDS) installs the packages of those that are missing.
