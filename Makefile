@@ -22,7 +22,7 @@ BUILD   = $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
 BUILD_NEEDS = gcc=gcc /usr/include/seccomp.h=libseccomp-dev
 RUN_NEEDS   = bash=bash python3=python3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git ps=procps
 TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr/sbin/runc=runc \
-	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/script=bsdutils \
+	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/tshark=tshark /usr/bin/nsenter=util-linux /usr/bin/script=bsdutils \
 	/usr/bin/curl=curl /usr/bin/redis-server=redis-server /usr/bin/redis-benchmark=redis-tools /usr/sbin/nginx=nginx \
 	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2 \
 	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/bin/conmon=conmon /usr/bin/tini-static=tini
@@ -35,7 +35,7 @@ need = @missing=; for n in $(1); do what=$${n%=*}; \
 	$$S env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
 
 # What runs without a sandbox: everything but the tests that start the binary.
-UNIT = $$($(GO) list ./... | grep -Ev '/test/(parity|e2e|posture|escape|lifecycle|oci|bench)')
+UNIT = $$($(GO) list ./... | grep -Ev '/test/(parity|e2e|posture|escape|lifecycle|oci|net|bench)')
 
 .PHONY: build run test lint unit lockcheck blackbox bench install fuzz help clean
 
@@ -59,7 +59,7 @@ lint: ## gofmt, go vet, staticcheck, the layers
 	$(GO) test ./test/layers
 
 unit: ## unit tests under the race detector
-	$(call need,$(BUILD_NEEDS))
+	$(call need,$(BUILD_NEEDS) /usr/sbin/ip=iproute2)
 	$(GO) test -race $(UNIT)
 
 lockcheck: ## unit tests that panic when locks are taken out of order

@@ -25,7 +25,7 @@ func networkCases() []scriptCase {
 			docker exec $N ping -c 1 -W 2 127.0.0.1 | tail -2 | head -1 | cut -d, -f1-3; clean`},
 		{"addresses", `$RUN --rm --mac-address 02:42:ac:11:01:0$NET $I ip addr show eth0 | grep -c 02:42:ac:11:01:0$NET; $RUN --rm $I sh -c 'ip addr show eth0 | grep -c "inet .*/16 brd"; ip route | sed "s/src .*//"; cat /sys/class/net/eth0/mtu'`},
 		{"published port", `serve $N -h server -p 127.0.0.1:$PORT:80; fetch $H wget -qO- http://127.0.0.1:$PORT/; $H wget -T 2 -qO- http://127.0.0.1:7999/ 2>&1 | grep -c refused; clean`},
-		{"from inside to the host", `mkdir w; echo page of host >w/index.html; $H busybox httpd -f -p $PORT -h w & P=$!; G=$(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' bridge)
+		{"from inside to the host", `mkdir w; echo page of host >w/index.html; $H busybox httpd -f -p $PORT -h w & P=$!; G=$($H ip -4 -o addr show docker0 | awk '{print $4}' | cut -d/ -f1)
 			fetch $RUN --rm $I wget -T 5 -qO- http://$G:$PORT/; kill $P; wait`},
 		{"names", `docker network create $N >/dev/null; serve $N --network $N -h server --network-alias other; fetch $RUN --rm --network $N $I wget -T 5 -qO- http://$N/; fetch $RUN --rm --network $N $I wget -T 5 -qO- http://other/
 			$RUN --rm --network $N $I cat /etc/resolv.conf | grep nameserver; $RUN --rm --network $N $I nslookup $N | grep -c "Address.*: 1[0-9]"; clean`},
