@@ -47,6 +47,9 @@ type NIC struct {
 	mcast groups
 	// nd6 is autoconfiguration: guarded by the stack's lock.
 	nd6 ndState
+	// anycasts are the anycast addresses of IPv6.
+	anycasts    addrCounts
+	neighTimers neighTimers
 
 	txqlen atomic.Int64
 	group  atomic.Uint32
