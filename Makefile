@@ -68,7 +68,7 @@ lockcheck: ## unit tests that panic when locks are taken out of order
 
 blackbox: build ## parity, end to end, posture, escape and lifecycle tests of the binary, and docker with it
 	$(call need,$(TEST_NEEDS))
-	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle ./test/oci
+	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle ./test/oci ./test/net
 
 bench: build ## programs natively and in hull, runc and runsc; containers by hull, runc, crun and runsc
 	$(call need,$(TEST_NEEDS) /usr/bin/crun=crun)
