@@ -222,7 +222,7 @@ func (t *tcpSocket) engineConfig(now int64, p *path, own netip.Addr, peer netip.
 		Pool: s.cfg.Pool, Tun: tun, Counters: &s.tcpState.counters, Limit: &s.tcpState.limit,
 		SrcPort: local.Port(), DstPort: peer.Port(), ISS: s.tcpState.secrets.ISS(now, local, peer),
 		V6: own.Is6(), MTU: p.mtu(), Overhead: t.overhead(own.Is6()), MaxGSO: p.gso(), AdvMSS: p.advMSS(),
-		UserMSS: t.opts.maxSeg, RcvBuf: t.rcvBuf, SndBuf: t.sndBuf, SndLocked: t.bufLocked&1 != 0, RcvLocked: t.bufLocked&2 != 0,
+		UserMSS: t.opts.maxSeg, RTOMax: t.opts.rtoMax, RcvBuf: t.rcvBuf, SndBuf: t.sndBuf, SndLocked: t.bufLocked&1 != 0, RcvLocked: t.bufLocked&2 != 0,
 		Clamp: t.opts.clamp, Congestion: tcp.NewCongestion(t.opts.congestionName(tun)), Opt: t.engineOptions(),
 	}
 	if tun.Timestamps == 1 {

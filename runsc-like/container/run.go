@@ -154,13 +154,18 @@ func configure(o Options) (*control.Config, error) {
 			return nil, fmt.Errorf("linux.seccomp.%w", err)
 		}
 	}
+	uids, gids, err := shownMaps(o.Spec.Linux)
+	if err != nil {
+		return nil, err
+	}
 	return &control.Config{
+		UIDs: uids, GIDs: gids,
 		Role: control.Role{
 			Jail:       jail.Confinement{FDs: control.SentryFDs},
 			TrapDenied: o.TrapDenied,
 			CPUs:       runtime.NumCPU(),
+			Platform:   o.Platform,
 		},
-		Platform:    o.Platform,
 		Strace:      o.Strace,
 		MemoryTotal: info.Totalram * uint64(info.Unit),
 		Pod:         podRole(o.Spec.Annotations) == roleSandbox,

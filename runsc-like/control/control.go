@@ -65,6 +65,8 @@ type Role struct {
 	// TrapDenied makes a denied host call crash with a trace.
 	TrapDenied bool `json:"trapDenied,omitempty"`
 	CPUs       int  `json:"cpus"`
+	// Platform is what runs guest code; for a sentry.
+	Platform string `json:"platform,omitempty"`
 	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
 	Serve []jail.Root `json:"serve,omitempty"`
 	// StandIn says that a gofer stands for its container on the host: see
@@ -82,9 +84,11 @@ func (r *Role) Base() *Role { return r }
 // Config describes a sandbox to its sentry.
 type Config struct {
 	Role
-	Platform    string `json:"platform,omitempty"`
 	Strace      bool   `json:"strace,omitempty"`
 	MemoryTotal uint64 `json:"memoryTotal,omitempty"`
+	// UIDs and GIDs are what the guest is shown as the map of its ids.
+	UIDs []specs.LinuxIDMapping `json:"uids,omitempty"`
+	GIDs []specs.LinuxIDMapping `json:"gids,omitempty"`
 	// Pod says that other containers will join: the first has a pid namespace of
 	// its own as they have, and numbers of its own in its cgroup.
 	Pod bool `json:"pod,omitempty"`
