@@ -32,6 +32,7 @@ type sandbox struct {
 	types    vfs.FilesystemTypes
 	env      *vfs.Environment
 	main     *container // the first one: the sandbox ends when it does
+	networks *networks
 
 	mu  sync.Mutex
 	all map[string]*container // by id, guarded by mu
@@ -86,6 +87,15 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 // attend starts the first process for a parent that stays.
 func (s *sandbox) attend(conn *control.Conn) error {
 	s.main.watch(conn)
+	if s.cfg.Await {
+		m, fds, err := conn.ReceiveFDs()
+		if err != nil || m.Kind != control.Connect {
+			return fmt.Errorf("control socket: %q instead of the network: %w", m.Kind, err)
+		}
+		if err := conn.Send(s.connected(fds)); err != nil {
+			return err
+		}
+	}
 	if err := s.main.start(conn); err != nil {
 		return nil // it was told
 	}
@@ -128,6 +138,7 @@ func (s *sandbox) newKernel() error {
 	}
 	s.env = newEnvironment(console{s})
 	table := syscalls.Table()
+	s.networks = newNetworks()
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queues := mqueue.NewBudget()
@@ -143,7 +154,7 @@ func (s *sandbox) newKernel() error {
 		},
 		User:        auth.NewMappedNamespace(idRanges(s.cfg.UIDs), idRanges(s.cfg.GIDs)),
 		Types:       s.types,
-		Networks:    newNetworks(),
+		Networks:    s.networks,
 		Clocks:      clocks,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,

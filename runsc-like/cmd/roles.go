@@ -23,6 +23,11 @@ func roles() map[string]func() int {
 		"gofer":        func() int { return confine("gofer-inside") },
 		"gofer-inside": func() int { return inside(control.ReadRole, gofer) },
 
+		"netproxy":        func() int { return confine("netproxy-inside") },
+		"netproxy-inside": func() int { return inside(control.ReadRole, proxy) },
+		"dnsrelay":        func() int { return confine("dnsrelay-inside") },
+		"dnsrelay-inside": func() int { return inside(control.ReadRole, relay) },
+
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
 	}

@@ -13,6 +13,7 @@ type createFlags struct {
 	bundle, consoleSocket, pidFile string
 	noPivot, noNewKeyring          bool
 	preserveFDs                    int
+	user                           container.UserNetwork
 }
 
 func (f *createFlags) add(c *cobra.Command) {
@@ -23,6 +24,7 @@ func (f *createFlags) add(c *cobra.Command) {
 	fl.IntVar(&f.preserveFDs, "preserve-fds", 0, "hand on `N` descriptors after the standard streams")
 	fl.BoolVar(&f.noPivot, "no-pivot", false, "accepted; hull's guests are not in a root of the host")
 	fl.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "accepted; guests have no keys of the host")
+	addUser(c, &f.user)
 	_ = c.MarkFlagDirname("bundle")
 }
 
@@ -47,6 +49,10 @@ func (f *createFlags) options(g *globals, id string) (container.CreateOptions, e
 	}
 	o.Options = g.options(s)
 	o.Extra = extra
+	o.User = f.user
+	if err := checkUser(o.Network, &o.User); err != nil {
+		return o, err
+	}
 	o.Umask, o.SystemdCgroup, o.Rootless = container.DefaultUmask, g.systemd, g.isRootless()
 	return o, nil
 }

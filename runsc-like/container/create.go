@@ -68,6 +68,8 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	}
 	if pod != nil {
 		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
+	} else if err := c.planNetwork(o.Spec, o.Network, o.Pcap, o.User); err != nil {
+		return c, nil, err
 	}
 	if err := c.planCgroup(o); err != nil {
 		return c, nil, err

@@ -182,6 +182,9 @@ func (c *Container) endProcesses() error {
 			return err
 		}
 	}
+	if err := errors.Join(c.Proxy.end(), c.Relay.end()); err != nil {
+		return err
+	}
 	if c.Sandbox == "" || !c.Sentry.Alive() {
 		return nil
 	}

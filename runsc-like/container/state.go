@@ -44,8 +44,11 @@ type Record struct {
 	Sandbox string `json:"sandbox,omitempty"`
 	// The processes, once they have been started. The sentry of a container that
 	// joined is its sandbox's.
-	Sentry Process `json:"sentry"`
-	Gofer  Process `json:"gofer"`
+	Sentry  Process       `json:"sentry"`
+	Gofer   Process       `json:"gofer"`
+	Proxy   Process       `json:"proxy,omitzero"` // of a network of mode user
+	Relay   Process       `json:"relay,omitzero"` // to name servers on the loopback interface of its namespace
+	Network *NetworkState `json:"network,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
 }
@@ -226,8 +229,10 @@ func (c *Container) load() error {
 		err = fmt.Errorf("id: is %q", c.ID)
 	case len(c.Config) == 0 || c.Config[0] != '{':
 		err = errors.New("spec: is none")
-	case !c.Sentry.possible() || !c.Gofer.possible():
-		err = errors.New("sentry.pid or gofer.pid: is no process number")
+	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible():
+		err = errors.New("sentry.pid, gofer.pid, proxy.pid or relay.pid: is no process number")
+	case c.Network != nil && c.Network.Taken != nil && c.Network.Taken.Check() != nil:
+		err = errors.New("network.taken: is none")
 	case c.Cgroup != nil:
 		err = cgroup.CheckState(*c.Cgroup)
 	}
@@ -276,6 +281,9 @@ func writeFile(name string, b []byte, mode os.FileMode) error {
 	}
 	return err
 }
+
+// rootDir is the directory that the container's is in.
+func (c *Container) rootDir() string { return filepath.Dir(c.dir) }
 
 // path is a file of the container's directory.
 func (c *Container) path(name string) string { return filepath.Join(c.dir, name) }

@@ -64,6 +64,9 @@ func (r Root) Start(id string) error {
 
 // startOver starts the process over conn.
 func (c *Container) startOver(conn *control.Conn) error {
+	if err := c.connect(conn); err != nil {
+		return err
+	}
 	if err := c.startHooks(); err != nil {
 		return err
 	}
@@ -186,6 +189,11 @@ func (r Root) remove(id string) error {
 	if !c.Gofer.possible() {
 		c.Gofer = Process{}
 	}
+	for _, p := range []*Process{&c.Proxy, &c.Relay} {
+		if !p.possible() {
+			*p = Process{}
+		}
+	}
 	err := c.endProcesses()
 	if c.Cgroup != nil && cgroup.CheckState(*c.Cgroup) == nil {
 		err = errors.Join(err, c.leaveCgroup())
@@ -208,6 +216,7 @@ func (c *Container) destroy() error {
 	if err := errors.Join(thaw(), c.endProcesses(), c.leaveCgroup()); err != nil {
 		return err
 	}
+	c.disconnect()
 	c.lateHooks("poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }, specs.StateStopped)
 	return os.RemoveAll(c.dir)
 }

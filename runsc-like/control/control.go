@@ -28,6 +28,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -48,6 +49,8 @@ const (
 	FDListen                 // only with Config.Detached: new conversations
 	SentryFDs = FDListen     // how many a sentry starts with, without FDListen
 	GoferFDs  = FDConfig + 1 // how many a gofer starts with
+	FDLink    = FDGofer      // of a network proxy: its end of the link with the guest
+	ProxyFDs  = FDConfig + 1 // how many a network proxy starts with, before its sockets
 )
 
 // Role is what either process of a sandbox has to know.
@@ -67,6 +70,10 @@ type Role struct {
 	// StandIn says that a gofer stands for its container on the host: see
 	// StandIn.
 	StandIn bool `json:"standIn,omitempty"`
+	// Proxy is what a network proxy does: a netproxy.Config.
+	Proxy json.RawMessage `json:"proxy,omitempty"`
+	// Servers are the name servers that a relay asks.
+	Servers []netip.Addr `json:"servers,omitempty"`
 }
 
 // Base returns r.
@@ -84,6 +91,8 @@ type Config struct {
 	// Pod says that other containers will join: the first has a pid namespace of
 	// its own as they have, and numbers of its own in its cgroup.
 	Pod bool `json:"pod,omitempty"`
+	// Await makes it wait for a Connect before it starts a process.
+	Await bool `json:"await,omitempty"`
 	Container
 }
 
@@ -99,6 +108,9 @@ type Container struct {
 	// Roots says what the gofer serves: the root first, then each bind mount of
 	// Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`
+	// Files are written into the guest's root before anything runs, which only a
+	// root whose writes are kept in memory is for.
+	Files []File `json:"files,omitempty"`
 	// Seccomp is the compiled filter of Spec: it is asked about each call of the
 	// container's processes.
 	Seccomp *profile.Program `json:"seccomp,omitempty"`
@@ -129,6 +141,14 @@ func ReadContainer(f *os.File) (*Container, error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// File is a file of the guest whose contents are given.
+type File struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+	// Append adds to what is there; else the file is a new one.
+	Append bool `json:"append,omitempty"`
 }
 
 // WriteConfig returns a sealed memory file that holds c.
