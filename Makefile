@@ -20,6 +20,7 @@ BUILD   = $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
 
 # What a target needs: the file or program, and the package that has it.
 BUILD_NEEDS = gcc=gcc /usr/include/seccomp.h=libseccomp-dev
+UNIT_NEEDS  = $(BUILD_NEEDS) /usr/bin/dbus-daemon=dbus-daemon
 RUN_NEEDS   = bash=bash python3=python3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git ps=procps
 TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr/sbin/runc=runc \
 	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/script=bsdutils \
@@ -60,11 +61,11 @@ lint: ## gofmt, go vet, staticcheck, the layers
 	$(GO) test ./test/layers
 
 unit: ## unit tests under the race detector
-	$(call need,$(BUILD_NEEDS))
+	$(call need,$(UNIT_NEEDS))
 	$(GO) test -race $(UNIT)
 
 lockcheck: ## unit tests that panic when locks are taken out of order
-	$(call need,$(BUILD_NEEDS))
+	$(call need,$(UNIT_NEEDS))
 	$(GO) test -tags lockcheck $(UNIT)
 
 blackbox: build ## parity, end to end, posture, escape and lifecycle tests of the binary, and docker with it

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -9,9 +10,7 @@ import (
 	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
 	"hull/platform"
-	"hull/platform/ptrace"
 	"hull/runsc-like/control"
-	"hull/runsc-like/jail"
 	"hull/sentry/auth"
 	"hull/sentry/clock"
 	"hull/sentry/ipc"
@@ -41,11 +40,13 @@ type sandbox struct {
 // Run runs the sandbox of cfg to its end and returns the exit status of its
 // first process. An error is a failure of hull's own; that the first process
 // cannot be started is told on conn.
-func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
+func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err error) {
 	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}, all: map[string]*container{}}
-	if s.platform, err = newPlatform(cfg.Platform); err != nil {
+	p, f := <-early.platform, <-early.filter
+	if err := errors.Join(p.err, f.err); err != nil {
 		return 0, err
 	}
+	s.platform = p.it
 	if s.memory, err = mem.New(0); err != nil {
 		return 0, err
 	}
@@ -59,11 +60,7 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 			return 0, err
 		}
 	}
-	denied := jail.Kill
-	if cfg.TrapDenied {
-		denied = jail.Trap
-	}
-	if err := jail.Seal(jail.SentryRules(cfg.Platform), denied); err != nil {
+	if err := f.it.Seal(); err != nil {
 		return 0, err
 	}
 	if err := s.newKernel(); err != nil {
@@ -119,15 +116,6 @@ func (s *sandbox) rest(conn *control.Conn, signals *os.File) error {
 
 // workGC is GOGC of a sentry at work.
 const workGC = 500
-
-// newPlatform makes what runs guest code. It is made before the jail is sealed.
-func newPlatform(name string) (platform.Platform, error) {
-	switch name {
-	case "ptrace":
-		return ptrace.New()
-	}
-	return nil, fmt.Errorf("no platform %q", name)
-}
 
 // newKernel makes a kernel without tasks.
 func (s *sandbox) newKernel() error {

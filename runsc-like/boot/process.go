@@ -61,7 +61,7 @@ func (c *container) initArgs(p *process) (a kernel.InitArgs, err error) {
 	if a.Env = p.spec.Env; !p.direct {
 		a.Env = withHome(a.Env, func() string { return c.homeOf(a.FS, p.spec.User.UID) })
 	}
-	if err := c.enterCwd(a.FS, p.spec.Cwd); err != nil {
+	if err := c.enterCwd(a.FS, p.spec.Cwd, p.main); err != nil {
 		return a, err
 	}
 	a.FS.SetUmask(p.umask)

@@ -47,7 +47,7 @@ func Main(args []string) int {
 	}
 	var e *exit
 	status := 1 // as runc has it
-	if name := c.Name(); name == "do" || name == "run" || c == root {
+	if c.Name() == "do" {
 		status = container.StatusFailed
 	}
 	if errors.As(err, &e) {

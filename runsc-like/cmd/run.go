@@ -69,18 +69,18 @@ its process has ended, deletes it, and ends with its status. ID is its name.`,
   cd /srv/bundles/web && hull run web
   hull run --detach --pid-file web.pid --bundle /srv/bundles/web web`,
 		Args: exactly("ID"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: failing(1, func(_ *cobra.Command, args []string) error {
 			lean()
 			o, err := f.options(g, args[0])
 			if err != nil {
 				return err
 			}
 			status, err := g.containers().Run(o, ro)
-			if err != nil || status != 0 {
-				return &exit{status, err}
+			if err == nil && status != 0 {
+				return &exit{status, nil}
 			}
-			return nil
-		},
+			return err
+		}),
 	}
 	f.add(c)
 	c.Flags().BoolVarP(&ro.Detach, "detach", "d", false, "return when the process runs")

@@ -186,6 +186,8 @@ func runtimeText(m control.Message, s *specs.Spec) string {
 	switch {
 	case m.Code == StatusNotFound && !strings.Contains(name, "/"):
 		return fmt.Sprintf("unable to start container process: exec: %q: executable file not found in $PATH", name)
+	case m.Code == StatusNotExecutable:
+		return "unable to start container process: " + strings.Replace(m.Text, "exec ", "exec: ", 1)
 	case m.Code == StatusNotFound:
 		return fmt.Sprintf("unable to start container process: exec: %q: stat %s: no such file or directory", name, name)
 	}

@@ -123,7 +123,7 @@ func (r Root) make(id string) (*Container, error) {
 	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
 	err := os.Mkdir(c.dir, 0o711)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("container with given ID already exists: %s", id)
+		return nil, errors.New("container with given ID already exists")
 	}
 	if err != nil {
 		return nil, fieldf("--root", "%v", err)
@@ -290,29 +290,38 @@ func (c *Container) path(name string) string { return filepath.Join(c.dir, name)
 
 // Status finds out what the container does.
 func (c *Container) Status() (string, error) {
+	status, conn, err := c.askStatus()
+	if conn != nil {
+		conn.Close()
+	}
+	return status, err
+}
+
+// askStatus is Status, with the conversation in which it was asked, if there was
+// one.
+func (c *Container) askStatus() (string, *control.Conn, error) {
 	if c.first().PID == 0 {
 		if c.lock == nil && c.busy() {
-			return StatusCreating, nil
+			return StatusCreating, nil, nil
 		}
-		return StatusStopped, nil
+		return StatusStopped, nil, nil
 	}
 	if !c.alive() {
-		return StatusStopped, nil
+		return StatusStopped, nil, nil
 	}
 	if still, err := c.still(); err != nil || still {
-		return StatusPaused, err // whoever is asked would not answer
+		return StatusPaused, nil, err // whoever is asked would not answer
 	}
 	conn, err := c.dial()
 	if err != nil {
 		if !c.alive() {
-			return StatusStopped, nil
+			return StatusStopped, nil, nil
 		}
-		return "", err
+		return "", nil, err
 	}
-	defer conn.Close()
 	m, err := ask(conn, control.Message{Kind: control.Ask})
 	if err != nil && !c.alive() {
-		return StatusStopped, nil
+		return StatusStopped, conn, nil
 	}
 	if err == nil && m.Kind != control.Is {
 		err = unexpected(m)
@@ -320,7 +329,7 @@ func (c *Container) Status() (string, error) {
 	if m.Frozen && m.Status != StatusStopped {
 		m.Status = StatusPaused
 	}
-	return m.Status, err
+	return m.Status, conn, err
 }
 
 // busy reports whether somebody has the lock.

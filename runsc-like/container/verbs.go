@@ -44,7 +44,11 @@ func (r Root) Start(id string) error {
 		return err
 	}
 	defer c.Close()
-	switch status, err := c.Status(); {
+	status, conn, err := c.askStatus()
+	if conn != nil {
+		defer conn.Close()
+	}
+	switch {
 	case err != nil:
 		return err
 	case status == StatusStopped:
@@ -54,11 +58,6 @@ func (r Root) Start(id string) error {
 	case status != StatusCreated:
 		return fmt.Errorf("cannot start a container in the %s state", status)
 	}
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
 	return c.startOver(conn)
 }
 
@@ -314,13 +313,16 @@ func (r Root) List() ([]*Status, error) {
 	return all, errors.Join(errs...)
 }
 
-// Processes lists the guest's processes.
+// Processes lists the guest's processes: none if the container has stopped.
 func (r Root) Processes(id string) ([]control.ProcessInfo, error) {
 	c, err := r.Look(id)
 	if err != nil {
 		return nil, err
 	}
 	conn, err := c.dial()
+	if errors.Is(err, ErrNotRunning) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

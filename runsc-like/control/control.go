@@ -65,6 +65,8 @@ type Role struct {
 	// TrapDenied makes a denied host call crash with a trace.
 	TrapDenied bool `json:"trapDenied,omitempty"`
 	CPUs       int  `json:"cpus"`
+	// Platform is what runs guest code; for a sentry.
+	Platform string `json:"platform,omitempty"`
 	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
 	Serve []jail.Root `json:"serve,omitempty"`
 	// StandIn says that a gofer stands for its container on the host: see
@@ -82,7 +84,6 @@ func (r *Role) Base() *Role { return r }
 // Config describes a sandbox to its sentry.
 type Config struct {
 	Role
-	Platform    string `json:"platform,omitempty"`
 	Strace      bool   `json:"strace,omitempty"`
 	MemoryTotal uint64 `json:"memoryTotal,omitempty"`
 	// UIDs and GIDs are what the guest is shown as the map of its ids.
