@@ -106,6 +106,9 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing)
 	} {
 		fds[i] = int(f.Fd())
 	}
+	for _, f := range o.Extra {
+		fds = append(fds, int(f.Fd()))
+	}
 	var m control.Message
 	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {
 		m, err = conn.Receive()

@@ -103,6 +103,9 @@ type Container struct {
 	Spec     *specs.Spec `json:"spec,omitempty"`
 	Overlay  bool        `json:"overlay,omitempty"`  // writes to the root are kept in memory
 	Terminal bool        `json:"terminal,omitempty"` // standard input is a terminal of the host
+	// Extra is how many descriptors the first process has beside its standard
+	// streams: those after FDListen, if a sentry starts with it.
+	Extra int `json:"extra,omitempty"`
 	// Roots says what the gofer serves: the root first, then each bind mount of
 	// Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`
