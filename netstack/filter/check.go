@@ -1,6 +1,8 @@
 package filter
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +24,7 @@ func (tx *Tx) check(t *Table, c *Chain, e Expr) error {
 			if !s.IsMap() || e.Invert {
 				return unix.EINVAL
 			}
-			if s.DataType != VerdictType && !e.DReg.Fits(s.DataLen) {
+			if e.ToVerdict = s.DataType == VerdictType; !e.ToVerdict && !e.DReg.Fits(s.DataLen) {
 				return unix.EINVAL
 			}
 		} else if s.Flags&SetMap != 0 {
@@ -67,8 +69,12 @@ func (tx *Tx) check(t *Table, c *Chain, e Expr) error {
 		return t.checkNAT(c, Postrouting)
 	case *Redirect:
 		return t.checkNAT(c, Prerouting, Output)
-	case *Match:
-		return nil
+	case *Route:
+		if e.Key == RouteMSS {
+			return c.only(Forward, Output, Postrouting)
+		}
+	case *Reject:
+		return c.only(Prerouting, Input, Forward, Output)
 	case *Target:
 		if nat := e.nat(); nat != nil {
 			return t.checkNAT(c, nat...)
@@ -125,10 +131,13 @@ func (t *Table) checkNAT(c *Chain, hooks ...Hook) error {
 	if c.Base.Type != "nat" {
 		return unix.EOPNOTSUPP
 	}
-	for _, h := range hooks {
-		if c.Base.Hook == h {
-			return nil
-		}
+	return c.only(hooks...)
+}
+
+// only says that an expression has its place at some hooks.
+func (c *Chain) only(hooks ...Hook) error {
+	if c.Base == nil || slices.Contains(hooks, c.Base.Hook) {
+		return nil
 	}
 	return unix.EOPNOTSUPP
 }

@@ -12,6 +12,8 @@ type Lookup struct {
 	DReg    Register
 	HasDReg bool
 	Invert  bool
+
+	ToVerdict bool // the data are verdicts, and go into no register
 }
 
 func (e *Lookup) eval(x *run) {

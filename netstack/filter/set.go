@@ -129,6 +129,29 @@ func (s *Set) Get(e *Element, now int64) *Element {
 	return nil
 }
 
+// Find returns the element that a key belongs to: of an interval the beginning, or
+// the end if that is what e is.
+func (s *Set) Find(e *Element, now int64) *Element {
+	if !s.interval() || e.Flags&ElemCatchAll != 0 {
+		return s.Get(e, now)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if e.Flags&ElemIntervalEnd == 0 {
+		return s.inInterval(e.Key, now)
+	}
+	i, _ := slices.BinarySearchFunc(s.sorted, e, compare)
+	for ; i < len(s.sorted); i++ {
+		if x := s.sorted[i]; x.live(now) {
+			if x.Flags&ElemIntervalEnd == 0 {
+				return nil
+			}
+			return x
+		}
+	}
+	return nil
+}
+
 // Len is the number of elements, expired ones included.
 func (s *Set) Len() int {
 	s.mu.RLock()

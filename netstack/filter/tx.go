@@ -15,6 +15,7 @@ type Tx struct {
 	// ids are the chains and sets of the batch, by the numbers that it gives them.
 	chainIDs map[uint32]*Chain
 	setIDs   map[uint32]*Set
+	ruleIDs  map[uint32]*Rule
 }
 
 // Begin starts a change. Others wait until Commit or Abort. ERESTART if generation
@@ -30,7 +31,7 @@ func (r *Rules) Begin(generation uint32) (*Tx, error) {
 	if next.Generation == 0 {
 		next.Generation = 1
 	}
-	return &Tx{r: r, next: next, fresh: map[any]bool{}, chainIDs: map[uint32]*Chain{}, setIDs: map[uint32]*Set{}}, nil
+	return &Tx{r: r, next: next, fresh: map[any]bool{}, chainIDs: map[uint32]*Chain{}, setIDs: map[uint32]*Set{}, ruleIDs: map[uint32]*Rule{}}, nil
 }
 
 // Abort gives the change up.
@@ -185,6 +186,12 @@ func (tx *Tx) Chain(id uint32) *Chain { return tx.chainIDs[id] }
 
 // Set returns a set of the batch by its number, or nil.
 func (tx *Tx) Set(id uint32) *Set { return tx.setIDs[id] }
+
+// NameRule gives a rule its number in the batch; Rule returns it, or nil.
+func (tx *Tx) NameRule(id uint32, r *Rule) { tx.ruleIDs[id] = r }
+
+// Rule returns a rule of the batch by its number, or nil.
+func (tx *Tx) Rule(id uint32) *Rule { return tx.ruleIDs[id] }
 
 // Change returns a chain of t to be changed: its policy, name, counters.
 func (tx *Tx) Change(t *Table, c *Chain) *Chain { return tx.ownChain(t, c) }

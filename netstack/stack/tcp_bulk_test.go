@@ -173,6 +173,16 @@ func TestTCPBulk(t *testing.T) {
 	// A probe may leave when the machine was busy elsewhere; nothing else.
 	if n, probes := a.tcpState.counters.RetransSegs.Load(), a.tcpState.counters.LossProbes.Load(); n > probes*46 {
 		t.Errorf("%d segments were sent again, of %d probes, over a link that loses none", n, probes)
+		for _, s := range []*Stack{a, b} {
+			for _, c := range s.Counters() {
+				if c.Value != 0 {
+					t.Log(c.Group, c.Name, c.Value)
+				}
+			}
+			for _, n := range s.NICs() {
+				t.Logf("%+v", n.Info().Stats)
+			}
+		}
 	}
 	c.Close()
 	s.Close()

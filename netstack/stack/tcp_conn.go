@@ -279,7 +279,7 @@ func (t *tcpSocket) reset() {
 	}
 	t.timer.stop()
 	t.tail.drop()
-	t.phase, t.peer, t.rdShut, t.wrShut, t.way = tcpUnconnected, netip.AddrPort{}, false, false, nil
+	t.phase, t.peer, t.rdShut, t.wrShut = tcpUnconnected, netip.AddrPort{}, false, false
 	switch {
 	case t.bind != nil && t.bind.auto:
 		t.stack.tcp.release(t.bind)
@@ -306,7 +306,7 @@ func (t *tcpSocket) Shutdown(how int) error {
 		}
 		return nil
 	}
-	if t.conn == nil || t.conn.State() == tcp.Closed && !t.recentlyOver() {
+	if t.conn == nil || t.conn.State() == tcp.TimeWaiting || t.conn.State() == tcp.Closed && !t.recentlyOver() {
 		t.mu.Unlock()
 		return unix.ENOTCONN
 	}
@@ -350,7 +350,11 @@ func (t *tcpSocket) Name() (Address, error) {
 func (t *tcpSocket) Peer() (Address, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.conn == nil || !t.peer.IsValid() || t.conn.State() == tcp.Closed || t.conn.State() == tcp.SynSent {
+	if t.conn == nil || !t.peer.IsValid() {
+		return Address{}, unix.ENOTCONN
+	}
+	switch t.conn.State() {
+	case tcp.Closed, tcp.SynSent, tcp.TimeWaiting: // to Linux's socket the last is the first
 		return Address{}, unix.ENOTCONN
 	}
 	return t.showScoped(t.peer, t.scope), nil

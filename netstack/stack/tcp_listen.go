@@ -17,7 +17,6 @@ type tcpListener struct {
 	ready    []*tcpSocket // connections that wait for Accept
 	half     map[*tcpSocket]struct{}
 	overflow int64 // when a SYN last found the queue full: cookies are valid for a while
-	fastOpen int   // of half, those whose SYN had data that was taken
 }
 
 // Listen is listen(2).

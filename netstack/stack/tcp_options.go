@@ -48,7 +48,7 @@ type tcpOptions struct {
 	notSent                int
 	saveSyn                int
 	inq                    bool
-	thinLinear, thinDupack bool
+	thinLinear             bool
 	quick                  int // 1 on, 2 off: for a connection to come
 	rtoMax                 time.Duration
 	reuse                  uint32 // ISS after a connection in TIME_WAIT

@@ -331,8 +331,11 @@ const tcpChecksumOffset = 16
 // currentWay returns the path to the peer, looked up again if something changed.
 // The caller holds the lock.
 func (t *tcpSocket) currentWay() (*path, error) {
-	if t.way != nil && t.way.valid() {
-		return t.way, nil
+	if t.way != nil && (t.way.valid() || t.conn == nil) {
+		return t.way, nil // also for the last words of a connection that was dissolved
+	}
+	if !t.peer.IsValid() {
+		return nil, unix.ENOTCONN
 	}
 	q := t.common.query(t.peer.Addr(), t.local.Addr(), t.scope, t.local.Port(), t.peer.Port())
 	p, err := t.stack.findPath(&q)

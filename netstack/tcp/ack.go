@@ -183,13 +183,17 @@ func (c *Conn) clean(now, ack int64, sm *sample) {
 			} else {
 				sm.retransAck = true
 			}
-			c.rack.delivered(c, now, r)
+			c.rack.delivered(c, now, r, min(r.end, ack))
 		}
 		if r.end > ack {
 			b.trimFront(r, n)
 			break
 		}
 		b.pop()
+	}
+	if sm.retransAck && !c.hasSACK {
+		// Without SACK nobody knows which of them came only now.
+		sm.original = false
 	}
 	if firstSent != 0 && !sm.retransAck {
 		// The first one is what the time-out must allow for, delayed

@@ -89,6 +89,7 @@ func (c *Conn) expandSndBuf() {
 
 // SetBuffers sets sizes that the user chose; 0 leaves one as it is.
 func (c *Conn) SetBuffers(now int64, snd, rcv int) {
+	now = c.tick(now)
 	if snd > 0 {
 		c.sndBuf, c.cfg.SndLocked = snd, true
 	}

@@ -18,6 +18,7 @@ func (c *Conn) NotSent() int { return int(max(0, c.end-max(c.nxt, c.iss+1))) }
 // Write queues data, taking over the views, and sends what may be sent. more is
 // MSG_MORE; oob makes the last byte urgent.
 func (c *Conn) Write(now int64, vs []buffer.View, more, oob bool) {
+	now = c.tick(now)
 	if c.finQueued || c.state == Closed {
 		release(vs)
 		return
@@ -42,6 +43,7 @@ func (c *Conn) CanWrite() bool { return !c.finQueued && c.state != Closed && c.s
 
 // CloseWrite queues the FIN: shutdown(SHUT_WR).
 func (c *Conn) CloseWrite(now int64) {
+	now = c.tick(now)
 	if c.finQueued {
 		return
 	}
@@ -64,6 +66,7 @@ func (c *Conn) CloseRead() { c.readShut = true }
 // there is data that was not read, it is reset, for it was lost (RFC 9293 section
 // 3.6.1, RFC 1122 section 4.2.2.13).
 func (c *Conn) Close(now int64) {
+	now = c.tick(now)
 	c.orphan, c.readShut = true, true
 	switch {
 	case c.state == Closed || c.state == TimeWaiting:
@@ -91,6 +94,7 @@ func (c *Conn) Close(now int64) {
 
 // Abort resets the connection with err.
 func (c *Conn) Abort(now int64, err unix.Errno) {
+	now = c.tick(now)
 	switch c.state {
 	case Established, CloseWait, FinWait1, FinWait2, SynReceived:
 		c.sendReset(now)
@@ -153,6 +157,7 @@ func (c *Conn) ICMP(now int64, err unix.Errno, seq uint32) {
 // is what a message about a packet that was too large quotes; it is not looked at
 // if quoted is false.
 func (c *Conn) Path(now int64, mtu, maxGSO int, quoted bool, seq uint32) {
+	now = c.tick(now)
 	if quoted {
 		if q := expand(c.una, seq); q < c.una || q > c.nxt {
 			return

@@ -69,7 +69,7 @@ type AckInfo struct {
 }
 
 // Congestions returns the names of the algorithms there are.
-func Congestions() []string { return []string{"reno", "cubic"} }
+func Congestions() []string { return []string{"reno", "cubic", "bbr"} }
 
 // NewCongestion returns an algorithm by its name; nil if there is none.
 func NewCongestion(name string) Congestion {
@@ -78,6 +78,8 @@ func NewCongestion(name string) Congestion {
 		return &reno{}
 	case "cubic":
 		return &cubic{}
+	case "bbr":
+		return &bbr{}
 	}
 	return nil
 }
@@ -87,6 +89,7 @@ func HasCongestion(name string) bool { return slices.Contains(Congestions(), nam
 
 // SetCongestion changes the algorithm of a connection.
 func (c *Conn) SetCongestion(now int64, cc Congestion) {
+	now = c.tick(now)
 	c.cc = cc
 	c.ctl.PacingRate = 0
 	if c.state.synchronized() {

@@ -85,7 +85,6 @@ type Conn struct {
 	more          bool // the last write had MSG_MORE
 	data          stream
 	sndBuf        int
-	synData       int // bytes that left with the SYN (Fast Open)
 
 	// The receive sequence space.
 	irs, rcvNxt int64
@@ -114,7 +113,6 @@ type Conn struct {
 	ecn        ecn
 	tsRecent   uint32
 	tsRecentAt int64
-	tsEcho     uint32 // the TSval that the next acknowledgment echoes: RFC 7323 section 4.3
 	fo         fastOpen
 
 	rtt    rtt
@@ -135,8 +133,8 @@ type Conn struct {
 	lastData    int64 // when data last came
 	lastSent    int64 // when data were last sent
 	lastAck     int64
-	idleSince   int64
 	start       int64
+	last        int64 // the latest time of a call
 	stats       Stats
 }
 
@@ -198,6 +196,7 @@ func Connect(cfg Config, now int64) *Conn {
 
 // Start sends the SYN, with what was written before it if Fast Open allows.
 func (c *Conn) Start(now int64) {
+	now = c.tick(now)
 	c.sendSyn(now)
 	c.armRTO(now)
 }
@@ -239,6 +238,7 @@ func (c *Conn) Options() Options { return c.opt }
 
 // SetOptions changes the user's choices; what they held back may leave.
 func (c *Conn) SetOptions(now int64, o Options) {
+	now = c.tick(now)
 	was := c.opt
 	c.opt = o
 	if o.NoDelay && !was.NoDelay || !o.Cork && was.Cork {
@@ -249,6 +249,14 @@ func (c *Conn) SetOptions(now int64, o Options) {
 	if o.KeepAlive != was.KeepAlive || o.KeepIdle != was.KeepIdle || o.KeepInterval != was.KeepInterval {
 		c.armKeepAlive(now)
 	}
+}
+
+// tick returns now, or the time of the last call if that was later: callers on
+// several threads may have read the clock in another order than they call, and
+// time stamps that go back would be taken for those of old segments.
+func (c *Conn) tick(now int64) int64 {
+	c.last = max(c.last, now)
+	return c.last
 }
 
 // finish ends the connection with err, or in order if it is 0. What was not read

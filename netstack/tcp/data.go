@@ -280,6 +280,7 @@ func (c *Conn) Read(dst []buffer.View, off, n int64) (out []buffer.View, next in
 // Consume gives back the next n bytes, which were read, and may tell the peer of
 // the room.
 func (c *Conn) Consume(now, n int64) {
+	now = c.tick(now)
 	n = min(n, c.rcv.n)
 	if n <= 0 {
 		return

@@ -12,17 +12,15 @@ import (
 type ackState struct {
 	now         bool // at once
 	pending     uint8
-	unacked     int64 // rcvNxt when the first byte came that is not acknowledged
 	quick       int   // how many acknowledgments more are not delayed
 	ato         int64 // the delay, ns; 0: nothing came yet
 	last        int64 // when data last came
 	interactive bool  // both sides talk: an acknowledgment rides on data
 	held        bool  // TCP_QUICKACK 0 was asked for
 
-	dsack    bool // the next one reports a duplicate (RFC 2883)
-	dsackAt  header.SACKBlock
-	recent   [4]int64 // starts of the ranges that came last, the newest first
-	compress int      // acknowledgments held back because their like was just sent
+	dsack   bool // the next one reports a duplicate (RFC 2883)
+	dsackAt header.SACKBlock
+	recent  [4]int64 // starts of the ranges that came last, the newest first
 }
 
 // What is pending.
@@ -155,6 +153,7 @@ func (c *Conn) ackWasSent() {
 
 // QuickAck is TCP_QUICKACK: acknowledge at once for now, or do not.
 func (c *Conn) QuickAck(now int64, on bool) {
+	now = c.tick(now)
 	c.ack.held = !on
 	c.ack.interactive = !on
 	if on {

@@ -9,6 +9,7 @@ import (
 // Input processes a segment that arrived (RFC 9293 section 3.10.7). It takes over
 // the references of its data.
 func (c *Conn) Input(now int64, s *Segment) {
+	now = c.tick(now)
 	c.cfg.Counters.InSegs.Add(1)
 	c.stats.SegsIn += uint32(max(1, s.Merged))
 	if s.Len > 0 {
@@ -96,8 +97,9 @@ func (c *Conn) acceptable(s *Segment) bool {
 // unacceptable answers a segment that is not acceptable with an acknowledgment,
 // not too often (section 3.10.7.4; the bound is tcp_invalid_ratelimit).
 func (c *Conn) unacceptable(now int64, s *Segment) {
-	if s.Len > 0 {
-		c.duplicate(s.seq, s.end)
+	if s.Len > 0 && s.seq < c.rcvNxt {
+		// What lies beyond was dropped, not received twice.
+		c.duplicate(s.seq, min(s.end, c.rcvNxt))
 	}
 	if s.Len == 0 && s.Flags&(header.SYN|header.FIN) == 0 || s.Flags&header.SYN != 0 {
 		if c.lastInvalid != 0 && now-c.lastInvalid < int64(c.tun.InvalidRateLimit) {

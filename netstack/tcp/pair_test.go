@@ -28,7 +28,6 @@ type pair struct {
 	rate               int64 // bytes a second each way; 0: as fast as it goes
 	free               [2]int64
 	queue              int64 // of the bottleneck, in ns; more is lost
-	eof                [2]bool
 	packets            int
 }
 

@@ -12,17 +12,16 @@ type rack struct {
 	steps      int   // the reordering window is steps/4 of the least round trip
 	persist    int   // recoveries until it is small again
 	dsackRound int64 // una must pass it before another DSACK counts
-	sawDSACK   bool
 }
 
-// delivered takes in a record that arrived (section 6.2, steps 1 and 2).
-func (k *rack) delivered(c *Conn, now int64, r *record) {
+// delivered takes in a record that arrived, up to end (section 6.2, steps 1 and 2).
+func (k *rack) delivered(c *Conn, now int64, r *record, end int64) {
 	rtt := now - r.sentAt
 	if r.flags&recEver != 0 && rtt < c.rtt.min.value {
 		return // the answer is to the transmission before
 	}
-	if r.sentAt > k.sentAt || r.sentAt == k.sentAt && r.end > k.end {
-		k.sentAt, k.end, k.rtt, k.advanced = r.sentAt, r.end, rtt, true
+	if r.sentAt > k.sentAt || r.sentAt == k.sentAt && end > k.end {
+		k.sentAt, k.end, k.rtt, k.advanced = r.sentAt, end, rtt, true
 	}
 }
 
@@ -124,6 +123,7 @@ func (c *Conn) reorderFired(now int64) {
 			c.enterRecovery(now, false)
 		}
 		if !c.ownsWindow() && c.rec.state != caLoss {
+			sm.delivered = c.ctl.MSS // as if one had arrived: the loss was found without an acknowledgment
 			c.reduce(&sm)
 		}
 	}

@@ -16,8 +16,6 @@ type recovery struct {
 	state      caState
 	highSeq    int64 // nxt when it began: it ends when that is acknowledged
 	reordering int   // duplicate acknowledgments that are no loss yet
-	maxSent    int64 // the highest nxt ever
-	synDone    bool
 
 	// Undo (RFC 3522, RFC 3708, RFC 4015).
 	undoMarker    int64 // una when it began; 0: nothing to undo
@@ -394,7 +392,7 @@ func (c *Conn) reduce(sm *sample) {
 	if r.prrOut == 0 {
 		n = max(n, c.ctl.MSS) // the fast retransmission itself
 	}
-	c.ctl.Cwnd = pipe + max(n, 0)
+	c.ctl.Cwnd = max(pipe+max(n, 0), c.ctl.MSS)
 }
 
 // tlpAcked finds whether a probe repaired a loss (RFC 8985 section 7.4).

@@ -228,7 +228,7 @@ func (c *Conn) markSacked(now int64, r *record, sm *sample) {
 	} else {
 		sm.retransAck = true
 	}
-	c.rack.delivered(c, now, r)
+	c.rack.delivered(c, now, r, r.end)
 	b.set(r, recSacked, recLost|recRetrans)
 	b.highSacked = max(b.highSacked, r.end)
 }

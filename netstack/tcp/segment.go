@@ -195,18 +195,6 @@ func (c *Conn) sackCount() int {
 	return min(n, most)
 }
 
-// optionBytes is the length of the options of a segment that is sent now.
-func (c *Conn) optionBytes() int {
-	n := 0
-	if c.hasTS {
-		n = 12
-	}
-	if k := c.sackCount(); k > 0 {
-		n += 4 + 8*k
-	}
-	return n
-}
-
 // sendReset sends a RST.
 func (c *Conn) sendReset(now int64) {
 	opt := header.TCPOptions{}

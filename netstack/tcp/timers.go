@@ -49,6 +49,7 @@ func (t *timers) arm(k timerKind, at int64) { t.kind, t.rtx = k, at }
 
 // Timer runs the timers that are due.
 func (c *Conn) Timer(now int64) {
+	now = c.tick(now)
 	t := &c.timers
 	if c.state == Closed || c.state == TimeWaiting {
 		return
@@ -209,6 +210,7 @@ func (c *Conn) rtoFired(now int64) {
 		c.cfg.Counters.Timeouts.Add(1)
 	}
 	c.stats.TotalRTO++
+	c.probe.timedOut(c, now)
 	if c.sndWnd == 0 && !c.orphan {
 		// The peer took its window back: this is a probe, no sign of congestion.
 		c.fit(0, c.ctl.MSS)
@@ -221,7 +223,6 @@ func (c *Conn) rtoFired(now int64) {
 	}
 	t.retries++
 	t.backoff++
-	c.probe.timedOut(c, now)
 	c.armRTO(now)
 }
 
@@ -294,7 +295,7 @@ func (c *Conn) synTimeout(now int64) {
 		}
 	}
 	if t.since == 0 {
-		t.since = now
+		t.since = c.start
 	}
 	u := int64(c.opt.UserTimeout)
 	if t.retries >= most || u > 0 && now-c.start >= u {

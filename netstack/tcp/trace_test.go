@@ -37,7 +37,6 @@ type trace struct {
 	c    *Conn
 	tw   *TimeWait
 	got  []Out
-	out  []*buffer.Packet
 
 	peerMSS              uint16
 	peerTS, noSACK, noWS bool
@@ -46,7 +45,7 @@ type trace struct {
 	peerTSVal            uint32
 	lastTS               uint32 // the TSval that left last
 	irs                  uint32
-	written, read        int64
+	written              int64
 	events               Events
 }
 
@@ -464,7 +463,11 @@ func (x *trace) input(f []string) {
 	}
 	if n := s.end - s.seq; n > 0 {
 		in.Len = int(n)
-		in.Data = patternViews(x.cfg.Pool, s.seq-1, n)
+		first := s.seq - 1
+		if s.flags&header.SYN != 0 {
+			first++
+		}
+		in.Data = patternViews(x.cfg.Pool, first, n)
 	}
 	switch {
 	case x.c == nil:
@@ -517,8 +520,12 @@ func (x *trace) expect(f []string) {
 	}
 	b := make([]byte, n)
 	o.Packet.CopyTo(b, h.DataOffset())
+	first := seq - 1
+	if flags&header.SYN != 0 {
+		first++
+	}
 	for i := range b {
-		if b[i] != pattern(seq-1+int64(i)) {
+		if b[i] != pattern(first+int64(i)) {
 			x.fatalf("byte %d of what left is wrong", i)
 		}
 	}

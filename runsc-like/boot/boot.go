@@ -11,6 +11,7 @@ import (
 	"hull/fsimpl/tmpfs"
 	"hull/platform"
 	"hull/runsc-like/control"
+	"hull/sentry/auth"
 	"hull/sentry/clock"
 	"hull/sentry/ipc"
 	"hull/sentry/kernel"
@@ -138,6 +139,7 @@ func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 			l := ipc.NewQueueLimits()
 			return kernel.IPC{Queues: mqueue.New(l, queues, s.env.AnonDev()).VFS(), QueueLimits: l}
 		},
+		User:        auth.NewMappedNamespace(idRanges(s.cfg.UIDs), idRanges(s.cfg.GIDs)),
 		Types:       s.types,
 		Networks:    s.networks,
 		Clocks:      clocks,

@@ -14,6 +14,7 @@ import (
 	"hull/sentry/socket/inet"
 	"hull/sentry/socket/netlink"
 	"hull/sentry/socket/netlink/genetlink"
+	"hull/sentry/socket/netlink/nfnetlink"
 	"hull/sentry/socket/netlink/rtnetlink"
 	"hull/sentry/socket/netlink/sockdiag"
 	"hull/sentry/socket/netlink/uevent"
@@ -76,6 +77,7 @@ func (n *networks) netlink(local *unixsock.Namespace) netlink.Config {
 		Protocols: map[int32]netlink.Protocol{
 			unix.NETLINK_ROUTE:          rtnetlink.Protocol{},
 			unix.NETLINK_SOCK_DIAG:      sockdiag.New(local),
+			unix.NETLINK_NETFILTER:      nfnetlink.Protocol{},
 			unix.NETLINK_GENERIC:        genetlink.Protocol{},
 			unix.NETLINK_KOBJECT_UEVENT: &n.uevents,
 		},

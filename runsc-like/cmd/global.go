@@ -97,7 +97,7 @@ func list(names []string) string {
 
 // isRootless reports whether what the host refuses a user is no error.
 func (g *globals) isRootless() bool {
-	return g.rootless == "true" || g.rootless == "auto" && os.Geteuid() != 0
+	return g.rootless == "true" || g.rootless == "auto" && container.Rootless()
 }
 
 // containers is where they are.

@@ -56,6 +56,9 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 		}
 		listed[ns.Type] = true
 	}
+	if !listed[specs.NetworkNamespace] && !listed[specs.UserNamespace] {
+		c.ignore(exHostNetwork, exHostNetwork)
+	}
 	// What is not listed would be the host's.
 	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.MountNamespace} {
 		if !listed[kind] {

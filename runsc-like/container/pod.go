@@ -171,7 +171,7 @@ func (c *Container) processes() []Process {
 	if c.Sandbox != "" {
 		return []Process{c.Gofer}
 	}
-	return []Process{c.Sentry, c.Gofer}
+	return []Process{c.Sentry, c.Gofer, c.Proxy, c.Relay}
 }
 
 // endProcesses ends the container's own processes on the host, and what its

@@ -154,7 +154,12 @@ func configure(o Options) (*control.Config, error) {
 			return nil, fmt.Errorf("linux.seccomp.%w", err)
 		}
 	}
+	uids, gids, err := shownMaps(o.Spec.Linux)
+	if err != nil {
+		return nil, err
+	}
 	cfg := &control.Config{
+		UIDs: uids, GIDs: gids,
 		Role: control.Role{
 			Jail:       jail.Confinement{FDs: control.SentryFDs},
 			TrapDenied: o.TrapDenied,

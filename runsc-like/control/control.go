@@ -91,6 +91,9 @@ type Config struct {
 	Role
 	Strace      bool   `json:"strace,omitempty"`
 	MemoryTotal uint64 `json:"memoryTotal,omitempty"`
+	// UIDs and GIDs are what the guest is shown as the map of its ids.
+	UIDs []specs.LinuxIDMapping `json:"uids,omitempty"`
+	GIDs []specs.LinuxIDMapping `json:"gids,omitempty"`
 	// Pod says that other containers will join: the first has a pid namespace of
 	// its own as they have, and numbers of its own in its cgroup.
 	Pod bool `json:"pod,omitempty"`

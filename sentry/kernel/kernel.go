@@ -28,6 +28,8 @@ type Config struct {
 	Anon     *vfs.AnonFS
 	// Memfds is the file system that memfds are files of.
 	Memfds *vfs.Filesystem
+	// User is the container's user namespace; nil for one that has all ids.
+	User *auth.UserNamespace
 	// NewIPC makes what an IPC namespace has; nil for nothing.
 	NewIPC   func() IPC
 	Networks socket.Networks
@@ -89,7 +91,10 @@ const maxSyscall = 1024
 
 // New returns a kernel without tasks.
 func New(c Config) (*Kernel, error) {
-	k := &Kernel{cfg: c, booted: booted(c.Clocks), initUser: auth.NewRootNamespace(), futexes: futex.NewTable()}
+	k := &Kernel{cfg: c, booted: booted(c.Clocks), initUser: c.User, futexes: futex.NewTable()}
+	if k.initUser == nil {
+		k.initUser = auth.NewRootNamespace()
+	}
 	if k.SetMaxTasks(c.MaxTasks); c.MaxTasks == 0 {
 		k.SetMaxTasks(DefaultMaxTasks)
 	}

@@ -161,6 +161,9 @@ func TestReceive(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wait(t, func() bool { return len(s.got) == 2 })
+	if g := s.got[1].GSO; g != (buffer.GSO{Size: 1400, Type: buffer.GSOUDP}) {
+		t.Errorf("GSO = %+v", g)
+	}
 	const headers = header.EthernetSize + 20 + header.UDPSize
 	for i, want := range [][]byte{[]byte("hello"), big} {
 		p := s.got[i]
@@ -173,9 +176,6 @@ func TestReceive(t *testing.T) {
 			t.Errorf("packet %d: %d bytes, which differ; want %d", i, len(got)-headers, len(want))
 		}
 		p.Release()
-	}
-	if g := s.got[1].GSO; g != (buffer.GSO{Size: 1400, Type: buffer.GSOUDP}) {
-		t.Errorf("GSO = %+v", g)
 	}
 }
 

@@ -115,7 +115,10 @@ func fill(b []byte, p *buffer.Packet) {
 	if p.Checksum != buffer.ChecksumPartial || at+2 > len(b) {
 		return
 	}
-	sum := header.UDPChecksum(header.Checksum(b[start:], 0)) // no protocol minds all ones for zero
+	sum := ^header.Checksum(b[start:], 0)
+	if p.ChecksumOffset == header.UDPChecksumOffset && sum == 0 {
+		sum = 0xffff // of UDP: zero would say that there is none
+	}
 	binary.BigEndian.PutUint16(b[at:], sum)
 }
 

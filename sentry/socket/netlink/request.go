@@ -24,6 +24,11 @@ type Request struct {
 	dumped bool
 }
 
+// NewRequest returns a request of a protocol that takes datagrams apart itself.
+func NewRequest(t current.Task, s *Sock, h wire.Header, body []byte) *Request {
+	return &Request{Task: t, Sock: s, Net: s.net, Header: h, Body: body}
+}
+
 // Each calls handle for each request in a datagram, and acknowledges it, as
 // netlink_rcv_skb does.
 func Each(t current.Task, s *Sock, data []byte, handle func(r *Request) error) {
@@ -32,7 +37,7 @@ func Each(t current.Task, s *Sock, data []byte, handle func(r *Request) error) {
 		if !ok {
 			return
 		}
-		r := &Request{Task: t, Sock: s, Net: s.net, Header: h, Body: body}
+		r := NewRequest(t, s, h, body)
 		var err error
 		if h.Flags&unix.NLM_F_REQUEST != 0 && h.Type >= unix.NLMSG_MIN_TYPE {
 			err = handle(r)
@@ -86,6 +91,15 @@ func (r *Request) Refuse(err *wire.Error, at int) error {
 		r.Offset = wire.HeaderSize + at + err.Offset
 	}
 	return err.Errno
+}
+
+// Bad returns err, and has the acknowledgement say which attribute it is about. The
+// attributes follow a fixed part of the body.
+func (r *Request) Bad(err error, a wire.Attrs, typ, fixed int) error {
+	if off := a.Offset(typ); err != nil && off >= 0 {
+		r.Offset = wire.HeaderSize + wire.Align(fixed) + off
+	}
+	return err
 }
 
 // Begin starts a message that answers the request.

@@ -66,8 +66,6 @@ int main() {
 	R(connect(c, &u.sa, sizeof u.sa));
 	n = sizeof a;
 	R(getpeername(c, &a.sa, &n));
-	R(getsockname(c, &a.sa, &n));
-	printf("port is 0: %d\n", a.in.sin_port == 0);
 	n = in4(&a, "127.0.0.1", 7000);
 	R(connect(c, &a.sa, n));
 	// Families and types.

@@ -91,7 +91,8 @@ func (r Rule) check(v []byte, nested, strict bool) error {
 // Attrs is the attributes of a message by type, each a slice of the message. Of
 // several of one type the last counts.
 type Attrs struct {
-	at [][]byte
+	at  [][]byte
+	off []int32 // where each attribute begins, from where the parse began
 }
 
 // Error is why attributes were refused.
@@ -131,7 +132,7 @@ func Each(b []byte, do func(typ uint16, off int, v []byte) bool) int {
 // Parse reads the attributes in b. strict refuses unknown ones, wrong lengths
 // and bytes that are left over, as NETLINK_GET_STRICT_CHK asks for.
 func Parse(b []byte, p Policy, strict bool) (Attrs, *Error) {
-	a := Attrs{at: make([][]byte, len(p))}
+	a := Attrs{at: make([][]byte, len(p)), off: make([]int32, len(p))}
 	var failed *Error
 	left := Each(b, func(typ uint16, off int, v []byte) bool {
 		if int(typ) >= len(p) {
@@ -148,7 +149,7 @@ func Parse(b []byte, p Policy, strict bool) (Attrs, *Error) {
 		if v == nil {
 			v = []byte{}
 		}
-		a.at[typ] = v[:len(v):len(v)]
+		a.at[typ], a.off[typ] = v[:len(v):len(v)], int32(off)
 		return true
 	})
 	if failed == nil && left > 0 && strict {
@@ -166,6 +167,14 @@ func (a Attrs) Bytes(typ int) []byte {
 		return nil
 	}
 	return a.at[typ]
+}
+
+// Offset is where an attribute begins, from where the parse began; -1 if it is not there.
+func (a Attrs) Offset(typ int) int {
+	if !a.Has(typ) {
+		return -1
+	}
+	return int(a.off[typ])
 }
 
 // U8 returns the value of an attribute, or 0. U16, U32 and U64 do the same.

@@ -39,8 +39,11 @@ func (b *Builder) End() {
 	b.pad()
 }
 
-// Cut drops the message that Begin started, and Cut to an earlier length more.
+// Cut drops all but the first n bytes.
 func (b *Builder) Cut(n int) { b.b = b.b[:n] }
+
+// Raw adds messages that were written elsewhere.
+func (b *Builder) Raw(messages []byte) { b.b = append(b.b, messages...) }
 
 func (b *Builder) pad() {
 	for len(b.b)%Alignment != 0 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,10 +15,12 @@ import (
 )
 
 func main() {
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %d %s", r.Method, r.URL.Path, len(b), r.Proto)
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // connections that were begun in vain
+	s.StartTLS()
 	defer s.Close()
 	c := s.Client()
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = true
