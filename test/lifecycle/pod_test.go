@@ -78,6 +78,9 @@ func podStories() []podStory {
 		{name: "pause one", a: idle, b: idle, script: `
 			up $a $A; up $b $D; say $R pause $a; status $a; status $b; say $R exec $a true; say $R exec $b echo on; say $R pause $a; say $R resume $a; status $a; say $R exec $a echo on
 			say $R resume $a; say $R pause $a; say $R delete --force $a; say $R state $a; say $R pause $b; say $R kill $b KILL; $R resume $b 2>/dev/null; await $b stopped; status $C`},
+		{name: "pause all", a: idle, b: idle, script: `
+			up $a $A; up $b $D; for c in $C $a $b; do say $R pause $c; done; for c in $C $a $b; do status $c; done; say $R resume $a; say $R exec $a echo on; say $R exec $C true; status $b
+			for c in $b $C; do say $R resume $c; say $R exec $c echo on; done`},
 		{name: "limits of one", a: idle, b: idle, change: func(a, _ *specs.Spec) {
 			pids := int64(6)
 			a.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &pids}}
