@@ -20,9 +20,12 @@ BUILD   = $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
 
 # What a target needs: the file or program, and the package that has it.
 BUILD_NEEDS = gcc=gcc /usr/include/seccomp.h=libseccomp-dev
+UNIT_NEEDS  = $(BUILD_NEEDS) /usr/bin/dbus-daemon=dbus-daemon
 RUN_NEEDS   = bash=bash python3=python3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git ps=procps
 TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr/sbin/runc=runc \
 	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/script=bsdutils \
+	/usr/bin/curl=curl /usr/bin/redis-server=redis-server /usr/bin/redis-benchmark=redis-tools /usr/sbin/nginx=nginx \
+	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2 \
 	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/bin/conmon=conmon /usr/bin/tini-static=tini
 
 # $(call need,NEEDS) installs the packages of those that are missing.
@@ -57,19 +60,19 @@ lint: ## gofmt, go vet, staticcheck, the layers
 	$(GO) test ./test/layers
 
 unit: ## unit tests under the race detector
-	$(call need,$(BUILD_NEEDS))
+	$(call need,$(UNIT_NEEDS))
 	$(GO) test -race $(UNIT)
 
 lockcheck: ## unit tests that panic when locks are taken out of order
-	$(call need,$(BUILD_NEEDS))
+	$(call need,$(UNIT_NEEDS))
 	$(GO) test -tags lockcheck $(UNIT)
 
 blackbox: build ## parity, end to end, posture, escape and lifecycle tests of the binary, and docker with it
 	$(call need,$(TEST_NEEDS))
 	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle ./test/oci
 
-bench: build ## the same programs natively, in hull, runc and runsc
-	$(call need,$(TEST_NEEDS))
+bench: build ## programs natively and in hull, runc and runsc; containers by hull, runc, crun and runsc
+	$(call need,$(TEST_NEEDS) /usr/bin/crun=crun)
 	HULL_BIN=$(abspath $(BIN)) $(GO) run ./test/bench
 
 install: build ## copy the binary and its shell completion under PREFIX (/usr/local)

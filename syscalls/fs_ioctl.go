@@ -5,6 +5,7 @@ import (
 
 	"hull/sentry/arch"
 	"hull/sentry/kernel"
+	"hull/sentry/socket"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
@@ -42,8 +43,42 @@ func ioctl(t *kernel.Task, a arch.Args) (uintptr, error) {
 	case fioqsize, figetbsz, fionread:
 		return ioctlSize(t, f, cmd, arg)
 	default:
-		return f.Ioctl(t, cmd, a[2].Addr())
+		ret, err := f.Ioctl(t, cmd, a[2].Addr())
+		if s, ok := f.Impl().(socket.InNet); ok && err == unix.ENOTTY {
+			return 0, ioctlNetwork(t, f, s, cmd, arg)
+		}
+		return ret, err
 	}
+}
+
+// The ioctls that every socket has (linux/sockios.h).
+const (
+	fiosetown = 0x8901
+	siocspgrp = 0x8902
+	fiogetown = 0x8903
+	siocgpgrp = 0x8904
+)
+
+// ioctlNetwork is an ioctl of a socket that the socket itself does not know: who
+// gets its signals, or something of its network.
+func ioctlNetwork(t *kernel.Task, f *vfs.File, s socket.InNet, cmd uint32, arg usermem.Addr) error {
+	switch cmd {
+	case fiosetown, siocspgrp:
+		id, err := usermem.In[int32](t.Mem(), arg)
+		if err != nil {
+			return err
+		}
+		_, err = fcntlOwner(t, f, unix.F_SETOWN, arch.Arg(uint32(id)))
+		return err
+	case fiogetown, siocgpgrp:
+		v, _ := fcntlOwner(t, f, unix.F_GETOWN, 0) // it does not fail
+		id := int32(v)
+		return usermem.Out(t.Mem(), arg, &id)
+	}
+	if c := s.NetNS().Control; c != nil {
+		return c.Ioctl(t, s.Family(), cmd, uintptr(arg))
+	}
+	return unix.ENOTTY
 }
 
 // ioctlFlag sets a file flag by the int at arg.

@@ -9,6 +9,7 @@ import (
 	"hull/sentry/arch"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
+	"hull/sentry/socket"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 	"hull/sentry/wait"
@@ -41,7 +42,7 @@ func splice(t *kernel.Task, a arch.Args) (uintptr, error) {
 		n, err := transfer(t, to, from, max, false, wait && !nonblocking(in) && !nonblocking(out))
 		return uintptr(n), brokenPipe(t, err)
 	case from != nil:
-		return spliceOut(t, from, out, a[3], max, wait && !nonblocking(in))
+		return spliceOut(t, from, out, a[3], max, wait && !nonblocking(in), flags&unix.SPLICE_F_MORE != 0)
 	case to != nil:
 		return spliceIn(t, in, a[1], to, max, wait && !nonblocking(out))
 	}
@@ -173,8 +174,9 @@ func untilReady(t *kernel.Task, w wait.Waitable, m wait.Mask) error {
 	})
 }
 
-// spliceOut moves from a pipe to a file.
-func spliceOut(t *kernel.Task, from *pipe.Pipe, out *vfs.File, off arch.Arg, max uint64, block bool) (uintptr, error) {
+// spliceOut moves from a pipe to a file; more says that more will follow, which
+// a socket waits for.
+func spliceOut(t *kernel.Task, from *pipe.Pipe, out *vfs.File, off arch.Arg, max uint64, block, more bool) (uintptr, error) {
 	if out.Flags()&unix.O_APPEND != 0 {
 		return 0, unix.EINVAL
 	}
@@ -186,7 +188,7 @@ func spliceOut(t *kernel.Task, from *pipe.Pipe, out *vfs.File, off arch.Arg, max
 	refused := false
 	drain := func() (int64, error) {
 		n, err := from.Drain(max, func(src usermem.Buffer) (int64, error) {
-			n, err := c.write(t, src)
+			n, err := spliceWrite(t, &c, src, more)
 			refused = err == unix.EAGAIN
 			return n, err
 		})
@@ -196,20 +198,42 @@ func spliceOut(t *kernel.Task, from *pipe.Pipe, out *vfs.File, off arch.Arg, max
 	return c.finish(t, n, err)
 }
 
+// spliceWrite writes a piece of what is spliced.
+func spliceWrite(t *kernel.Task, c *cursor, src usermem.Buffer, more bool) (int64, error) {
+	s, ok := c.f.Impl().(socket.Socket)
+	if !ok || !more {
+		return c.write(t, src)
+	}
+	m := t.Message()
+	m.Flags = unix.MSG_MORE
+	return send(t, c.f, s, src, m)
+}
+
 // spliceIn moves from a file to a pipe.
 func spliceIn(t *kernel.Task, in *vfs.File, off arch.Arg, to *pipe.Pipe, max uint64, block bool) (uintptr, error) {
 	c, err := cursorArg(t, in, off)
 	if err != nil {
 		return 0, err
 	}
-	if in.Stream {
-		max = min(max, usermem.PageSize) // a second read might wait
+	s, isSocket := in.Impl().(socket.Socket)
+	more := isSocket && s.Type() == unix.SOCK_STREAM
+	if in.Stream && !more {
+		max = min(max, usermem.PageSize) // a second read might wait, or be another message
 	}
 	refused := false
 	fill := func() (int64, error) {
+		moved := false
 		return to.Fill(max, func(dst usermem.Buffer) (int64, error) {
+			if moved && more {
+				// What is there already, without waiting for more.
+				n, err := in.Impl().Read(t, in, dst, 0)
+				if err == unix.EAGAIN {
+					err = nil
+				}
+				return n, err
+			}
 			n, err := c.read(t, dst)
-			refused = err == unix.EAGAIN
+			refused, moved = err == unix.EAGAIN, true
 			return n, err
 		})
 	}

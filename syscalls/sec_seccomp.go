@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/seccompfd"
 	"hull/sentry/arch"
 	"hull/sentry/kernel"
 	"hull/sentry/seccomp"
@@ -32,13 +33,16 @@ func seccompCall(t *kernel.Task, a arch.Args) (uintptr, error) {
 		}
 		switch action {
 		case unix.SECCOMP_RET_KILL_PROCESS, unix.SECCOMP_RET_KILL_THREAD, unix.SECCOMP_RET_TRAP, unix.SECCOMP_RET_ERRNO,
-			unix.SECCOMP_RET_LOG, unix.SECCOMP_RET_TRACE, unix.SECCOMP_RET_ALLOW:
+			unix.SECCOMP_RET_LOG, unix.SECCOMP_RET_TRACE, unix.SECCOMP_RET_USER_NOTIF, unix.SECCOMP_RET_ALLOW:
 			return 0, nil
 		}
 		return 0, unix.EOPNOTSUPP
 	case unix.SECCOMP_GET_NOTIF_SIZES:
-		t.Note("hull hands no calls to listeners")
-		return 0, unix.EINVAL
+		if flags != 0 {
+			return 0, unix.EINVAL
+		}
+		// struct seccomp_notif_sizes: of a notification, its answer, the call.
+		return 0, usermem.Out(t.Mem(), addr, &[3]uint16{80, 24, 64})
 	}
 	return 0, unix.EINVAL
 }
@@ -57,25 +61,48 @@ func prctlSeccomp(t *kernel.Task, mode uint64, addr usermem.Addr) (uintptr, erro
 // seccompFilter adds a filter of the guest's.
 func seccompFilter(t *kernel.Task, flags uint32, addr usermem.Addr) (uintptr, error) {
 	const (
-		known = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-			unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
-		all = unix.SECCOMP_FILTER_FLAG_TSYNC
+		all      = unix.SECCOMP_FILTER_FLAG_TSYNC
+		esrch    = unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+		listen   = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+		killable = unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+		known    = unix.SECCOMP_FILTER_FLAG_LOG | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW | all | esrch | listen | killable
 	)
-	if flags&^known != 0 {
-		if flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 {
-			t.Note("hull hands no calls to listeners")
-		}
+	switch {
+	case flags&^known != 0:
+		return 0, unix.EINVAL
+	case flags&(all|listen) == all|listen && flags&esrch == 0:
+		t.Note("a thread that cannot be synchronised and a descriptor would look alike")
+		return 0, unix.EINVAL
+	case flags&killable != 0 && flags&listen == 0:
 		return 0, unix.EINVAL
 	}
 	p, err := copyInProgram(t, addr)
 	if err != nil {
 		return 0, err
 	}
-	tid, err := t.SeccompFilter(p, flags&unix.SECCOMP_FILTER_FLAG_LOG != 0, flags&all != 0)
-	if tid != 0 && flags&unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH != 0 {
-		return 0, unix.ESRCH
+	if flags&listen == 0 {
+		tid, err := t.SeccompFilter(p, flags&unix.SECCOMP_FILTER_FLAG_LOG != 0, flags&all != 0, nil)
+		if tid != 0 && flags&esrch != 0 {
+			return 0, unix.ESRCH
+		}
+		return uintptr(tid), err
 	}
-	return uintptr(tid), err
+	// The descriptor first: once the filter is there, closing it may be a call
+	// that waits for its reader.
+	l := seccomp.NewListener(flags&killable != 0)
+	fd, err := install(t, seccompfd.New(t, l), true)
+	if err != nil {
+		return 0, err
+	}
+	tid, err := t.SeccompFilter(p, flags&unix.SECCOMP_FILTER_FLAG_LOG != 0, flags&all != 0, l)
+	if err == nil && tid != 0 {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		_ = t.Files().Close(t, int32(fd))
+		return 0, err
+	}
+	return fd, nil
 }
 
 // sockFprog is struct sock_fprog.

@@ -20,8 +20,11 @@ const (
 
 func cmsgAlign(n uint64) uint64 { return (n + 7) &^ 7 }
 
-// inControl reads a message's control data, cmsg(3).
-func inControl(t *kernel.Task, h *msghdr, m *socket.Message) error {
+// inControl reads a message's control data, cmsg(3). Descriptors and credentials
+// are taken out for sockets that carry them; what else there is, is the family's
+// to judge.
+func inControl(t *kernel.Task, s socket.Socket, h *msghdr, m *socket.Message) error {
+	_, passes := s.(socket.Passer)
 	if h.Control == 0 || h.Controllen == 0 {
 		return nil
 	}
@@ -38,8 +41,12 @@ func inControl(t *kernel.Task, h *msghdr, m *socket.Message) error {
 		if n < sizeofCmsghdr || n > uint64(len(b)) {
 			return unix.EINVAL
 		}
-		if level == unix.SOL_SOCKET {
-			if err := inControlItem(t, typ, b[sizeofCmsghdr:n], m); err != nil {
+		data := b[sizeofCmsghdr:n]
+		switch {
+		case !passes:
+			m.Items = append(m.Items, socket.Item{Level: level, Type: typ, Data: data})
+		case level == unix.SOL_SOCKET:
+			if err := inControlItem(t, typ, data, m); err != nil {
 				return err
 			}
 		}
@@ -106,10 +113,16 @@ func outControl(t *kernel.Task, h *msghdr, m *socket.Message, flags int32) (uint
 		d = binary.LittleEndian.AppendUint32(d, uint32(t.SeenPID(m.Cred.Pid)))
 		d = binary.LittleEndian.AppendUint32(d, m.Cred.Uid)
 		d = binary.LittleEndian.AppendUint32(d, m.Cred.Gid)
-		b = appendControl(b, unix.SCM_CREDENTIALS, d, room, m)
+		b = appendControl(b, unix.SOL_SOCKET, unix.SCM_CREDENTIALS, d, room, m)
+	}
+	for _, i := range m.Items {
+		b = appendControl(b, i.Level, i.Type, i.Data, room, m)
 	}
 	if len(m.Files) > 0 {
-		b = appendControl(b, unix.SCM_RIGHTS, takeFiles(t, m, room-min(room, uint64(len(b))), flags), room, m)
+		b = appendControl(b, unix.SOL_SOCKET, unix.SCM_RIGHTS, takeFiles(t, m, room-min(room, uint64(len(b))), flags), room, m)
+	}
+	if len(b) == 0 {
+		return 0, nil
 	}
 	_, err := t.Mem().CopyOut(usermem.Addr(h.Control), b)
 	return uint64(len(b)), err
@@ -136,9 +149,9 @@ func takeFiles(t *kernel.Task, m *socket.Message, room uint64, flags int32) []by
 }
 
 // appendControl adds one item to b, cut to room bytes in all.
-func appendControl(b []byte, typ uint32, data []byte, room uint64, m *socket.Message) []byte {
+func appendControl(b []byte, level, typ int32, data []byte, room uint64, m *socket.Message) []byte {
 	left := room - uint64(len(b))
-	if left < sizeofCmsghdr || typ == unix.SCM_RIGHTS && len(data) == 0 {
+	if left < sizeofCmsghdr || level == unix.SOL_SOCKET && typ == unix.SCM_RIGHTS && len(data) == 0 {
 		m.Flags |= unix.MSG_CTRUNC
 		return b
 	}
@@ -148,8 +161,8 @@ func appendControl(b []byte, typ uint32, data []byte, room uint64, m *socket.Mes
 		n = left
 	}
 	b = binary.LittleEndian.AppendUint64(b, n)
-	b = binary.LittleEndian.AppendUint32(b, unix.SOL_SOCKET)
-	b = binary.LittleEndian.AppendUint32(b, typ)
+	b = binary.LittleEndian.AppendUint32(b, uint32(level))
+	b = binary.LittleEndian.AppendUint32(b, uint32(typ))
 	b = append(b, data[:n-sizeofCmsghdr]...)
 	for uint64(len(b)) < min(room, (uint64(len(b))+7)&^7) {
 		b = append(b, 0)

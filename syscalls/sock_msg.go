@@ -5,15 +5,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hull/sentry/abi"
 	"hull/sentry/arch"
 	"hull/sentry/kernel"
 	"hull/sentry/socket"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
-
-const errRestart = abi.ERESTARTSYS
 
 // msghdr is struct user_msghdr.
 type msghdr struct {
@@ -43,13 +40,14 @@ func send(t *kernel.Task, f *vfs.File, s socket.Socket, src usermem.Buffer, m *s
 	flags := m.Flags
 	var done int64
 	err := retrySocket(t, f, s, flags, true, func() error {
-		n, err := s.Send(t, src, m)
-		done += n
-		src.Skip(uint64(n))
-		if err == nil && src.Len() > 0 && n > 0 && s.Type() == unix.SOCK_STREAM {
-			return unix.EAGAIN
+		for {
+			n, err := s.Send(t, src, m)
+			done += n
+			src.Skip(uint64(n))
+			if err != nil || n == 0 || src.Len() == 0 || s.Type() != unix.SOCK_STREAM {
+				return err
+			}
 		}
-		return err
 	})
 	m.Drop(t)
 	if done > 0 {
@@ -68,13 +66,14 @@ func sendto(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	m := socket.Message{Flags: a[3].Int()}
+	m := t.Message()
+	m.Flags = a[3].Int()
 	if a[4] != 0 {
-		if m.Addr, err = inSockaddr(t, usermem.Addr(a[4]), a[5].Int()); err != nil {
+		if m.Addr, err = inSockaddr(t, usermem.Addr(a[4]), a[5].Int(), m.Store[:]); err != nil {
 			return 0, err
 		}
 	}
-	n, err := send(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), &m)
+	n, err := send(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), m)
 	return uintptr(n), err
 }
 
@@ -98,17 +97,18 @@ func sendHeader(t *kernel.Task, f *vfs.File, s socket.Socket, h *msghdr, flags i
 	if err != nil {
 		return 0, err
 	}
-	m := socket.Message{Flags: flags}
+	m := t.Message()
+	m.Flags = flags
 	if h.Name != 0 && h.Namelen != 0 {
-		if m.Addr, err = inSockaddr(t, usermem.Addr(h.Name), h.Namelen); err != nil {
+		if m.Addr, err = inSockaddr(t, usermem.Addr(h.Name), h.Namelen, m.Store[:]); err != nil {
 			return 0, err
 		}
 	}
-	if err := inControl(t, h, &m); err != nil {
+	if err := inControl(t, s, h, m); err != nil {
 		m.Drop(t)
 		return 0, err
 	}
-	return send(t, f, s, src, &m)
+	return send(t, f, s, src, m)
 }
 
 func headerBuffer(t *kernel.Task, h *msghdr) (usermem.Buffer, error) {
@@ -156,17 +156,18 @@ func recv(t *kernel.Task, f *vfs.File, s socket.Socket, dst usermem.Buffer, m *s
 	var done int64
 	all := flags&unix.MSG_WAITALL != 0 && flags&(unix.MSG_PEEK|unix.MSG_DONTWAIT) == 0 && s.Type() == unix.SOCK_STREAM
 	err := retrySocket(t, f, s, flags, false, func() error {
-		m.Flags = flags
-		n, err := s.Recv(t, dst, m)
-		if err != nil {
-			return err
-		}
-		done += n
-		if n > 0 && all && uint64(n) < dst.Len() && len(m.Files) == 0 {
+		for {
+			m.Flags, m.Items = flags, nil
+			n, err := s.Recv(t, dst, m)
+			if err != nil {
+				return err
+			}
+			done += n
+			if n == 0 || !all || uint64(n) >= dst.Len() || len(m.Files) > 0 {
+				return nil
+			}
 			dst.Skip(uint64(n))
-			return unix.EAGAIN
 		}
-		return nil
 	})
 	if done > 0 {
 		return done, nil
@@ -181,8 +182,8 @@ func recvfrom(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	var m socket.Message
-	n, err := recv(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), &m, a[3].Int())
+	m := t.Message()
+	n, err := recv(t, f, s, usermem.One(t.Mem(), usermem.Addr(a[1]), a[2].Size()), m, a[3].Int())
 	m.Drop(t)
 	if err != nil {
 		return 0, err
@@ -202,54 +203,54 @@ func recvmsg(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	n, err := recvHeader(t, f, s, usermem.Addr(a[1]), a[2].Int())
+	n, _, err := recvHeader(t, f, s, usermem.Addr(a[1]), a[2].Int())
 	return uintptr(n), err
 }
 
-// recvHeader receives into the struct msghdr at addr.
-func recvHeader(t *kernel.Task, f *vfs.File, s socket.Socket, addr usermem.Addr, flags int32) (int64, error) {
+// recvHeader receives into the struct msghdr at addr, and returns its flags too.
+func recvHeader(t *kernel.Task, f *vfs.File, s socket.Socket, addr usermem.Addr, flags int32) (n int64, result int32, err error) {
 	h, err := usermem.In[msghdr](t.Mem(), addr)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	dst, err := headerBuffer(t, &h)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if h.Namelen < 0 {
-		return 0, unix.EINVAL
+		return 0, 0, unix.EINVAL
 	}
-	var m socket.Message
-	n, err := recv(t, f, s, dst, &m, flags)
+	m := t.Message()
+	n, err = recv(t, f, s, dst, m, flags)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer m.Drop(t)
 	if h.Name != 0 {
 		if _, err := t.Mem().CopyOut(usermem.Addr(h.Name), m.Addr[:min(len(m.Addr), int(h.Namelen))]); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		h.Namelen = int32(len(m.Addr))
 	}
-	h.Controllen, err = outControl(t, &h, &m, flags)
+	h.Controllen, err = outControl(t, &h, m, flags)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	h.Flags = m.Flags & (unix.MSG_OOB | unix.MSG_EOR | unix.MSG_TRUNC | unix.MSG_CTRUNC | unix.MSG_ERRQUEUE)
 	if flags&unix.MSG_CMSG_CLOEXEC != 0 {
 		h.Flags |= unix.MSG_CMSG_CLOEXEC
 	}
-	return n, usermem.Out(t.Mem(), addr, &h)
+	return n, h.Flags, usermem.Out(t.Mem(), addr, &h)
 }
 
-// recvmmsg is recvmmsg(2).
+// recvmmsg is recvmmsg(2). The time-out is looked at after each message, as on
+// Linux, and what is left of it is told.
 func recvmmsg(t *kernel.Task, a arch.Args) (uintptr, error) {
 	f, s, err := socketAt(t, a[0])
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	addr, n, flags := usermem.Addr(a[1]), min(a[2].Uint(), maxBatch), a[3].Int()
 	var end time.Time
 	if a[4] != 0 {
 		ts, err := usermem.In[unix.Timespec](t.Mem(), usermem.Addr(a[4]))
@@ -261,26 +262,37 @@ func recvmmsg(t *kernel.Task, a arch.Args) (uintptr, error) {
 		}
 		end = time.Now().Add(time.Duration(min(ts.Sec, 1<<32))*time.Second + time.Duration(ts.Nsec))
 	}
+	n, err := recvBatch(t, f, s, usermem.Addr(a[1]), min(a[2].Uint(), maxBatch), a[3].Int(), end)
+	if n > 0 && !end.IsZero() {
+		left := unix.NsecToTimespec(int64(max(time.Until(end), 0)))
+		if err := usermem.Out(t.Mem(), usermem.Addr(a[4]), &left); err != nil {
+			return 0, err
+		}
+	}
+	return uintptr(n), err
+}
+
+// recvBatch receives up to n messages into the array at addr.
+func recvBatch(t *kernel.Task, f *vfs.File, s socket.Socket, addr usermem.Addr, n uint32, flags int32, end time.Time) (uint32, error) {
 	for i := range n {
 		at := addr + usermem.Addr(i)*sizeofMmsghdr
-		got, err := recvHeader(t, f, s, at, flags&^unix.MSG_WAITFORONE)
+		got, result, err := recvHeader(t, f, s, at, flags&^unix.MSG_WAITFORONE)
 		if err == nil {
 			l := uint32(got)
 			err = usermem.Out(t.Mem(), at+56, &l)
 		}
 		if err != nil {
 			if i > 0 {
-				return uintptr(i), nil
+				return i, nil
 			}
 			return 0, err
 		}
 		if flags&unix.MSG_WAITFORONE != 0 {
 			flags |= unix.MSG_DONTWAIT
 		}
-		// The deadline is looked at after each message, as on Linux.
-		if !end.IsZero() && !time.Now().Before(end) {
-			return uintptr(i + 1), nil
+		if result&unix.MSG_OOB != 0 || !end.IsZero() && !time.Now().Before(end) {
+			return i + 1, nil
 		}
 	}
-	return uintptr(n), nil
+	return n, nil
 }

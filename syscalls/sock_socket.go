@@ -32,8 +32,12 @@ func socketArgs(a arch.Arg) (typ int32, flags uint32, err error) {
 
 // socketFile makes a description of s. It takes s over.
 func socketFile(t *kernel.Task, s socket.Socket, flags uint32) *vfs.File {
-	return vfs.Anonymous(t.Kernel().Anon(), s, "socket", unix.S_IFSOCK|0777,
+	f := vfs.Anonymous(t.Kernel().Anon(), s, "socket", unix.S_IFSOCK|0777,
 		unix.O_RDWR|flags&unix.SOCK_NONBLOCK, t.Cred(), true)
+	if n, ok := s.(socket.Numbered); ok {
+		n.SetInode(f.Path.Inode().Ino)
+	}
+	return f
 }
 
 // installSocket gives s a descriptor.
@@ -66,7 +70,7 @@ func newSocket(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if err != nil {
 		return 0, err
 	}
-	s, err := t.Kernel().Sockets().New(t, a[0].Int(), typ, a[2].Int())
+	s, err := t.NetNS().Families.New(t, a[0].Int(), typ, a[2].Int())
 	if err != nil {
 		return 0, err
 	}
@@ -80,7 +84,7 @@ func socketpair(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if err != nil {
 		return 0, err
 	}
-	x, y, err := t.Kernel().Sockets().NewPair(t, a[0].Int(), typ, a[2].Int())
+	x, y, err := t.NetNS().Families.NewPair(t, a[0].Int(), typ, a[2].Int())
 	if err != nil {
 		return 0, err
 	}
@@ -102,12 +106,16 @@ func socketpair(t *kernel.Task, a arch.Args) (uintptr, error) {
 // maxSockaddr is the size of struct sockaddr_storage.
 const maxSockaddr = 128
 
-// inSockaddr copies an address in.
-func inSockaddr(t *kernel.Task, addr usermem.Addr, n int32) ([]byte, error) {
+// inSockaddr copies an address in, into room if it fits.
+func inSockaddr(t *kernel.Task, addr usermem.Addr, n int32, room []byte) ([]byte, error) {
 	if n < 0 || n > maxSockaddr {
 		return nil, unix.EINVAL
 	}
-	b := make([]byte, n)
+	b := room
+	if int(n) > len(room) {
+		b = make([]byte, n)
+	}
+	b = b[:n]
 	_, err := t.Mem().CopyIn(addr, b)
 	return b, err
 }
@@ -136,40 +144,33 @@ func bind(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int())
+	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int(), nil)
 	if err != nil {
 		return 0, err
 	}
 	return 0, s.Bind(t, addr)
 }
 
-// waiter is what optional deadlines a socket has (SO_RCVTIMEO, SO_SNDTIMEO).
-type waiter interface {
-	Deadline(send bool) time.Time
-}
-
 // retrySocket waits for s unless f or flags say not to. What times out is
 // EAGAIN, and is not restarted after a signal.
 func retrySocket(t *kernel.Task, f *vfs.File, s socket.Socket, flags int32, send bool, try func() error) error {
-	if f.Flags()&unix.O_NONBLOCK != 0 || flags&unix.MSG_DONTWAIT != 0 {
+	if nonblocking(f) || flags&(unix.MSG_DONTWAIT|unix.MSG_ERRQUEUE) != 0 {
 		return try()
-	}
-	var deadline time.Time
-	if w, ok := s.(waiter); ok {
-		deadline = w.Deadline(send)
 	}
 	mask := wait.Readable | wait.RdHup
 	if send {
 		mask = wait.Writable
 	}
-	err := current.Retry(t, f, mask, deadline, try)
-	switch {
-	case err == unix.ETIMEDOUT:
-		return unix.EAGAIN
-	case err == errRestart && !deadline.IsZero():
-		return unix.EINTR
+	deadline := deadlineOf(s, send)
+	return vfs.TimedError(current.Retry(t, f, mask, deadline, try), deadline)
+}
+
+// deadlineOf returns when a wait for s that starts now ends, zero for never.
+func deadlineOf(s socket.Socket, send bool) time.Time {
+	if w, ok := s.(vfs.Timed); ok {
+		return w.Deadline(send)
 	}
-	return err
+	return time.Time{}
 }
 
 // connect is connect(2).
@@ -179,11 +180,38 @@ func connect(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int())
+	addr, err := inSockaddr(t, usermem.Addr(a[1]), a[2].Int(), nil)
 	if err != nil {
 		return 0, err
 	}
-	return 0, retrySocket(t, f, s, 0, true, func() error { return s.Connect(t, addr) })
+	err = retrySocket(t, f, s, 0, true, func() error { return s.Connect(t, addr) })
+	if (err == unix.EINPROGRESS || err == unix.EALREADY) && !nonblocking(f) {
+		err = finishConnect(t, f, s, addr, err)
+	}
+	return 0, err
+}
+
+// finishConnect waits for a connection under way. A wait that times out leaves
+// it under way; one that a signal ended goes on with the same call (EALREADY).
+func finishConnect(t *kernel.Task, f *vfs.File, s socket.Socket, addr []byte, pending error) error {
+	deadline := deadlineOf(s, true)
+	err := current.Retry(t, f, wait.Writable, deadline, func() error {
+		if f.Readiness(wait.Writable) == 0 {
+			return unix.EAGAIN
+		}
+		switch err := s.Connect(t, addr); err {
+		case unix.EALREADY:
+			return unix.EAGAIN
+		case unix.EISCONN: // another thread was told
+			return nil
+		default:
+			return err
+		}
+	})
+	if err == unix.ETIMEDOUT && !deadline.IsZero() && !time.Now().Before(deadline) {
+		return pending
+	}
+	return vfs.TimedError(err, deadline)
 }
 
 // listen is listen(2).
@@ -225,7 +253,12 @@ func accept4(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	if addr := usermem.Addr(a[1]); addr != 0 {
-		name, err := c.Name(true)
+		var name []byte
+		if from, ok := c.(socket.Accepted); ok {
+			name = from.AcceptedFrom()
+		} else if name, err = c.Name(true); err != nil {
+			err = unix.ECONNABORTED
+		}
 		if err == nil {
 			err = outSockaddr(t, addr, usermem.Addr(a[2]), name)
 		}
@@ -303,7 +336,7 @@ func getsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if n < 0 {
 		return 0, unix.EINVAL
 	}
-	b, err := s.Option(t, a[1].Int(), a[2].Int(), int(n))
+	b, err := optionOf(t, s, a[1].Int(), a[2].Int(), usermem.Addr(a[3]), int(n))
 	if err != nil {
 		return 0, err
 	}
@@ -313,4 +346,19 @@ func getsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
 	}
 	n = int32(len(b))
 	return 0, usermem.Out(t.Mem(), lenAddr, &n)
+}
+
+// maxQuestion bounds what getsockopt(2) copies in, in bytes.
+const maxQuestion = 64 << 10
+
+// optionOf returns an option for a caller with room for n bytes at addr.
+func optionOf(t *kernel.Task, s socket.Socket, level, name int32, addr usermem.Addr, n int) ([]byte, error) {
+	if x, ok := s.(socket.Asker); ok && x.Asks(level, name) {
+		in := make([]byte, min(n, maxQuestion))
+		if _, err := t.Mem().CopyIn(addr, in); err != nil {
+			return nil, err
+		}
+		return x.Answer(t, level, name, in)
+	}
+	return s.Option(t, level, name, n)
 }

@@ -207,7 +207,7 @@ func mmRows(rows table) {
 func procRows(rows table) {
 	rows.add(unix.SYS_SCHED_YIELD, "sched_yield", schedYield)
 	rows.add(unix.SYS_GETPID, "getpid", getpid)
-	rows.partly(unix.SYS_CLONE, "clone", clone, "CLONE_PIDFD, and user, net, cgroup and time namespaces")
+	rows.partly(unix.SYS_CLONE, "clone", clone, "CLONE_PIDFD, and user, cgroup and time namespaces")
 	rows.add(unix.SYS_EXECVE, "execve", execve)
 	rows.add(unix.SYS_EXIT, "exit", exit)
 	rows.add(unix.SYS_WAIT4, "wait4", wait4)
@@ -259,9 +259,9 @@ func procRows(rows table) {
 	rows.partly(unix.SYS_WAITID, "waitid", waitid, "P_PIDFD")
 	rows.add(unix.SYS_IOPRIO_SET, "ioprio_set", ioprioSet)
 	rows.add(unix.SYS_IOPRIO_GET, "ioprio_get", ioprioGet)
-	rows.partly(unix.SYS_UNSHARE, "unshare", unshare, "user, net, cgroup and time namespaces")
+	rows.partly(unix.SYS_UNSHARE, "unshare", unshare, "user, cgroup and time namespaces")
 	rows.add(unix.SYS_PRLIMIT64, "prlimit64", prlimit64)
-	rows.missing(unix.SYS_SETNS, "setns", "")
+	rows.add(unix.SYS_SETNS, "setns", setns)
 	rows.add(unix.SYS_GETCPU, "getcpu", getcpu)
 	rows.missing(unix.SYS_KCMP, "kcmp", "")
 	rows.missing(unix.SYS_SCHED_SETATTR, "sched_setattr", "")
@@ -270,7 +270,7 @@ func procRows(rows table) {
 	rows.partly(unix.SYS_MEMBARRIER, "membarrier", membarrier, "the SYNC_CORE and RSEQ kinds")
 	rows.missing(unix.SYS_RSEQ, "rseq", "the host may preempt a guest thread without hull knowing")
 	rows.missing(unix.SYS_PIDFD_OPEN, "pidfd_open", "pidfds")
-	rows.partly(unix.SYS_CLONE3, "clone3", clone3, "CLONE_PIDFD, CLONE_INTO_CGROUP, and user, net, cgroup and time namespaces")
+	rows.partly(unix.SYS_CLONE3, "clone3", clone3, "CLONE_PIDFD, CLONE_INTO_CGROUP, and user, cgroup and time namespaces")
 	rows.missing(unix.SYS_PIDFD_GETFD, "pidfd_getfd", "pidfds")
 	rows.missing(unix.SYS_RSEQ_SLICE_YIELD, "rseq_slice_yield", "")
 }
@@ -295,7 +295,7 @@ func sigRows(rows table) {
 
 // sockRows are the rows of Sockets: sock_*.go.
 func sockRows(rows table) {
-	rows.partly(unix.SYS_SOCKET, "socket", newSocket, "families other than AF_UNIX")
+	rows.partly(unix.SYS_SOCKET, "socket", newSocket, "families other than AF_UNIX, AF_INET, AF_INET6, AF_PACKET and AF_NETLINK")
 	rows.add(unix.SYS_CONNECT, "connect", connect)
 	rows.add(unix.SYS_ACCEPT, "accept", accept)
 	rows.add(unix.SYS_SENDTO, "sendto", sendto)
@@ -338,13 +338,13 @@ func timeRows(rows table) {
 
 // ipcRows are the rows of Futexes and System V and POSIX IPC: ipc_*.go.
 func ipcRows(rows table) {
-	rows.missing(unix.SYS_SHMGET, "shmget", "")
-	rows.missing(unix.SYS_SHMAT, "shmat", "")
-	rows.missing(unix.SYS_SHMCTL, "shmctl", "")
+	rows.add(unix.SYS_SHMGET, "shmget", shmget)
+	rows.add(unix.SYS_SHMAT, "shmat", shmat)
+	rows.add(unix.SYS_SHMCTL, "shmctl", shmctl)
 	rows.missing(unix.SYS_SEMGET, "semget", "")
 	rows.missing(unix.SYS_SEMOP, "semop", "")
 	rows.missing(unix.SYS_SEMCTL, "semctl", "")
-	rows.missing(unix.SYS_SHMDT, "shmdt", "")
+	rows.add(unix.SYS_SHMDT, "shmdt", shmdt)
 	rows.missing(unix.SYS_MSGGET, "msgget", "")
 	rows.missing(unix.SYS_MSGSND, "msgsnd", "")
 	rows.missing(unix.SYS_MSGRCV, "msgrcv", "")
@@ -371,7 +371,7 @@ func secRows(rows table) {
 	rows.missing(unix.SYS_REQUEST_KEY, "request_key", "")
 	rows.missing(unix.SYS_KEYCTL, "keyctl", "")
 	rows.missing(unix.SYS_PERF_EVENT_OPEN, "perf_event_open", "")
-	rows.partly(unix.SYS_SECCOMP, "seccomp", seccompCall, "listeners (SECCOMP_FILTER_FLAG_NEW_LISTENER)")
+	rows.add(unix.SYS_SECCOMP, "seccomp", seccompCall)
 	rows.missing(unix.SYS_BPF, "bpf", "")
 	rows.missing(unix.SYS_LANDLOCK_CREATE_RULESET, "landlock_create_ruleset", "")
 	rows.missing(unix.SYS_LANDLOCK_ADD_RULE, "landlock_add_rule", "")

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/internal/pseudo"
+	"hull/sentry/auth"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
 	"hull/sentry/usermem"
@@ -44,6 +45,15 @@ func (p pid) Owner() (uid, gid uint32) {
 
 // Alive implements pseudo.Alive.
 func (p pid) Alive() bool { return p.t.TIDIn(p.fs.ns) != 0 && p.fs.ns.Task(p.t.TIDIn(p.fs.ns)) == p.t }
+
+// idMap is the text of uid_map and gid_map (user_namespaces(7)).
+func idMap(ranges []auth.IDRange) pseudo.Static {
+	var b strings.Builder
+	for _, r := range ranges {
+		fmt.Fprintf(&b, "%10d %10d %10d\n", r.First, r.Parent, r.Count)
+	}
+	return pseudo.Static(b.String())
+}
 
 // pidNames are the names in /proc/PID; task is left out in a thread's.
 func pidNames() []string {
@@ -105,8 +115,10 @@ func (p pid) Lookup(_ current.Task, name string) (*vfs.Inode, error) {
 		return ps.Dynamic(0500, fds{p, false}, p), nil
 	case "fdinfo":
 		return ps.Dynamic(0500, fds{p, true}, p), nil
-	case "gid_map", "uid_map":
-		return text(0644, pseudo.Static(fmt.Sprintf("%10d %10d %10d\n", 0, 0, uint32(0xffffffff))))
+	case "gid_map":
+		return text(0644, idMap(p.t.Cred().UserNS.GIDs))
+	case "uid_map":
+		return text(0644, idMap(p.t.Cred().UserNS.UIDs))
 	case "io":
 		return text(0400, pseudo.Static("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"))
 	case "limits":
@@ -249,18 +261,6 @@ func nameFor(t current.Task, p vfs.Path) string {
 		return "(unreachable)" + name
 	}
 	return name
-}
-
-// nsDir is /proc/PID/ns: names of namespaces, equal for equal ones. What the
-// guest cannot make more of has one for all.
-func (p pid) nsDir() *vfs.Inode {
-	var es []pseudo.Entry
-	ids := p.t.NamespaceIDs()
-	for _, n := range []string{"cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"} {
-		kind := strings.TrimSuffix(n, "_for_children")
-		es = append(es, pseudo.Entry{Name: n, Inode: p.fs.ps.Link(pseudo.To(kind+":["+strconv.FormatUint(uint64(ids[n]), 10)+"]"), p)})
-	}
-	return p.fs.ps.Dir(0511, es...)
 }
 
 // area is cmdline or environ: the strings in the process's own memory.

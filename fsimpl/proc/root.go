@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/internal/pseudo"
+	"hull/fsimpl/nsfs"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
 	"hull/sentry/vfs"
@@ -19,11 +20,13 @@ type FS struct {
 	ns *kernel.PIDNamespace
 	// ipc is whose numbers who is no task sees in sys: boot.
 	ipc *kernel.IPCNamespace
+	// spaces are where /proc/PID/ns leads to; nil for nowhere.
+	spaces *nsfs.FS
 }
 
 // New returns an instance that shows ns, and its root inode with a reference.
-func New(k *kernel.Kernel, ns *kernel.PIDNamespace, ipc *kernel.IPCNamespace, dev vfs.Dev) (*FS, *vfs.Inode) {
-	fs := &FS{ps: pseudo.New("proc", unix.PROC_SUPER_MAGIC, dev, true, ""), k: k, ns: ns, ipc: ipc}
+func New(k *kernel.Kernel, ns *kernel.PIDNamespace, ipc *kernel.IPCNamespace, spaces *nsfs.FS, dev vfs.Dev) (*FS, *vfs.Inode) {
+	fs := &FS{ps: pseudo.New("proc", unix.PROC_SUPER_MAGIC, dev, true, ""), k: k, ns: ns, ipc: ipc, spaces: spaces}
 	p := fs.ps
 	text := func(name string, mode uint32, c pseudo.Content) pseudo.Entry {
 		return pseudo.Entry{Name: name, Inode: p.Text(mode, c, nil)}

@@ -49,9 +49,7 @@ func (fs *FS) sysctl() *vfs.Inode {
 			dir("inotify", text("max_queued_events", 16384), text("max_user_instances", 128), text("max_user_watches", 65536)),
 			dir("epoll", text("max_user_watches", 1<<20)),
 			fs.mqueueLimits()),
-		dir("net", dir("core", text("somaxconn", 4096), text("rmem_max", 212992), text("wmem_max", 212992),
-			text("rmem_default", 212992), text("wmem_default", 212992)),
-			dir("unix", text("max_dgram_qlen", 10))),
+		pseudo.Entry{Name: "net", Inode: p.Dynamic(0555, netParams{fs: fs}, nil, dir("unix", text("max_dgram_qlen", 10)))},
 	)
 }
 

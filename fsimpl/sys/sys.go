@@ -1,8 +1,9 @@
 // Package sys is /sys, as much of it as programs look at to know the machine:
 // processors and memory nodes, and the directories that are expected to be there.
 //
-//   - It is given the number of processors, and knows no kernel.
-//   - Nothing in it can be changed.
+//   - It is given the number of processors and a network namespace, and knows no
+//     kernel.
+//   - Nothing in it can be changed but some attributes of interfaces.
 package sys
 
 import (
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/internal/pseudo"
+	"hull/sentry/socket"
 	"hull/sentry/vfs"
 )
 
@@ -18,17 +20,19 @@ import (
 type FS struct {
 	ps   *pseudo.FS
 	cpus int
+	net  *socket.NetNS // may be nil
 }
 
-// New returns an instance for a machine of so many processors, and its root
-// inode with a reference.
-func New(dev vfs.Dev, cpus int) (*FS, *vfs.Inode) {
-	fs := &FS{ps: pseudo.New("sysfs", unix.SYSFS_MAGIC, dev, false, ""), cpus: cpus}
+// New returns an instance for a machine of so many processors that shows the
+// interfaces of net (none if it is nil), and its root inode with a reference.
+func New(dev vfs.Dev, cpus int, net *socket.NetNS) (*FS, *vfs.Inode) {
+	fs := &FS{ps: pseudo.New("sysfs", unix.SYSFS_MAGIC, dev, net != nil, ""), cpus: cpus}
+	fs.hold(net)
 	root := fs.ps.Dir(0755,
 		fs.dir("block"), fs.dir("bus"),
-		fs.dir("class", fs.dir("net"), fs.dir("tty"), fs.dir("block"), fs.dir("power_supply"), fs.dir("thermal"), fs.dir("dmi")),
+		fs.dir("class", pseudo.Entry{Name: "net", Inode: fs.ps.Dynamic(0755, class{fs}, nil)}, fs.dir("tty"), fs.dir("block"), fs.dir("power_supply"), fs.dir("thermal"), fs.dir("dmi")),
 		fs.dir("dev", fs.dir("block"), fs.dir("char")),
-		fs.dir("devices", fs.system(), fs.dir("virtual")),
+		fs.dir("devices", fs.system(), fs.dir("virtual", pseudo.Entry{Name: "net", Inode: fs.ps.Dynamic(0755, devices{fs}, nil)})),
 		fs.dir("firmware"),
 		fs.dir("fs", fs.dir("cgroup")),
 		fs.dir("kernel",

@@ -23,6 +23,7 @@ type Chunk struct {
 // for concurrent use.
 type Pool struct {
 	small, large sync.Pool
+	packets      sync.Pool
 }
 
 // Get returns a chunk of at least size bytes, of unspecified content, with one
@@ -119,4 +120,23 @@ func (v View) Release() {
 	if v.c != nil {
 		v.c.Release()
 	}
+}
+
+// Join returns a view of v and w if w's bytes directly follow v's in the same
+// chunk. It takes over both references, or none.
+func (v View) Join(w View) (View, bool) {
+	if v.c == nil || v.c != w.c || v.end != w.off {
+		return v, false
+	}
+	w.c.Release()
+	v.end = w.end
+	return v, true
+}
+
+// Held is the size of the chunk that v keeps from its pool: what it costs.
+func (v View) Held() int {
+	if v.c == nil {
+		return 0
+	}
+	return len(v.c.b)
 }

@@ -51,17 +51,41 @@ type Packet struct {
 	// from the link's header as virtio-net has it.
 	ChecksumStart, ChecksumOffset uint16
 
-	trimmed int // bytes that TrimFront took: what Whole gives back
+	// Mark and Priority are SO_MARK and SO_PRIORITY of the sender, or what a
+	// filter said. Track is a connection tracker's own.
+	Mark, Priority uint32
+	Track          any
+
+	trimmed int     // bytes that TrimFront took: what Whole gives back
+	few     [3]View // what payload is in, as long as it fits
 }
 
 // NewPacket returns a packet to be sent, with Headroom and no bytes. It takes
-// over the references of payload.
+// over the references of payload, not the slice.
 func (p *Pool) NewPacket(payload ...View) *Packet {
-	return &Packet{pool: p, head: View{p.Get(Headroom), Headroom, Headroom}, payload: payload}
+	c := p.packet()
+	c.head = View{p.Get(Headroom), Headroom, Headroom}
+	c.payload = append(c.payload, payload...)
+	return c
 }
 
 // Received returns a packet whose bytes are v, which it takes over.
-func (p *Pool) Received(v View) *Packet { return &Packet{pool: p, head: v} }
+func (p *Pool) Received(v View) *Packet {
+	c := p.packet()
+	c.head = v
+	return c
+}
+
+// packet returns a packet without bytes, of those that were released if there is one.
+func (p *Pool) packet() *Packet {
+	c, ok := p.packets.Get().(*Packet)
+	if !ok {
+		c = &Packet{}
+	}
+	c.pool = p
+	c.payload = c.few[:0]
+	return c
+}
 
 // Pool returns where the packet's memory comes from.
 func (p *Packet) Pool() *Pool { return p.pool }
@@ -86,6 +110,16 @@ func (p *Packet) rehead(n int) {
 	p.head, p.trimmed = View{c, at, end}, 0
 }
 
+// Extend makes room for n more bytes at the end of a packet without payload views
+// and returns them, to be overwritten whole; nil if its chunk has not so many.
+func (p *Packet) Extend(n int) []byte {
+	if len(p.payload) > 0 || p.head.c == nil || p.head.c.shared() || p.head.end+n > len(p.head.c.b) {
+		return nil
+	}
+	p.head.end += n
+	return p.head.c.b[p.head.end-n : p.head.end]
+}
+
 // Head is the contiguous beginning: all of a received packet, the headers of
 // one that is sent. Read-only but for what Prepend returned.
 func (p *Packet) Head() []byte { return p.head.Bytes() }
@@ -95,6 +129,9 @@ func (p *Packet) Payload() []View { return p.payload }
 
 // Append adds views after the packet's bytes. It takes over their references.
 func (p *Packet) Append(vs ...View) { p.payload = append(p.payload, vs...) }
+
+// AppendFrom has f append views to the packet's, with their references.
+func (p *Packet) AppendFrom(f func([]View) []View) { p.payload = f(p.payload) }
 
 // Len is the length of the whole packet in bytes.
 func (p *Packet) Len() int {
@@ -111,6 +148,9 @@ func (p *Packet) TrimFront(n int) {
 	p.head = p.head.Trim(n)
 	p.trimmed += n
 }
+
+// Trimmed is how many bytes Restore can give back.
+func (p *Packet) Trimmed() int { return p.trimmed }
 
 // Restore undoes the last n bytes that TrimFront took.
 func (p *Packet) Restore(n int) {
@@ -185,22 +225,20 @@ func (p *Packet) Data() []View {
 }
 
 // Range returns views of the bytes from and up to, each with a reference of its own.
-func (p *Packet) Range(from, to int) []View {
-	var vs []View
-	add := func(v View) {
+func (p *Packet) Range(from, to int) []View { return p.AppendRange(nil, from, to) }
+
+// AppendRange is Range that appends to vs.
+func (p *Packet) AppendRange(vs []View, from, to int) []View {
+	if n := p.head.Len(); from < n && to > 0 {
+		vs = append(vs, p.head.Sub(max(from, 0), min(to, n)))
+	}
+	at := p.head.Len()
+	for _, v := range p.payload {
 		n := v.Len()
-		if lo, hi := max(from, 0), min(to, n); lo < hi {
+		if lo, hi := max(from-at, 0), min(to-at, n); lo < hi {
 			vs = append(vs, v.Sub(lo, hi))
 		}
-		from -= n
-		to -= n
-	}
-	add(p.head)
-	for _, v := range p.payload {
-		if to <= 0 {
-			break
-		}
-		add(v)
+		at += n
 	}
 	return vs
 }
@@ -226,20 +264,72 @@ func (p *Packet) CopyTo(b []byte, off int) int {
 
 // Clone returns another packet of the same bytes.
 func (p *Packet) Clone() *Packet {
-	c := *p
+	c := p.pool.packet()
+	few := c.payload
+	*c = *p
 	c.head = p.head.Sub(0, p.head.Len())
-	c.payload = nil
+	c.payload = few
 	for _, v := range p.payload {
 		c.payload = append(c.payload, v.Sub(0, v.Len()))
 	}
-	return &c
+	return c
 }
 
-// Release gives the packet's memory back. The packet must not be used again.
-func (p *Packet) Release() {
+// Own makes the first n bytes of the packet, which are contiguous then, writable:
+// it moves them into a chunk of their own if somebody else holds it. It reports
+// whether there are so many.
+func (p *Packet) Own(n int) bool {
+	if !p.Pull(n) {
+		return false
+	}
+	if p.head.c == nil || !p.head.c.shared() {
+		return true
+	}
+	kept := p.trimmed
+	whole := p.head.c.b[p.head.off-kept : p.head.end]
+	at := Headroom
+	if len(whole) > LargeChunk-Headroom {
+		at = 0
+	}
+	c := p.pool.Get(at + len(whole))
+	end := at + copy(c.b[at:], whole)
+	p.head.Release()
+	p.head = View{c, at + kept, end}
+	return true
+}
+
+// Compact copies a small packet out of large chunks, so that who keeps it for a
+// while does not keep them. What TrimFront took is forgotten then.
+func (p *Packet) Compact() {
+	n, held := p.Len(), 0
+	if p.head.c != nil {
+		held = len(p.head.c.b)
+	}
+	for _, v := range p.payload {
+		held += len(v.c.b)
+	}
+	if n+Headroom > SmallChunk || held <= SmallChunk {
+		return
+	}
+	c := p.pool.Get(SmallChunk)
+	p.CopyTo(c.b[Headroom:Headroom+n], 0)
 	p.head.Release()
 	for _, v := range p.payload {
 		v.Release()
 	}
-	p.head, p.payload = View{}, nil
+	p.head, p.payload, p.trimmed = View{c, Headroom, Headroom + n}, p.few[:0], 0
+}
+
+// Release gives the packet's memory back. The packet must not be used again.
+func (p *Packet) Release() {
+	if p.pool == nil {
+		panic("buffer: a packet was released twice")
+	}
+	p.head.Release()
+	for _, v := range p.payload {
+		v.Release()
+	}
+	pool := p.pool
+	*p = Packet{}
+	pool.packets.Put(p)
 }

@@ -8,6 +8,9 @@ import (
 	"hull/netstack/buffer"
 )
 
+// ZeroCopyCopied is SO_EE_CODE_ZEROCOPY_COPIED: the bytes were copied after all.
+const ZeroCopyCopied = 1
+
 // MaxErrors bounds an error queue.
 const MaxErrors = 64
 
@@ -16,6 +19,9 @@ const (
 	OriginLocal = 1
 	OriginICMP  = 2
 	OriginICMP6 = 3
+	// OriginZeroCopy tells that sends with MSG_ZEROCOPY are complete: Info and Data
+	// are the first and last number of them.
+	OriginZeroCopy = 5
 )
 
 // Error is one entry of an error queue: sock_extended_err and what belongs to it.
@@ -24,6 +30,7 @@ type Error struct {
 	Origin     uint8
 	Type, Code uint8
 	Info       uint32         // the MTU of EMSGSIZE
+	Data       uint32         // ee_data
 	Offender   netip.Addr     // who sent the ICMP message
 	To         netip.AddrPort // where the datagram went
 	IIF        int
@@ -73,6 +80,14 @@ func (q *Errors) First() *Error {
 		return nil
 	}
 	return &q.list[0]
+}
+
+// Last returns the last entry, or nil.
+func (q *Errors) Last() *Error {
+	if len(q.list) == 0 {
+		return nil
+	}
+	return &q.list[len(q.list)-1]
 }
 
 // Clear releases all entries.

@@ -186,7 +186,8 @@ func (t *Table) lookup(f *Flow, suppress int) (*Route, *Hop) {
 // choose returns the hop for f: by hash if there are several.
 func (r *Route) choose(f *Flow) *Hop {
 	usable := func(h *Hop) bool {
-		return !h.Dead && (f.OIF == 0 || f.OIF == h.OIF || r.Type == unix.RTN_LOCAL)
+		// An address is ours whether its interface is up or not.
+		return r.Type == unix.RTN_LOCAL || !h.Dead && (f.OIF == 0 || f.OIF == h.OIF)
 	}
 	if len(r.Hops) == 1 {
 		if usable(&r.Hops[0]) {

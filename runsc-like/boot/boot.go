@@ -1,26 +1,22 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
 	"hull/platform"
-	"hull/platform/ptrace"
 	"hull/runsc-like/control"
-	"hull/runsc-like/jail"
+	"hull/sentry/auth"
 	"hull/sentry/clock"
 	"hull/sentry/ipc"
 	"hull/sentry/kernel"
 	"hull/sentry/loader"
 	"hull/sentry/mem"
-	"hull/sentry/socket"
-	unixsock "hull/sentry/socket/unix"
 	"hull/sentry/vfs"
 	"hull/syscalls"
 	"hull/syscalls/strace"
@@ -35,6 +31,7 @@ type sandbox struct {
 	types    vfs.FilesystemTypes
 	env      *vfs.Environment
 	main     *container // the first one: the sandbox ends when it does
+	networks *networks
 
 	mu  sync.Mutex
 	all map[string]*container // by id, guarded by mu
@@ -43,11 +40,13 @@ type sandbox struct {
 // Run runs the sandbox of cfg to its end and returns the exit status of its
 // first process. An error is a failure of hull's own; that the first process
 // cannot be started is told on conn.
-func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
+func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err error) {
 	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}, all: map[string]*container{}}
-	if s.platform, err = newPlatform(cfg.Platform); err != nil {
+	p, f := <-early.platform, <-early.filter
+	if err := errors.Join(p.err, f.err); err != nil {
 		return 0, err
 	}
+	s.platform = p.it
 	if s.memory, err = mem.New(0); err != nil {
 		return 0, err
 	}
@@ -55,17 +54,13 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 	// works, and goes back when it rests.
 	debug.SetGCPercent(workGC)
 	s.memory.OnQuiet(debug.FreeOSMemory)
-	var signals *os.File
+	var signals *control.Signals
 	if cfg.Detached {
 		if signals, err = control.OpenSignals(); err != nil {
 			return 0, err
 		}
 	}
-	denied := jail.Kill
-	if cfg.TrapDenied {
-		denied = jail.Trap
-	}
-	if err := jail.Seal(jail.SentryRules(cfg.Platform), denied); err != nil {
+	if err := f.it.Seal(); err != nil {
 		return 0, err
 	}
 	if err := s.newKernel(); err != nil {
@@ -89,6 +84,15 @@ func Run(cfg *control.Config, conn *control.Conn) (status int, err error) {
 // attend starts the first process for a parent that stays.
 func (s *sandbox) attend(conn *control.Conn) error {
 	s.main.watch(conn)
+	if s.cfg.Await {
+		m, fds, err := conn.ReceiveFDs()
+		if err != nil || m.Kind != control.Connect {
+			return fmt.Errorf("control socket: %q instead of the network: %w", m.Kind, err)
+		}
+		if err := conn.Send(s.connected(fds)); err != nil {
+			return err
+		}
+	}
 	if err := s.main.start(conn); err != nil {
 		return nil // it was told
 	}
@@ -100,11 +104,11 @@ func (s *sandbox) attend(conn *control.Conn) error {
 }
 
 // rest leaves the first process to be started by somebody who asks.
-func (s *sandbox) rest(conn *control.Conn, signals *os.File) error {
+func (s *sandbox) rest(conn *control.Conn, signals *control.Signals) error {
 	if err := conn.Send(control.Message{Kind: control.Created}); err != nil {
 		return err
 	}
-	go control.TakeSignals(signals, s.main.hostSignal)
+	go signals.Take(s.main.hostSignal)
 	go s.converse(conn)
 	go s.listen()
 	return nil
@@ -112,15 +116,6 @@ func (s *sandbox) rest(conn *control.Conn, signals *os.File) error {
 
 // workGC is GOGC of a sentry at work.
 const workGC = 500
-
-// newPlatform makes what runs guest code. It is made before the jail is sealed.
-func newPlatform(name string) (platform.Platform, error) {
-	switch name {
-	case "ptrace":
-		return ptrace.New()
-	}
-	return nil, fmt.Errorf("no platform %q", name)
-}
 
 // newKernel makes a kernel without tasks.
 func (s *sandbox) newKernel() error {
@@ -131,6 +126,7 @@ func (s *sandbox) newKernel() error {
 	}
 	s.env = newEnvironment(console{s})
 	table := syscalls.Table()
+	s.networks = newNetworks()
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queues := mqueue.NewBudget()
@@ -144,8 +140,9 @@ func (s *sandbox) newKernel() error {
 			l := ipc.NewQueueLimits()
 			return kernel.IPC{Queues: mqueue.New(l, queues, s.env.AnonDev()).VFS(), QueueLimits: l}
 		},
+		User:        auth.NewMappedNamespace(idRanges(s.cfg.UIDs), idRanges(s.cfg.GIDs)),
 		Types:       s.types,
-		Sockets:     socket.Table{unix.AF_UNIX: unixsock.NewNamespace()},
+		Networks:    s.networks,
 		Clocks:      clocks,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
@@ -160,6 +157,9 @@ func (s *sandbox) newKernel() error {
 	}
 	if s.kernel, err = kernel.New(cfg); err != nil {
 		return err
+	}
+	if err := loopbackUp(stackOf(s.kernel.NetNS())); err != nil {
+		return fmt.Errorf("loopback interface: %w", err)
 	}
 	s.addTypes()
 	return nil

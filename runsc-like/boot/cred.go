@@ -45,6 +45,15 @@ func credOf(p *specs.Process, ns *auth.UserNamespace) (*auth.Cred, error) {
 	return c, nil
 }
 
+// idRanges are the lines of an id map.
+func idRanges(list []specs.LinuxIDMapping) []auth.IDRange {
+	var all []auth.IDRange
+	for _, e := range list {
+		all = append(all, auth.IDRange{First: e.ContainerID, Parent: e.HostID, Count: e.Size})
+	}
+	return all
+}
+
 func capSet(names []string) (auth.CapSet, error) {
 	all := control.Capabilities()
 	var s auth.CapSet

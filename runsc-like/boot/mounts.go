@@ -38,6 +38,9 @@ func (c *container) mountAll() (*vfs.Namespace, error) {
 	if err := c.makeNodes(ctx, spec.Linux.Devices); err != nil {
 		return nil, err
 	}
+	if err := c.writeFiles(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.setSysctl(); err != nil {
 		return nil, err
 	}
@@ -195,16 +198,20 @@ func (c *container) readOnly(ns *vfs.Namespace, ctx *vfs.Context, name string) e
 	return ns.Remount(c.boot, top, unix.MS_RDONLY)
 }
 
-// enterCwd makes name the working directory of ctx; one that is missing is
-// made, as other runtimes do.
-func (c *container) enterCwd(ctx *vfs.Context, name string) error {
-	p, err := c.mountPoint(ctx, name, true)
-	if err != nil {
-		return fmt.Errorf("process.cwd: %s: %w", name, err)
+// enterCwd makes name the working directory of ctx. The first process's is made
+// if it is missing, as other runtimes do.
+func (c *container) enterCwd(ctx *vfs.Context, name string, first bool) error {
+	find := c.walk
+	if first {
+		find = func(ctx *vfs.Context, name string) (vfs.Path, error) { return c.mountPoint(ctx, name, true) }
 	}
-	if p.Inode().Type != unix.S_IFDIR {
+	p, err := find(ctx, name)
+	if err == nil && p.Inode().Type != unix.S_IFDIR {
 		p.DecRef()
-		return fmt.Errorf("process.cwd: %s: %w", name, unix.ENOTDIR)
+		err = unix.ENOTDIR
+	}
+	if err != nil {
+		return fmt.Errorf("process.cwd: chdir to cwd (%q) failed: %w", name, err)
 	}
 	ctx.SetCWD(p)
 	return nil

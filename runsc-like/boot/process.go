@@ -62,7 +62,7 @@ func (c *container) initArgs(p *process) (a kernel.InitArgs, err error) {
 	if a.Env = p.spec.Env; !p.direct {
 		a.Env = withHome(a.Env, func() string { return c.homeOf(a.FS, p.spec.User.UID) })
 	}
-	if err := c.enterCwd(a.FS, p.spec.Cwd); err != nil {
+	if err := c.enterCwd(a.FS, p.spec.Cwd, p.main); err != nil {
 		return a, err
 	}
 	a.FS.SetUmask(p.umask)
@@ -141,7 +141,7 @@ func filterOf(p *profile.Program) (*seccomp.Filter, error) {
 		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}
 	var none *seccomp.Filter
-	f, err := none.Add(program, p.Log)
+	f, err := none.Add(program, p.Log, nil)
 	if err != nil {
 		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}

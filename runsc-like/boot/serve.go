@@ -55,8 +55,16 @@ func (s *sandbox) converse(conn *control.Conn) {
 			}
 			continue
 		}
-		closeAll(fds)
-		if s.answer(conn, m) != nil {
+		switch m.Kind {
+		case control.Connect:
+			err = conn.Send(s.connected(fds))
+		case control.Forward:
+			err = conn.Send(s.dialed(m, fds))
+		default:
+			closeAll(fds)
+			err = s.answer(conn, m)
+		}
+		if err != nil {
 			return
 		}
 	}

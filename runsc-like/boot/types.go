@@ -10,6 +10,7 @@ import (
 	"hull/fsimpl/cgroup"
 	"hull/fsimpl/devpts"
 	"hull/fsimpl/mqueue"
+	"hull/fsimpl/nsfs"
 	"hull/fsimpl/proc"
 	"hull/fsimpl/sys"
 	"hull/fsimpl/tmpfs"
@@ -21,8 +22,8 @@ import (
 
 // addTypes fills in what mount(2) can mount.
 func (s *sandbox) addTypes() {
-	s.types["proc"] = procType{s}
-	s.types["sysfs"] = sysType{s.cfg.CPUs, s.env}
+	s.types["proc"] = procType{s, nsfs.New(s.kernel, s.env.AnonDev())}
+	s.types["sysfs"] = sysType{s.kernel, s.cfg.CPUs, s.env}
 	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
 	s.types["devpts"] = devptsType{s}
 	s.types["cgroup2"] = cgroupType{s}
@@ -53,7 +54,10 @@ func (s *sandbox) containerOf(t current.Task) *container {
 }
 
 // procType makes instances of proc, each showing the mounter's pid namespace.
-type procType struct{ s *sandbox }
+type procType struct {
+	s      *sandbox
+	spaces *nsfs.FS
+}
 
 // NoDev implements vfs.FilesystemType.
 func (procType) NoDev() bool { return true }
@@ -64,12 +68,13 @@ func (p procType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Ino
 		return nil, nil, unix.EINVAL
 	}
 	pids, ipc := p.s.namespacesOf(t)
-	fs, root := proc.New(p.s.kernel, pids, ipc, p.s.env.AnonDev())
+	fs, root := proc.New(p.s.kernel, pids, ipc, p.spaces, p.s.env.AnonDev())
 	return fs.VFS(), root, nil
 }
 
 // sysType makes instances of sysfs.
 type sysType struct {
+	k    *kernel.Kernel
 	cpus int
 	env  *vfs.Environment
 }
@@ -78,11 +83,15 @@ type sysType struct {
 func (sysType) NoDev() bool { return true }
 
 // New implements vfs.FilesystemType.
-func (s sysType) New(_ current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
+func (s sysType) New(t current.Task, _, data string) (*vfs.Filesystem, *vfs.Inode, error) {
 	if data != "" {
 		return nil, nil, unix.EINVAL
 	}
-	fs, root := sys.New(s.env.AnonDev(), s.cpus)
+	ns := s.k.NetNS()
+	if kt, ok := t.(*kernel.Task); ok {
+		ns = kt.NetNS()
+	}
+	fs, root := sys.New(s.env.AnonDev(), s.cpus, ns)
 	return fs.VFS(), root, nil
 }
 

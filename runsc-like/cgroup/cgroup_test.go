@@ -35,7 +35,11 @@ func TestMain(m *testing.M) {
 	if layout == "" || layout == "entered" {
 		os.Exit(m.Run())
 	}
-	err := mountLayout(layout)
+	mount := func() error { return mountLayout(layout) }
+	if layout == "systemd" {
+		mount = mountSystemd
+	}
+	err := mount()
 	if err == nil {
 		err = os.Setenv(layoutEnv, "entered")
 	}

@@ -36,7 +36,7 @@ func explain(what string, err error, p purpose) error {
 	if lacks := lacking(caps, p); len(lacks) > 0 {
 		return fmt.Errorf("%w (the caller lacks %s)", err, strings.Join(lacks, ", "))
 	}
-	if inUserNamespace() {
+	if InUserNamespace() {
 		return fmt.Errorf("%w (in a user namespace, only cgroups that were delegated to it can be used)", err)
 	}
 	return err
@@ -85,9 +85,9 @@ func effective() (uint64, error) {
 	return uint64(d[1].Effective)<<32 | uint64(d[0].Effective), nil
 }
 
-// inUserNamespace reports whether the caller's user namespace is not the first
+// InUserNamespace reports whether the caller's user namespace is not the first
 // one, whose map is one line with all ids.
-func inUserNamespace() bool {
+func InUserNamespace() bool {
 	b, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {
 		return false

@@ -8,12 +8,15 @@ import (
 
 func newDo(g *globals) *cobra.Command {
 	var d container.Do
+	var u container.UserNetwork
 	c := &cobra.Command{
 		Use:   "do [flags] [--] CMD [ARG...]",
 		Short: "Run a command over the host's files, without letting it change them",
 		Long: `do runs CMD in a sandbox whose root is the host's. It sees the host's files, but
 what it writes is kept in memory and gone at the end; only what --rw and --volume
-name is changed. It sees no process and no network of the host.
+name is changed. It sees no process of the host. It reaches the network through a
+process that makes its connections (--network=none for no network), and the host's
+own services only with --allow-host.
 
 Standard streams, terminal and exit status are as if CMD ran directly. When hull
 itself fails the status is 125; 126 is a command that cannot be executed, 127 one
@@ -22,6 +25,8 @@ that is not there.`,
   hull do -- python3 -c 'print("hello")'
   hull do --rw . -- make
   hull do --root /srv/debian --volume ~/src:/src:ro --cwd /src -- ls -l
+  hull do --allow-net '*.debian.org:80' --allow-net deb.debian.org -- apt-get update
+  hull do -p 8080:80 -- python3 -m http.server 80
   hull do --user nobody --env LANG=C -- id`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -35,7 +40,7 @@ that is not there.`,
 			if err != nil {
 				return err
 			}
-			return g.runDirectly(s)
+			return g.runDirectly(s, u)
 		},
 	}
 	fl := c.Flags()
@@ -47,6 +52,7 @@ that is not there.`,
 	fl.StringArrayVar(&d.Env, "env", nil, "set `NAME=value`, or take NAME over (repeatable)")
 	fl.StringVar(&d.User, "user", "", "run as `USER[:GROUP]`, names or numbers")
 	fl.StringVar(&d.Hostname, "hostname", "", "the guest's host `NAME`")
+	addUser(c, &u)
 	_ = c.MarkFlagDirname("root")
 	_ = c.MarkFlagDirname("rw")
 	return c

@@ -1,10 +1,13 @@
 package cmd
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -12,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/container"
+	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
 )
 
@@ -27,6 +31,8 @@ type globals struct {
 	criu      string
 
 	platform   string
+	network    string
+	pcap       string
 	strace     bool
 	trapDenied bool
 }
@@ -41,19 +47,35 @@ func (g *globals) add(c *cobra.Command) {
 	fl.StringVar(&g.rootless, "rootless", "auto", "ignore errors of cgroups: true, false or auto")
 	fl.StringVar(&g.criu, "criu", "", "accepted for other runtimes' callers; not used")
 	fl.StringVar(&g.platform, "platform", jail.Platforms()[0], "how guest code is run: "+list(jail.Platforms()))
+	fl.StringVar(&g.network, "network", "",
+		"the guest's network: sandbox (the interfaces of the container's namespace; what containers have), none, or user\n"+
+			"(a process makes its connections; what do has)")
+	fl.StringVar(&g.pcap, "pcap", "", "write the packets of the guest's interfaces to `FILE`")
 	fl.BoolVar(&g.strace, "strace", false, "print the guest's system calls on hull's log, or on standard error")
 	fl.BoolVar(&g.trapDenied, "trap-denied", false,
 		"let a host call that the seccomp filter denies crash with a trace (to find a missing rule)")
 	_ = c.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions(jail.Platforms(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("network", cobra.FixedCompletions(control.NetworkModes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("rootless", cobra.FixedCompletions([]string{"true", "false", "auto"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check refuses values that are none.
 func (g *globals) check() error {
+	if g.pcap != "" {
+		abs, err := filepath.Abs(g.pcap)
+		if err != nil {
+			return &container.FieldError{Field: "--pcap", Why: err.Error()}
+		}
+		g.pcap = abs
+	}
 	switch {
 	case jail.SentryRules(g.platform) == nil:
 		return &container.FieldError{Field: "--platform", Why: g.platform + " is none of " + list(jail.Platforms())}
+	case g.network == "host":
+		return &container.FieldError{Field: "--network", Why: "host is not possible: a guest's sockets are hull's own, never the host's"}
+	case g.network != "" && !slices.Contains(control.NetworkModes(), g.network):
+		return &container.FieldError{Field: "--network", Why: g.network + " is none of " + list(control.NetworkModes())}
 	case g.logFormat != "text" && g.logFormat != "json":
 		return &container.FieldError{Field: "--log-format", Why: g.logFormat + " is none of text, json"}
 	case g.rootless != "auto" && g.rootless != "true" && g.rootless != "false":
@@ -75,7 +97,7 @@ func list(names []string) string {
 
 // isRootless reports whether what the host refuses a user is no error.
 func (g *globals) isRootless() bool {
-	return g.rootless == "true" || g.rootless == "auto" && os.Geteuid() != 0
+	return g.rootless == "true" || g.rootless == "auto" && container.Rootless()
 }
 
 // containers is where they are.
@@ -131,13 +153,13 @@ func (g *globals) logLines(level string, lines ...string) {
 // options are what every sandbox that is made for the caller's streams has.
 func (g *globals) options(s *specs.Spec) container.Options {
 	return container.Options{
-		Spec: s, Platform: g.platform, Strace: g.strace, TrapDenied: g.trapDenied,
+		Spec: s, Pcap: g.pcap, Platform: g.platform, Network: cmp.Or(g.network, control.NetworkSandbox), Strace: g.strace, TrapDenied: g.trapDenied,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 }
 
 // runDirectly runs s over the host's files in place of this process.
-func (g *globals) runDirectly(s *specs.Spec) error {
+func (g *globals) runDirectly(s *specs.Spec, u container.UserNetwork) error {
 	lean()
 	var logs []io.Writer
 	if g.strace || g.trapDenied {
@@ -153,6 +175,10 @@ func (g *globals) runDirectly(s *specs.Spec) error {
 	}
 	o := g.options(s)
 	o.Overlay, o.Umask, o.Log = true, currentUmask(), io.MultiWriter(logs...)
+	o.Network, o.User, o.Told = cmp.Or(g.network, control.NetworkUser), u, os.Stderr
+	if err := checkUser(o.Network, &u); err != nil {
+		return err
+	}
 	status, err := container.Run(o)
 	if err != nil || status != 0 {
 		return &exit{status, err}

@@ -19,9 +19,14 @@ import (
 func roles() map[string]func() int {
 	return map[string]func() int{
 		"sentry":       func() int { return confine(sentryInside) },
-		sentryInside:   func() int { return inside(control.ReadConfig, sentry) },
+		sentryInside:   func() int { return inside(readSentry, sentry) },
 		"gofer":        func() int { return confine("gofer-inside") },
 		"gofer-inside": func() int { return inside(control.ReadRole, gofer) },
+
+		"netproxy":        func() int { return confine("netproxy-inside") },
+		"netproxy-inside": func() int { return inside(control.ReadRole, proxy) },
+		"dnsrelay":        func() int { return confine("dnsrelay-inside") },
+		"dnsrelay-inside": func() int { return inside(control.ReadRole, relay) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
@@ -75,6 +80,7 @@ func confine(next string) int {
 // inside reads the configuration and runs the role, once the process is what it
 // has to be for that.
 func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error), role func(C) (int, error)) int {
+	deafen() // before there are processes of its own, which ignore what it does
 	f := os.NewFile(control.FDConfig, "config")
 	cfg, err := read(f)
 	if err != nil {
@@ -89,7 +95,6 @@ func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error),
 			return fatal(fmt.Errorf("PR_SET_PDEATHSIG: %w", err))
 		}
 	}
-	deafen()
 	// Else Go looks for changes of the number of processors by itself.
 	// More than processors: a task that waits in a host call may hold one.
 	runtime.GOMAXPROCS(2*cfg.Base().CPUs + 2)

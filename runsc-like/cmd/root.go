@@ -47,7 +47,7 @@ func Main(args []string) int {
 	}
 	var e *exit
 	status := 1 // as runc has it
-	if name := c.Name(); name == "do" || name == "run" || c == root {
+	if c.Name() == "do" {
 		status = container.StatusFailed
 	}
 	if errors.As(err, &e) {
@@ -75,7 +75,7 @@ calls. No virtual machine and no privilege is needed.`,
 	c.SetVersionTemplate(versionText())
 	g.add(c)
 	c.AddCommand(newDo(g), newRun(g), newCreate(g), newStart(g), newState(g), newKill(g), newDelete(g), newExec(g),
-		newPs(g), newList(g), newPause(g), newResume(g), newUpdate(g), newEvents(g), newCheckpoint(), newRestore(), newDebug(g), newVersion(),
+		newPs(g), newList(g), newPortForward(g), newPause(g), newResume(g), newUpdate(g), newEvents(g), newCheckpoint(), newRestore(), newDebug(g), newVersion(),
 		newSpec(), newFeatures(), newInstall(), newUninstall())
 	return c
 }

@@ -11,6 +11,7 @@ type createFlags struct {
 	bundle, consoleSocket, pidFile string
 	noPivot, noNewKeyring          bool
 	preserveFDs                    int
+	user                           container.UserNetwork
 }
 
 func (f *createFlags) add(c *cobra.Command) {
@@ -21,6 +22,7 @@ func (f *createFlags) add(c *cobra.Command) {
 	fl.IntVar(&f.preserveFDs, "preserve-fds", 0, "hand on `N` descriptors after the standard streams")
 	fl.BoolVar(&f.noPivot, "no-pivot", false, "accepted; hull's guests are not in a root of the host")
 	fl.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "accepted; guests have no keys of the host")
+	addUser(c, &f.user)
 	_ = c.MarkFlagDirname("bundle")
 }
 
@@ -39,6 +41,10 @@ func (f *createFlags) options(g *globals, id string) (container.CreateOptions, e
 	}
 	g.warn(warnings)
 	o.Options = g.options(s)
+	o.User = f.user
+	if err := checkUser(o.Network, &o.User); err != nil {
+		return o, err
+	}
 	o.Umask, o.SystemdCgroup, o.Rootless = container.DefaultUmask, g.systemd, g.isRootless()
 	return o, nil
 }
@@ -55,18 +61,18 @@ its process has ended, deletes it, and ends with its status. ID is its name.`,
   cd /srv/bundles/web && hull run web
   hull run --detach --pid-file web.pid --bundle /srv/bundles/web web`,
 		Args: exactly("ID"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: failing(1, func(_ *cobra.Command, args []string) error {
 			lean()
 			o, err := f.options(g, args[0])
 			if err != nil {
 				return err
 			}
 			status, err := g.containers().Run(o, ro)
-			if err != nil || status != 0 {
-				return &exit{status, err}
+			if err == nil && status != 0 {
+				return &exit{status, nil}
 			}
-			return nil
-		},
+			return err
+		}),
 	}
 	f.add(c)
 	c.Flags().BoolVarP(&ro.Detach, "detach", "d", false, "return when the process runs")

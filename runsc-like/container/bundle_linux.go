@@ -49,12 +49,14 @@ func (c *checker) checkNamespaces(l *specs.Linux) error {
 		case ns.Path == "":
 		case !filepath.IsAbs(ns.Path) || strings.IndexByte(ns.Path, 0) >= 0:
 			return fieldf(field+".path", "%q is not an absolute path", ns.Path)
-		case ns.Type == specs.NetworkNamespace:
-			c.ignore(exNetwork, field+".path")
+		case ns.Type == specs.NetworkNamespace: // whose interfaces the guest gets
 		case podRole(c.s.Annotations) != roleContainer && !mayJoin(ns):
 			return refuse(exJoin, field+".path")
 		}
 		listed[ns.Type] = true
+	}
+	if !listed[specs.NetworkNamespace] && !listed[specs.UserNamespace] {
+		c.ignore(exHostNetwork, exHostNetwork)
 	}
 	// What is not listed would be the host's.
 	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.MountNamespace} {

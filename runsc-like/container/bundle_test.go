@@ -130,16 +130,17 @@ func TestConfigWarnings(t *testing.T) {
 	for patch, want := range map[string]string{
 		`{}`:                                   "",
 		`{"ociVersion":"1.9.0","newThing":{}}`: "newThing: is of a later version",
-		`{"process":{"capabilities":{"bounding":["CAP_CHOWN","CAP_FLY"]}}}`:                 "process.capabilities.bounding[1]: ",
-		`{"process":{"apparmorProfile":"docker-default"}}`:                                  "process.apparmorProfile: ",
-		`{"process":{"apparmorProfile":"unconfined"}}`:                                      "",
-		`{"mounts":[{"destination":"a","type":"tmpfs"}]}`:                                   "mounts[0].destination: ",
-		`{"mounts":[{"destination":"/a","source":"/","options":["rbind","rslave","rro"]}]}`: "mounts[0].options[1]: ",
-		`{"linux":{"rootfsPropagation":"rslave"}}`:                                          "linux.rootfsPropagation: ",
-		`{"linux":{"mountLabel":"u:r:t:s0:c1,c2"}}`:                                         "linux.mountLabel: ",
-		`{"linux":{"namespaces":[{"type":"ipc"},{"type":"uts"},{"type":"mount"}]}}`:         "linux.namespaces: no pid: the container gets one of its own",
-		`{"linux":{"resources":{"memory":{"kernel":1}}}}`:                                   "linux.resources.memory.kernel: ",
-		`{"linux":{"timeOffsets":{"boottime":{}}}}`:                                         "",
+		`{"process":{"capabilities":{"bounding":["CAP_CHOWN","CAP_FLY"]}}}`:                            "process.capabilities.bounding[1]: ",
+		`{"process":{"apparmorProfile":"docker-default"}}`:                                             "process.apparmorProfile: ",
+		`{"process":{"apparmorProfile":"unconfined"}}`:                                                 "",
+		`{"mounts":[{"destination":"a","type":"tmpfs"}]}`:                                              "mounts[0].destination: ",
+		`{"mounts":[{"destination":"/a","source":"/","options":["rbind","rslave","rro"]}]}`:            "mounts[0].options[1]: ",
+		`{"linux":{"rootfsPropagation":"rslave"}}`:                                                     "linux.rootfsPropagation: ",
+		`{"linux":{"mountLabel":"u:r:t:s0:c1,c2"}}`:                                                    "linux.mountLabel: ",
+		`{"linux":{"namespaces":[{"type":"network"},{"type":"ipc"},{"type":"uts"},{"type":"mount"}]}}`: "linux.namespaces: no pid: the container gets one of its own",
+		`{"linux":{"namespaces":[{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"mount"}]}}`:     "linux.namespaces[network]: has no effect: the host's own network",
+		`{"linux":{"resources":{"memory":{"kernel":1}}}}`:                                              "linux.resources.memory.kernel: ",
+		`{"linux":{"timeOffsets":{"boottime":{}}}}`:                                                    "",
 	} {
 		_, got, err := ParseConfig(merge(t, patch), dir)
 		switch {

@@ -68,6 +68,8 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	}
 	if pod != nil {
 		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
+	} else if err := c.planNetwork(o.Spec, o.Network, o.Pcap, o.User); err != nil {
+		return c, nil, err
 	}
 	if err := c.planCgroup(o); err != nil {
 		return c, nil, err
@@ -177,6 +179,8 @@ func runtimeText(m control.Message, s *specs.Spec) string {
 	switch {
 	case m.Code == StatusNotFound && !strings.Contains(name, "/"):
 		return fmt.Sprintf("unable to start container process: exec: %q: executable file not found in $PATH", name)
+	case m.Code == StatusNotExecutable:
+		return "unable to start container process: " + strings.Replace(m.Text, "exec ", "exec: ", 1)
 	case m.Code == StatusNotFound:
 		return fmt.Sprintf("unable to start container process: exec: %q: stat %s: no such file or directory", name, name)
 	}

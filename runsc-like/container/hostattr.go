@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"syscall"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,25 +28,4 @@ func setOOMScore(adj *int, rootless bool, pids ...int) error {
 		}
 	}
 	return nil
-}
-
-// idMaps are the ids that the container's files have on the host: those of its
-// user namespace, or without one those of the caller's.
-func idMaps(l *specs.Linux) (uids, gids []syscall.SysProcIDMap, err error) {
-	if l != nil && len(l.UIDMappings) > 0 {
-		return sysMap(l.UIDMappings), sysMap(l.GIDMappings), nil
-	}
-	if uids, err = idMap("/proc/self/uid_map"); err != nil {
-		return nil, nil, err
-	}
-	gids, err = idMap("/proc/self/gid_map")
-	return uids, gids, err
-}
-
-func sysMap(list []specs.LinuxIDMapping) []syscall.SysProcIDMap {
-	var m []syscall.SysProcIDMap
-	for _, e := range list {
-		m = append(m, syscall.SysProcIDMap{ContainerID: int(e.ContainerID), HostID: int(e.HostID), Size: int(e.Size)})
-	}
-	return m
 }

@@ -188,7 +188,7 @@ func (c *Container) processes() []Process {
 	if c.Sandbox != "" {
 		return []Process{c.Gofer}
 	}
-	return []Process{c.Sentry, c.Gofer}
+	return []Process{c.Sentry, c.Gofer, c.Proxy, c.Relay}
 }
 
 // endProcesses ends the container's own processes on the host, and what its
@@ -198,6 +198,9 @@ func (c *Container) endProcesses() error {
 		if err := p.end(); err != nil {
 			return err
 		}
+	}
+	if err := errors.Join(c.Proxy.end(), c.Relay.end()); err != nil {
+		return err
 	}
 	if c.Sandbox == "" || !c.Sentry.Alive() {
 		return nil

@@ -24,9 +24,14 @@ type Options struct {
 	// Overlay keeps writes to the root in memory, and drops them at the end.
 	Overlay    bool
 	Platform   string
-	Strace     bool // the guest's system calls go to Log
-	TrapDenied bool // see jail.Trap
-	Umask      uint32
+	Strace     bool   // the guest's system calls go to Log
+	TrapDenied bool   // see jail.Trap
+	Network    string // control.NetworkSandbox and so on
+	User       UserNetwork
+	Pcap       string // a file that the guest's packets are written to; "" is none
+	// Told receives what a network proxy has to say; nil is Log.
+	Told  *os.File
+	Umask uint32
 
 	Stdin, Stdout, Stderr *os.File
 	// Log receives hull's own lines; nil drops them. Those of a sandbox that
@@ -58,6 +63,7 @@ type sandbox struct {
 	log    *logReader
 	sentry *exec.Cmd
 	gofer  *exec.Cmd
+	proxy  *exec.Cmd // of a network of mode user; nil if there is none
 }
 
 // detachment is what a sandbox has that outlives the command that makes it.
@@ -84,6 +90,9 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		cfg.Jail.FDs++
 	}
 	s = &sandbox{cfg: cfg}
+	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
+		cfg.Files = userFiles()
+	}
 	defer func() {
 		if err != nil {
 			s.kill()
@@ -112,6 +121,9 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		s.gofer, err = startGofer(cgroup, cfg, p)
 		return err
 	})
+	if err == nil && cfg.Await {
+		err = s.connectUser(&o, p)
+	}
 	if err != nil || d == nil {
 		return s, err
 	}
@@ -142,13 +154,18 @@ func configure(o Options) (*control.Config, error) {
 			return nil, fmt.Errorf("linux.seccomp.%w", err)
 		}
 	}
+	uids, gids, err := shownMaps(o.Spec.Linux)
+	if err != nil {
+		return nil, err
+	}
 	return &control.Config{
+		UIDs: uids, GIDs: gids,
 		Role: control.Role{
 			Jail:       jail.Confinement{FDs: control.SentryFDs},
 			TrapDenied: o.TrapDenied,
 			CPUs:       runtime.NumCPU(),
+			Platform:   o.Platform,
 		},
-		Platform:    o.Platform,
 		Strace:      o.Strace,
 		MemoryTotal: info.Totalram * uint64(info.Unit),
 		Pod:         podRole(o.Spec.Annotations) == roleSandbox,
@@ -272,7 +289,7 @@ const patience = 2 * time.Second
 // sentry's end of its socket closes.
 func (s *sandbox) reap() {
 	s.conn.Close()
-	for _, c := range []*exec.Cmd{s.sentry, s.gofer} {
+	for _, c := range []*exec.Cmd{s.sentry, s.gofer, s.proxy} {
 		if c == nil || c.Process == nil || c.ProcessState != nil {
 			continue
 		}
@@ -289,7 +306,7 @@ func (s *sandbox) kill() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-	for _, c := range []*exec.Cmd{s.sentry, s.gofer} {
+	for _, c := range []*exec.Cmd{s.sentry, s.gofer, s.proxy} {
 		if c == nil || c.Process == nil || c.ProcessState != nil {
 			continue
 		}

@@ -1,18 +1,15 @@
 package container
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
-	"hull/runsc-like/jail"
 )
 
 // namespaces are those that each process of a sandbox gets for itself.
@@ -135,69 +132,6 @@ func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
 	return c, nil
 }
 
-// goferCommand returns the process that will be the gofer. Started by root it
-// has all ids as they are, or those of the container's user namespace, and keeps
-// the capabilities for files; else it is the caller and nobody else. It is no
-// part of the caller's terminal job.
-func goferCommand(fds []*os.File, detached bool, linux *specs.Linux) (*exec.Cmd, error) {
-	c := command("gofer", fds, detached)
-	a := c.SysProcAttr
-	a.Setpgid = !a.Setsid
-	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
-		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
-		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
-		// Not root in its namespace, it would lose these when it executes.
-		a.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP}
-		return c, nil
-	}
-	var err error
-	if a.UidMappings, a.GidMappings, err = idMaps(linux); err != nil {
-		return nil, err
-	}
-	a.GidMappingsEnableSetgroups = true
-	a.Credential = &syscall.Credential{}
-	return c, nil
-}
-
-// goferCaps returns what the gofer keeps.
-func goferCaps() []int {
-	if os.Geteuid() == 0 {
-		return jail.FileCaps()
-	}
-	return nil
-}
-
-// idMap reads the ids that the caller's own user namespace has, each mapped to
-// itself.
-func idMap(name string) ([]syscall.SysProcIDMap, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var m []syscall.SysProcIDMap
-	for s := bufio.NewScanner(f); s.Scan(); {
-		var inside, outside, size int
-		if _, err := fmt.Sscan(s.Text(), &inside, &outside, &size); err != nil {
-			return nil, fmt.Errorf("%s: %q: %w", name, s.Text(), err)
-		}
-		m = append(m, syscall.SysProcIDMap{ContainerID: inside, HostID: inside, Size: size})
-	}
-	if len(m) == 0 {
-		return nil, fmt.Errorf("%s is empty", name)
-	}
-	return m, nil
-}
-
-func hasID(m []syscall.SysProcIDMap, id int) bool {
-	for _, e := range m {
-		if id >= e.ContainerID && id-e.ContainerID < e.Size {
-			return true
-		}
-	}
-	return false
-}
-
 // startIn starts c, in the cgroup of v2 that the descriptor is of, if it is not
 // -1, and says what may help if the host refuses.
 func startIn(cgroup int, c *exec.Cmd, role string) error {
@@ -235,42 +169,4 @@ func cause(s *os.ProcessState) string {
 	default:
 		return strings.TrimSpace(s.String())
 	}
-}
-
-// startGofer starts the gofer for the roots of cfg.
-func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
-	roots, trees, err := mappedRoots(cfg)
-	defer func() {
-		for _, t := range trees {
-			t.Close()
-		}
-	}()
-	if err != nil {
-		return nil, err
-	}
-	own := &control.Role{
-		Jail:       jail.Confinement{Roots: roots, Caps: goferCaps(), FDs: control.GoferFDs},
-		Hold:       cfg.Hold,
-		Detached:   cfg.Detached,
-		TrapDenied: cfg.TrapDenied,
-		CPUs:       cfg.CPUs,
-		StandIn:    cfg.StandIn,
-		Serve:      cfg.Roots,
-	}
-	f, err := control.WriteRole(own)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	fds := append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, trees...)
-	c, err := goferCommand(fds, cfg.Detached, cfg.Spec.Linux)
-	if err != nil {
-		return nil, err
-	}
-	if p.terminal != nil {
-		// Once it is the controlling one the descriptor is not needed.
-		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, 3+len(c.ExtraFiles)
-		c.ExtraFiles = append(c.ExtraFiles, p.terminal)
-	}
-	return c, startIn(cgroup, c, "gofer")
 }

@@ -44,8 +44,11 @@ type Record struct {
 	Sandbox string `json:"sandbox,omitempty"`
 	// The processes, once they have been started. The sentry of a container that
 	// joined is its sandbox's.
-	Sentry Process `json:"sentry"`
-	Gofer  Process `json:"gofer"`
+	Sentry  Process       `json:"sentry"`
+	Gofer   Process       `json:"gofer"`
+	Proxy   Process       `json:"proxy,omitzero"` // of a network of mode user
+	Relay   Process       `json:"relay,omitzero"` // to name servers on the loopback interface of its namespace
+	Network *NetworkState `json:"network,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
 }
@@ -66,7 +69,9 @@ const maxRecord = 64 << 20
 
 // DefaultRoot is where containers are if nobody says.
 func DefaultRoot() string {
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
+	// An ordinary user may be root of a user namespace: as which USER knows better.
+	rootless := os.Geteuid() != 0 || Rootless() && os.Getenv("USER") != "root"
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && rootless {
 		return filepath.Join(dir, "hull")
 	}
 	return "/run/hull"
@@ -118,7 +123,7 @@ func (r Root) make(id string) (*Container, error) {
 	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
 	err := os.Mkdir(c.dir, 0o711)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("container with given ID already exists: %s", id)
+		return nil, errors.New("container with given ID already exists")
 	}
 	if err != nil {
 		return nil, fieldf("--root", "%v", err)
@@ -224,8 +229,10 @@ func (c *Container) load() error {
 		err = fmt.Errorf("id: is %q", c.ID)
 	case len(c.Config) == 0 || c.Config[0] != '{':
 		err = errors.New("spec: is none")
-	case !c.Sentry.possible() || !c.Gofer.possible():
-		err = errors.New("sentry.pid or gofer.pid: is no process number")
+	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible():
+		err = errors.New("sentry.pid, gofer.pid, proxy.pid or relay.pid: is no process number")
+	case c.Network != nil && c.Network.Taken != nil && c.Network.Taken.Check() != nil:
+		err = errors.New("network.taken: is none")
 	case c.Cgroup != nil:
 		err = cgroup.CheckState(*c.Cgroup)
 	}
@@ -275,34 +282,46 @@ func writeFile(name string, b []byte, mode os.FileMode) error {
 	return err
 }
 
+// rootDir is the directory that the container's is in.
+func (c *Container) rootDir() string { return filepath.Dir(c.dir) }
+
 // path is a file of the container's directory.
 func (c *Container) path(name string) string { return filepath.Join(c.dir, name) }
 
 // Status finds out what the container does.
 func (c *Container) Status() (string, error) {
+	status, conn, err := c.askStatus()
+	if conn != nil {
+		conn.Close()
+	}
+	return status, err
+}
+
+// askStatus is Status, with the conversation in which it was asked, if there was
+// one.
+func (c *Container) askStatus() (string, *control.Conn, error) {
 	if c.first().PID == 0 {
 		if c.lock == nil && c.busy() {
-			return StatusCreating, nil
+			return StatusCreating, nil, nil
 		}
-		return StatusStopped, nil
+		return StatusStopped, nil, nil
 	}
 	if !c.alive() {
-		return StatusStopped, nil
+		return StatusStopped, nil, nil
 	}
 	if still, err := c.still(); err != nil || still {
-		return StatusPaused, err // whoever is asked would not answer
+		return StatusPaused, nil, err // whoever is asked would not answer
 	}
 	conn, err := c.dial()
 	if err != nil {
 		if !c.alive() {
-			return StatusStopped, nil
+			return StatusStopped, nil, nil
 		}
-		return "", err
+		return "", nil, err
 	}
-	defer conn.Close()
 	m, err := ask(conn, control.Message{Kind: control.Ask})
 	if err != nil && !c.alive() {
-		return StatusStopped, nil
+		return StatusStopped, conn, nil
 	}
 	if err == nil && m.Kind != control.Is {
 		err = unexpected(m)
@@ -310,7 +329,7 @@ func (c *Container) Status() (string, error) {
 	if m.Frozen && m.Status != StatusStopped {
 		m.Status = StatusPaused
 	}
-	return m.Status, err
+	return m.Status, conn, err
 }
 
 // busy reports whether somebody has the lock.

@@ -49,7 +49,11 @@ func (r Root) Start(id string) error {
 		return err
 	}
 	defer c.Close()
-	switch status, err := c.Status(); {
+	status, conn, err := c.askStatus()
+	if conn != nil {
+		defer conn.Close()
+	}
+	switch {
 	case err != nil:
 		return err
 	case status == StatusStopped:
@@ -59,16 +63,14 @@ func (r Root) Start(id string) error {
 	case status != StatusCreated:
 		return fmt.Errorf("cannot start a container in the %s state", status)
 	}
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
 	return c.startOver(conn)
 }
 
 // startOver starts the process over conn.
 func (c *Container) startOver(conn *control.Conn) error {
+	if err := c.connect(conn); err != nil {
+		return err
+	}
 	if err := c.startHooks(); err != nil {
 		return err
 	}
@@ -191,6 +193,11 @@ func (r Root) remove(id string) error {
 	if !c.Gofer.possible() {
 		c.Gofer = Process{}
 	}
+	for _, p := range []*Process{&c.Proxy, &c.Relay} {
+		if !p.possible() {
+			*p = Process{}
+		}
+	}
 	err := c.endProcesses()
 	if c.Cgroup != nil && cgroup.CheckState(*c.Cgroup) == nil {
 		err = errors.Join(err, c.leaveCgroup())
@@ -213,6 +220,7 @@ func (c *Container) destroy() error {
 	if err := errors.Join(thaw(), c.endProcesses(), c.leaveCgroup()); err != nil {
 		return err
 	}
+	c.disconnect()
 	c.lateHooks("poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }, specs.StateStopped)
 	return os.RemoveAll(c.dir)
 }
@@ -310,13 +318,16 @@ func (r Root) List() ([]*Status, error) {
 	return all, errors.Join(errs...)
 }
 
-// Processes lists the guest's processes.
+// Processes lists the guest's processes: none if the container has stopped.
 func (r Root) Processes(id string) ([]control.ProcessInfo, error) {
 	c, err := r.Look(id)
 	if err != nil {
 		return nil, err
 	}
 	conn, err := c.dial()
+	if errors.Is(err, ErrNotRunning) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -48,6 +49,8 @@ const (
 	FDListen                 // only with Config.Detached: new conversations
 	SentryFDs = FDListen     // how many a sentry starts with, without FDListen
 	GoferFDs  = FDConfig + 1 // how many a gofer starts with
+	FDLink    = FDGofer      // of a network proxy: its end of the link with the guest
+	ProxyFDs  = FDConfig + 1 // how many a network proxy starts with, before its sockets
 )
 
 // Role is what either process of a sandbox has to know.
@@ -62,11 +65,17 @@ type Role struct {
 	// TrapDenied makes a denied host call crash with a trace.
 	TrapDenied bool `json:"trapDenied,omitempty"`
 	CPUs       int  `json:"cpus"`
+	// Platform is what runs guest code; for a sentry.
+	Platform string `json:"platform,omitempty"`
 	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
 	Serve []jail.Root `json:"serve,omitempty"`
 	// StandIn says that a gofer stands for its container on the host: see
 	// StandIn.
 	StandIn bool `json:"standIn,omitempty"`
+	// Proxy is what a network proxy does: a netproxy.Config.
+	Proxy json.RawMessage `json:"proxy,omitempty"`
+	// Servers are the name servers that a relay asks.
+	Servers []netip.Addr `json:"servers,omitempty"`
 }
 
 // Base returns r.
@@ -75,12 +84,16 @@ func (r *Role) Base() *Role { return r }
 // Config describes a sandbox to its sentry.
 type Config struct {
 	Role
-	Platform    string `json:"platform,omitempty"`
 	Strace      bool   `json:"strace,omitempty"`
 	MemoryTotal uint64 `json:"memoryTotal,omitempty"`
+	// UIDs and GIDs are what the guest is shown as the map of its ids.
+	UIDs []specs.LinuxIDMapping `json:"uids,omitempty"`
+	GIDs []specs.LinuxIDMapping `json:"gids,omitempty"`
 	// Pod says that other containers will join: the first has a pid namespace of
 	// its own as they have, and numbers of its own in its cgroup.
 	Pod bool `json:"pod,omitempty"`
+	// Await makes it wait for a Connect before it starts a process.
+	Await bool `json:"await,omitempty"`
 	Container
 }
 
@@ -93,6 +106,9 @@ type Container struct {
 	// Roots says what the gofer serves: the root first, then each bind mount of
 	// Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`
+	// Files are written into the guest's root before anything runs, which only a
+	// root whose writes are kept in memory is for.
+	Files []File `json:"files,omitempty"`
 	// Seccomp is the compiled filter of Spec: it is asked about each call of the
 	// container's processes.
 	Seccomp *profile.Program `json:"seccomp,omitempty"`
@@ -123,6 +139,14 @@ func ReadContainer(f *os.File) (*Container, error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// File is a file of the guest whose contents are given.
+type File struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+	// Append adds to what is there; else the file is a new one.
+	Append bool `json:"append,omitempty"`
 }
 
 // WriteConfig returns a sealed memory file that holds c.

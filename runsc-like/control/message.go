@@ -38,6 +38,8 @@ const (
 	Thaw      Kind = "thaw"      // the end of Freeze (Done)
 	Join      Kind = "join"      // make a further container (Created): with descriptors
 	Forget    Kind = "forget"    // take away one that Join made, killing what runs (Done)
+	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
+	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
 )
 
 // What the status of a container can be (runtime.md of the OCI specification).
@@ -61,6 +63,7 @@ type Message struct {
 	Signo     int    `json:"signo,omitempty"`
 	PID       int    `json:"pid,omitempty"` // the guest's number
 	Status    string `json:"status,omitempty"`
+	Port      uint16 `json:"port,omitempty"`
 	// Foreground: the signal is the terminal's, for the foreground process
 	// group, not for the process.
 	Foreground bool `json:"foreground,omitempty"`

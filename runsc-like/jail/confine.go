@@ -29,6 +29,9 @@ type Confinement struct {
 	Caps []int `json:"caps,omitempty"`
 	// FDs is how many descriptors stay open: 0 up to FDs-1.
 	FDs int `json:"fds"`
+	// Root makes the process user and group 0 of its user namespace, and of no other
+	// group: its ids were mapped when it was there already.
+	Root bool `json:"root,omitempty"`
 }
 
 // RootPath is where root i of a confined process is.
@@ -50,6 +53,11 @@ func Confine(c Confinement, args []string) error {
 	if err != nil {
 		return fmt.Errorf("open /proc/self/exe: %w", err)
 	}
+	if c.Root {
+		if err := becomeRoot(); err != nil {
+			return err
+		}
+	}
 	if err := unix.Sethostname([]byte("hull")); err != nil {
 		return fmt.Errorf("set the host name: %w", err)
 	}
@@ -66,6 +74,21 @@ func Confine(c Confinement, args []string) error {
 		return err
 	}
 	return execSelf(self, args)
+}
+
+// becomeRoot takes the ids 0, with the capabilities to do so.
+func becomeRoot() error {
+	// Where the namespace may not set groups, those that it has are the caller's own.
+	if err := unix.Setgroups(nil); err != nil && !errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("setgroups: %w", err)
+	}
+	if err := unix.Setresgid(0, 0, 0); err != nil {
+		return fmt.Errorf("setresgid: %w", err)
+	}
+	if err := unix.Setresuid(0, 0, 0); err != nil {
+		return fmt.Errorf("setresuid: %w", err)
+	}
+	return nil
 }
 
 // setLimits allows no core file, which would hold the guest's memory, and as

@@ -162,25 +162,42 @@ func add(f *seccomp.ScmpFilter, r Rule) error {
 	return f.AddRuleConditional(call, action, conds)
 }
 
+// A Filter is compiled rules, for one Seal.
+type Filter struct{ f *seccomp.ScmpFilter }
+
+// Compile prepares Seal. It may run beside other work of the process.
+func Compile(rules []Rule, denied Denied) (*Filter, error) {
+	if err := quietLibc(); err != nil {
+		return nil, err
+	}
+	f, err := compile(rules, denied)
+	if err != nil {
+		return nil, err
+	}
+	return &Filter{f}, nil
+}
+
 // Seal makes the calling process not dumpable and puts all its threads under
 // the rules. There is no way back.
-func Seal(rules []Rule, denied Denied) error {
+func (f *Filter) Seal() error {
+	defer f.f.Release()
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("not dumpable: %w", err)
-	}
-	if err := quietLibc(); err != nil {
-		return err
 	}
 	// Go makes its poller, which timers need too, at the first sleep. Now it
 	// still can.
 	time.Sleep(time.Nanosecond)
-	f, err := compile(rules, denied)
-	if err != nil {
-		return err
-	}
-	defer f.Release()
-	if err := f.Load(); err != nil {
+	if err := f.f.Load(); err != nil {
 		return fmt.Errorf("load the seccomp filter: %w", err)
 	}
 	return nil
+}
+
+// Seal is Compile and Seal in one.
+func Seal(rules []Rule, denied Denied) error {
+	f, err := Compile(rules, denied)
+	if err != nil {
+		return err
+	}
+	return f.Seal()
 }

@@ -88,6 +88,7 @@ func SentryRules(platform string) []Rule {
 		allow("standard streams: readiness", "ppoll"),
 		allow("files that the gofer donated: to stable storage", "fsync", "fdatasync"),
 		allow("gofer and control sockets", "sendmsg", "recvmsg"),
+		allow("the network's packet sockets, which the launcher opened", "sendmmsg", "recvmmsg"),
 		allow("the control socket of a detached sandbox: new conversations", "accept4"),
 		allow("entropy for getrandom(2) of the guest", "getrandom"),
 		{{
@@ -97,6 +98,42 @@ func SentryRules(platform string) []Rule {
 		each("the caller's terminal: modes, size", "ioctl", 1,
 			unix.TCGETS, unix.TCSETS, unix.TCSETSW, unix.TCSETSF, unix.TIOCGWINSZ, unix.TIOCSWINSZ,
 			unix.TIOCINQ, unix.TIOCOUTQ, unix.TCFLSH, unix.TCSBRK, unix.TCXONC),
+	} {
+		rules = append(rules, part...)
+	}
+	return rules
+}
+
+// ProxyRules returns what a network proxy may ask of the host: sockets of the
+// Internet's protocols for what a guest connects to, and nothing of files.
+func ProxyRules() []Rule {
+	rules := runtimeRules()
+	socket := func(family, typ uint64) Rule {
+		const kind = 0xf // the rest of the type are flags
+		return Rule{Call: "socket", Args: []Arg{is(0, family), {1, kind, typ}}, Reason: "sockets for the guest's connections, datagrams and echoes"}
+	}
+	option := func(level, name uint64) Rule {
+		return Rule{Call: "setsockopt", Args: []Arg{is(1, level), is(2, name)}, Reason: "what Go sets on each socket, and resets"}
+	}
+	for _, part := range [][]Rule{
+		{socket(unix.AF_INET, unix.SOCK_STREAM), socket(unix.AF_INET, unix.SOCK_DGRAM)},
+		{socket(unix.AF_INET6, unix.SOCK_STREAM), socket(unix.AF_INET6, unix.SOCK_DGRAM)},
+		allow("what the guest connects to", "connect"),
+		{
+			option(unix.SOL_SOCKET, unix.SO_BROADCAST), option(unix.SOL_SOCKET, unix.SO_KEEPALIVE), option(unix.SOL_SOCKET, unix.SO_LINGER),
+			option(unix.IPPROTO_TCP, unix.TCP_NODELAY), option(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), option(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL),
+			option(unix.IPPROTO_TCP, unix.TCP_KEEPCNT), option(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY),
+		},
+		allow("what became of a connection; addresses of sockets", "getsockopt", "getsockname", "getpeername"),
+		allow("the ports that are the guest's, which the launcher opened", "accept4"),
+		allow("datagrams", "sendto", "recvfrom", "sendmsg", "recvmsg"),
+		allow("the link with the guest", "sendmmsg", "recvmmsg"),
+		allow("room on the link", "ppoll"),
+		allow("end of one direction of a connection", "shutdown"),
+		allow("Go: put descriptors into the poller", "epoll_ctl"),
+		allow("Go: what a descriptor is", "fstat"),
+		each("descriptors' flags", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC),
+		allow("entropy for sequence numbers", "getrandom"),
 	} {
 		rules = append(rules, part...)
 	}

@@ -23,8 +23,11 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	rules := SentryRules("ptrace")
-	if what == "gofer" {
+	switch what {
+	case "gofer":
 		rules = GoferRules()
+	case "proxy":
+		rules = ProxyRules()
 	}
 	runtime.GOMAXPROCS(4)
 	if err := Seal(rules, Kill); err != nil {
@@ -60,7 +63,7 @@ func live() {
 }
 
 func TestSeal(t *testing.T) {
-	for what, want := range map[string]syscall.Signal{"sentry": 0, "gofer": 0, "open": unix.SIGSYS} {
+	for what, want := range map[string]syscall.Signal{"sentry": 0, "gofer": 0, "proxy": 0, "open": unix.SIGSYS} {
 		c := exec.Command("/proc/self/exe")
 		c.Env = []string{sealed + "=" + what}
 		out, err := c.CombinedOutput()

@@ -38,7 +38,7 @@ func errorf(field, format string, args ...any) error {
 // runtimes do: profiles name those of many kernels. An error is an *Error.
 func Compile(p *specs.LinuxSeccomp) (*Program, error) {
 	if p.ListenerPath != "" || p.ListenerMetadata != "" {
-		return nil, errorf("listenerPath", "calls are not handed to listeners")
+		return nil, errorf("listenerPath", "a listener outside the guest would need a descriptor of the host's kernel, which does not see the guest's calls")
 	}
 	def, err := action("defaultAction", p.DefaultAction, p.DefaultErrnoRet)
 	if err != nil {

@@ -102,7 +102,21 @@ type UserNamespace struct {
 	OwnerUID uint32         // immutable: effective user of the creator
 	OwnerGID uint32         // immutable
 	Level    int            // immutable: 0 for the root
+	// UIDs and GIDs are what is shown as its maps. Immutable.
+	UIDs, GIDs []IDRange
 }
 
+// IDRange is a line of an id map: Count ids from First on are those from Parent on
+// in the namespace above.
+type IDRange struct{ First, Parent, Count uint32 }
+
 // NewRootNamespace returns the container's initial user namespace.
-func NewRootNamespace() *UserNamespace { return &UserNamespace{} }
+func NewRootNamespace() *UserNamespace {
+	return NewMappedNamespace([]IDRange{{Count: 1<<32 - 1}}, []IDRange{{Count: 1<<32 - 1}})
+}
+
+// NewMappedNamespace is NewRootNamespace for a container that is told of other ids
+// outside.
+func NewMappedNamespace(uids, gids []IDRange) *UserNamespace {
+	return &UserNamespace{UIDs: uids, GIDs: gids}
+}

@@ -114,7 +114,7 @@ func (k *Kernel) newTask(t *Task, a *CloneArgs) (*Task, error) {
 }
 
 // inherit gives n what t has, shared or copied.
-func (n *Task) inherit(t *Task, shared func(uint64) bool) error {
+func (n *Task) inherit(t *Task, shared func(uint64) bool) (err error) {
 	h, p := &n.has, &t.has
 	h.cred, h.comm, h.uts, h.sched, h.personality = p.cred, p.comm, p.uts, p.sched, p.personality
 	if h.sched.Reset {
@@ -153,6 +153,13 @@ func (n *Task) inherit(t *Task, shared func(uint64) bool) error {
 	} else {
 		h.ipc.IncRef()
 	}
+	if !shared(unix.CLONE_NEWNET) {
+		h.net = p.net
+		h.net.IncRef()
+	} else if h.net, err = n.k.newNetNS(h.cred); err != nil {
+		n.discard()
+		return err
+	}
 	h.mnt = p.mnt
 	if !shared(unix.CLONE_NEWNS) {
 		h.mnt.IncRef()
@@ -176,13 +183,11 @@ func (n *Task) discard() {
 	}
 	n.setFiles(nil)
 	n.setFS(nil)
+	n.setNet(nil)
+	n.setIPC(nil)
 	if n.has.mnt != nil {
 		n.has.mnt.DecRef()
 		n.has.mnt = nil
-	}
-	if n.has.ipc != nil {
-		n.has.ipc.DecRef()
-		n.has.ipc = nil
 	}
 	if n.own.ctx != nil {
 		n.own.ctx.Release()
@@ -225,6 +230,7 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	n.tids = ids
 	if t != nil {
 		n.seccomp.Store(t.seccomp.Load())
+		n.seccompJoin()
 	}
 	n.enter()
 	c.add()

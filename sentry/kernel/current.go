@@ -134,6 +134,9 @@ func (t *Task) RootPID(pid int32) (root int32, ok bool) {
 // never change: a thread that execs takes them over.
 func (tg *ThreadGroup) rootID() int32 { return tg.ids[0] }
 
+// Exiting reports whether the task is on its way out. For its own goroutine.
+func (t *Task) Exiting() bool { return t.own.exiting || t.killed.Load() }
+
 // Signal implements current.Task.
 func (t *Task) Signal(signo int) {
 	_ = t.SendSignal(&SignalInfo{Signo: int32(signo), Code: siKernel})

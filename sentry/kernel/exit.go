@@ -61,11 +61,12 @@ func (t *Task) exit() {
 	t.vfork.fire()
 	t.setFiles(nil)
 	t.setFS(nil)
+	t.setNet(nil)
+	t.setIPC(nil)
 	t.has.Lock()
-	mnt, ipc := t.has.mnt, t.has.ipc
-	t.has.mnt, t.has.ipc = nil, nil
+	mnt := t.has.mnt
+	t.has.mnt = nil
 	t.has.Unlock()
-	ipc.DecRef()
 	if mnt != nil {
 		mnt.DecRef()
 	}
@@ -130,6 +131,7 @@ func (t *Task) exitTree() {
 			}
 		}
 	}
+	t.seccompLeave()
 	if t != tg.leader {
 		t.leave()
 	}

@@ -28,9 +28,11 @@ type Config struct {
 	Anon     *vfs.AnonFS
 	// Memfds is the file system that memfds are files of.
 	Memfds *vfs.Filesystem
+	// User is the container's user namespace; nil for one that has all ids.
+	User *auth.UserNamespace
 	// NewIPC makes what an IPC namespace has; nil for nothing.
 	NewIPC   func() IPC
-	Sockets  socket.Table
+	Networks socket.Networks
 	Clocks   *clock.Clocks
 	VDSO     VDSO
 	Hostname string
@@ -75,6 +77,7 @@ type Kernel struct {
 	uts      *UTSNamespace       // immutable: the initial one
 	ipc      *IPCNamespace       // immutable: the initial one
 	first    *Container          // immutable: of what boot starts in no other
+	net      *socket.NetNS       // immutable: the initial one; the kernel holds a reference
 	futexes  *futex.Table        // immutable
 	signals  signalQuota
 	logged   [maxSyscall]atomic.Bool
@@ -88,7 +91,10 @@ const maxSyscall = 1024
 
 // New returns a kernel without tasks.
 func New(c Config) (*Kernel, error) {
-	k := &Kernel{cfg: c, booted: time.Now(), initUser: auth.NewRootNamespace(), futexes: futex.NewTable()}
+	k := &Kernel{cfg: c, booted: time.Now(), initUser: c.User, futexes: futex.NewTable()}
+	if k.initUser == nil {
+		k.initUser = auth.NewRootNamespace()
+	}
 	if k.SetMaxTasks(c.MaxTasks); c.MaxTasks == 0 {
 		k.SetMaxTasks(DefaultMaxTasks)
 	}
@@ -96,6 +102,12 @@ func New(c Config) (*Kernel, error) {
 	k.ipc = k.newIPC(firstNS)
 	k.first = k.NewContainer(0)
 	k.tasks.root = k.newPIDNamespace(nil)
+	k.net = socket.NewNetNS(k.initUser, firstNet)
+	if c.Networks != nil {
+		if err := c.Networks.Fill(k.net); err != nil {
+			return nil, err
+		}
+	}
 	return k, nil
 }
 
@@ -123,8 +135,8 @@ func (k *Kernel) Anon() *vfs.AnonFS { return k.cfg.Anon }
 // MemfdFS returns the file system that memfds are files of.
 func (k *Kernel) MemfdFS() *vfs.Filesystem { return k.cfg.Memfds }
 
-// Sockets returns the socket families.
-func (k *Kernel) Sockets() socket.Table { return k.cfg.Sockets }
+// NetNS returns the initial network namespace.
+func (k *Kernel) NetNS() *socket.NetNS { return k.net }
 
 // Clocks returns the clocks.
 func (k *Kernel) Clocks() *clock.Clocks { return k.cfg.Clocks }

@@ -1,13 +1,16 @@
 package kernel
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/auth"
 	"hull/sentry/ipc"
+	"hull/sentry/ipc/shm"
 	"hull/sentry/lock"
+	"hull/sentry/socket"
 	"hull/sentry/vfs"
 )
 
@@ -55,6 +58,7 @@ func (k *Kernel) NewUTS(host, domain string) *UTSNamespace {
 type IPC struct {
 	Queues      *vfs.Filesystem  // POSIX message queues; nil for none
 	QueueLimits *ipc.QueueLimits // theirs
+	Shared      *shm.Registry    // System V shared memory
 }
 
 // IPCNamespace is an IPC of its own, ipc_namespaces(7). It is counted: each task
@@ -70,7 +74,11 @@ func (n *IPCNamespace) IncRef() { n.refs.Add(1) }
 
 // DecRef drops one.
 func (n *IPCNamespace) DecRef() {
-	if n.refs.Add(-1) == 0 && n.Queues != nil {
+	if n.refs.Add(-1) != 0 {
+		return
+	}
+	n.Shared.Close()
+	if n.Queues != nil {
 		n.Queues.DecRef()
 	}
 }
@@ -84,6 +92,7 @@ func (k *Kernel) newIPC(id uint32) *IPCNamespace {
 	if k.cfg.NewIPC != nil {
 		n.IPC = k.cfg.NewIPC()
 	}
+	n.Shared = shm.New(k.initUser)
 	return n
 }
 
@@ -99,15 +108,15 @@ func (k *Kernel) nextNS() uint32 { return k.lastNS.Add(1) + 0xf0000000 }
 // The namespaces that can be made; the others are refused as by a Linux that
 // was built without them.
 const (
-	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC
-	allNamespaces = newNamespaces | unix.CLONE_NEWUSER | unix.CLONE_NEWNET |
+	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET
+	allNamespaces = newNamespaces | unix.CLONE_NEWUSER |
 		unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
 )
 
 // checkNamespaces refuses what cannot be made, and who may not make it.
 func (t *Task) checkNamespaces(flags uint64) error {
 	if flags&allNamespaces&^newNamespaces != 0 {
-		t.Note("hull has no user, net, cgroup or time namespaces for guests")
+		t.Note("hull has no user, cgroup or time namespaces for guests")
 		return unix.EINVAL
 	}
 	if flags&newNamespaces != 0 && !t.has.cred.HasCap(unix.CAP_SYS_ADMIN) {
@@ -141,6 +150,16 @@ func (t *Task) Unshare(flags uint64) error {
 			return err
 		}
 	}
+	if flags&unix.CLONE_NEWNET != 0 {
+		ns, err := t.k.newNetNS(t.has.cred)
+		if err != nil {
+			return err
+		}
+		t.setNet(ns)
+	}
+	if flags&unix.CLONE_NEWIPC != 0 {
+		t.setIPC(t.k.NewIPC())
+	}
 	if flags&unix.CLONE_FILES != 0 {
 		t.setFiles(t.has.files.Fork())
 	}
@@ -148,10 +167,6 @@ func (t *Task) Unshare(flags uint64) error {
 	defer t.has.Unlock()
 	if flags&unix.CLONE_NEWUTS != 0 {
 		t.has.uts = t.has.uts.clone(t.k)
-	}
-	if flags&unix.CLONE_NEWIPC != 0 {
-		t.has.ipc.DecRef()
-		t.has.ipc = t.k.NewIPC()
 	}
 	if flags&unix.CLONE_NEWPID != 0 {
 		t.has.pidsOfCh = t.k.newPIDNamespace(t.ns)
@@ -192,4 +207,207 @@ func (t *Task) setFiles(f *vfs.FDTable) {
 	if old != nil {
 		old.DecRef(t)
 	}
+}
+
+// firstNet is the number of the initial network namespace.
+const firstNet = 0xf0000000 - 200
+
+// newNetNS makes a network namespace that the namespace of c's user owns.
+func (k *Kernel) newNetNS(c *auth.Cred) (*socket.NetNS, error) {
+	ns := socket.NewNetNS(c.UserNS, k.nextNS())
+	if k.cfg.Networks == nil {
+		return ns, nil
+	}
+	if err := k.cfg.Networks.Fill(ns); err != nil {
+		return nil, err
+	}
+	return ns, nil
+}
+
+// setNet replaces the network namespace; the reference is taken over.
+func (t *Task) setNet(ns *socket.NetNS) {
+	t.has.Lock()
+	old := t.has.net
+	t.has.net = ns
+	t.has.Unlock()
+	if old != nil {
+		old.DecRef()
+	}
+}
+
+// setIPC replaces the IPC namespace; the reference is taken over.
+func (t *Task) setIPC(ns *IPCNamespace) {
+	t.has.Lock()
+	old := t.has.ipc
+	t.has.ipc = ns
+	t.has.Unlock()
+	if old != nil {
+		old.DecRef()
+	}
+}
+
+// Namespace is a namespace of any kind that is held: by a file of nsfs, from
+// /proc/PID/ns until the last descriptor or mount of it is gone.
+type Namespace struct {
+	Kind string // its name in /proc/PID/ns, immutable
+	ID   uint32 // immutable
+
+	// The one that Kind says; of a kind that has no objects, none.
+	uts *UTSNamespace
+	mnt *vfs.Namespace
+	net *socket.NetNS
+	pid *PIDNamespace
+	ipc *IPCNamespace
+}
+
+// Flag returns the kind as CLONE_NEW*.
+func (n *Namespace) Flag() uint64 {
+	switch n.Kind {
+	case "cgroup":
+		return unix.CLONE_NEWCGROUP
+	case "ipc":
+		return unix.CLONE_NEWIPC
+	case "mnt":
+		return unix.CLONE_NEWNS
+	case "net":
+		return unix.CLONE_NEWNET
+	case "pid":
+		return unix.CLONE_NEWPID
+	case "time":
+		return unix.CLONE_NEWTIME
+	case "user":
+		return unix.CLONE_NEWUSER
+	}
+	return unix.CLONE_NEWUTS
+}
+
+// NamespaceOf returns a namespace of a task by its name in /proc/PID/ns, held;
+// nil if the task has it no more.
+func (t *Task) NamespaceOf(name string) *Namespace {
+	n := &Namespace{Kind: strings.TrimSuffix(name, "_for_children"), ID: t.NamespaceIDs()[name]}
+	t.has.Lock()
+	defer t.has.Unlock()
+	switch name {
+	case "mnt":
+		if n.mnt = t.has.mnt; n.mnt == nil {
+			return nil
+		}
+		n.mnt.IncRef()
+	case "net":
+		if n.net = t.has.net; n.net == nil {
+			return nil
+		}
+		n.net.IncRef()
+	case "uts":
+		n.uts = t.has.uts
+	case "ipc":
+		if n.ipc = t.has.ipc; n.ipc == nil {
+			return nil
+		}
+		n.ipc.IncRef()
+	case "pid":
+		n.pid = t.ns
+	case "pid_for_children":
+		if n.pid = t.has.pidsOfCh; n.pid == nil {
+			n.pid = t.ns
+		}
+	}
+	return n
+}
+
+// HoldNetNS returns a network namespace, held.
+func HoldNetNS(ns *socket.NetNS) *Namespace {
+	ns.IncRef()
+	return &Namespace{Kind: "net", ID: ns.ID, net: ns}
+}
+
+// NetNS returns the network namespace that it is, or nil.
+func (n *Namespace) NetNS() *socket.NetNS { return n.net }
+
+// Release gives it up.
+func (n *Namespace) Release() {
+	switch {
+	case n.mnt != nil:
+		n.mnt.DecRef()
+	case n.net != nil:
+		n.net.DecRef()
+	case n.ipc != nil:
+		n.ipc.DecRef()
+	}
+}
+
+// user is the user namespace that owns it.
+func (n *Namespace) user(k *Kernel) *auth.UserNamespace {
+	switch {
+	case n.net != nil:
+		return n.net.User
+	case n.uts != nil:
+		return n.uts.User
+	}
+	return k.initUser
+}
+
+// OwnerUID returns the user who made the user namespace that owns it.
+func (n *Namespace) OwnerUID(k *Kernel) uint32 { return n.user(k).OwnerUID }
+
+// SetNS is setns(2): the task goes into n. EPERM; EINVAL for a pid namespace that
+// is no descendant of the task's, for a mount namespace if the task shares its
+// root directory, and for the user namespace it is in already.
+func (t *Task) SetNS(n *Namespace) error {
+	c := t.has.cred
+	if n.Kind == "user" {
+		return unix.EINVAL
+	}
+	if !c.HasCapIn(n.user(t.k), unix.CAP_SYS_ADMIN) || !c.HasCap(unix.CAP_SYS_ADMIN) ||
+		n.mnt != nil && !c.HasCap(unix.CAP_SYS_CHROOT) {
+		return unix.EPERM
+	}
+	switch {
+	case n.net != nil:
+		n.net.IncRef()
+		t.setNet(n.net)
+	case n.ipc != nil:
+		n.ipc.IncRef()
+		t.setIPC(n.ipc)
+	case n.uts != nil:
+		t.has.Lock()
+		t.has.uts = n.uts
+		t.has.Unlock()
+	case n.pid != nil:
+		if !n.pid.isBelow(t.ns) {
+			return unix.EINVAL
+		}
+		t.has.Lock()
+		t.has.pidsOfCh = n.pid
+		t.has.Unlock()
+	case n.mnt != nil:
+		return t.setMountNS(n.mnt)
+	}
+	return nil
+}
+
+// isBelow reports whether ns is a or a descendant of it.
+func (ns *PIDNamespace) isBelow(a *PIDNamespace) bool {
+	for ; ns != nil; ns = ns.parent {
+		if ns == a {
+			return true
+		}
+	}
+	return false
+}
+
+// setMountNS makes the task see another mount namespace, from its root.
+func (t *Task) setMountNS(ns *vfs.Namespace) error {
+	if t.has.fs.Shared() {
+		return unix.EINVAL
+	}
+	ns.IncRef()
+	t.has.Lock()
+	old := t.has.mnt
+	t.has.mnt = ns
+	t.has.Unlock()
+	t.has.fs.SetRoot(ns.Root())
+	t.has.fs.SetCWD(ns.Root())
+	old.DecRef()
+	return nil
 }

@@ -2,11 +2,13 @@ package kernel
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/arch"
 	"hull/sentry/seccomp"
+	"hull/sentry/wait"
 )
 
 // seccompState is what of seccomp(2) a task is under. It is immutable: a task
@@ -47,8 +49,9 @@ func (t *Task) SeccompStrict() error {
 
 // SeccompFilter is SECCOMP_SET_MODE_FILTER for the caller, and with all for every
 // thread of its process: then tid is one whose filters are not among the
-// caller's, if there is one, and nothing is changed.
-func (t *Task) SeccompFilter(p *seccomp.Program, log, all bool) (tid int32, err error) {
+// caller's, if there is one, and nothing is changed. l is the program's listener,
+// or nil.
+func (t *Task) SeccompFilter(p *seccomp.Program, log, all bool, l *seccomp.Listener) (tid int32, err error) {
 	t.k.tasks.Lock()
 	defer t.k.tasks.Unlock()
 	var old *seccomp.Filter
@@ -65,15 +68,21 @@ func (t *Task) SeccompFilter(p *seccomp.Program, log, all bool) (tid int32, err 
 			}
 		}
 	}
-	f, err := old.Add(p, log)
+	f, err := old.Add(p, log, l)
 	if err != nil {
 		return 0, err
 	}
+	f.Join(old)
 	t.seccomp.Store(&seccompState{filter: f})
 	if all {
 		shared := &seccompState{filter: f, noNewPrivs: t.has.cred.NoNewPrivs}
 		for _, o := range t.group.tasks {
 			if o != t {
+				var had *seccomp.Filter
+				if s := o.seccomp.Load(); s != nil {
+					had = s.filter
+				}
+				f.Join(had)
 				o.seccomp.Store(shared)
 			}
 		}
@@ -104,8 +113,56 @@ func (t *Task) seccompEnter(s *seccompState, nr uintptr, args arch.Args) (ret ui
 	for i := range d.Args {
 		d.Args[i] = args[i].Uint64()
 	}
-	answer, log := s.filter.Decide(&d)
+	answer, log, l := s.filter.Decide(&d)
+	if answer&seccomp.ActionMask == unix.SECCOMP_RET_USER_NOTIF {
+		return t.seccompAsk(l, &d)
+	}
 	return t.seccompAct(answer, log, &d)
+}
+
+// seccompAsk lets who listens decide about the call under way.
+func (t *Task) seccompAsk(l *seccomp.Listener, d *seccomp.Data) (ret uintptr, err error, made bool) {
+	var c *seccomp.Call
+	if l != nil {
+		c = l.Ask(t, d)
+	}
+	if c == nil {
+		return 0, unix.ENOSYS, false
+	}
+	e := wait.Entry{Listener: t.Waker()}
+	c.Register(&e, wait.In)
+	defer c.Forget()
+	defer c.Unregister(&e)
+	for {
+		if a, ok := c.Serve(); ok {
+			return uintptr(a.Result()), nil, a.Continue
+		}
+		err := t.Block(nil, time.Time{})
+		if err == nil {
+			continue
+		}
+		if a, ok := c.Serve(); ok {
+			return uintptr(a.Result()), nil, a.Continue
+		}
+		if !l.Killable || !c.Received() || t.killed.Load() || t.fatalPending() {
+			return 0, err, false
+		}
+		t.sleeper.sleep(time.Time{}) // signals that do not kill wait
+	}
+}
+
+// seccompJoin tells listeners that the task has inherited its filters,
+// seccompLeave that it ends. k.tasks is held.
+func (t *Task) seccompJoin() {
+	if s := t.seccomp.Load(); s != nil {
+		s.filter.Join(nil)
+	}
+}
+
+func (t *Task) seccompLeave() {
+	if s := t.seccomp.Load(); s != nil {
+		s.filter.Leave()
+	}
 }
 
 // seccompAct does what the filters' answer says.
@@ -134,8 +191,8 @@ func (t *Task) seccompAct(answer uint32, log bool, d *seccomp.Data) (ret uintptr
 			Signo: int32(unix.SIGSYS), Code: sysSeccomp, Errno: int32(data), Addr: d.IP, Syscall: d.Nr, Arch: d.Arch,
 		})
 		return uintptr(d.Nr), nil, false // the registers are as before the call
-	case unix.SECCOMP_RET_TRACE, unix.SECCOMP_RET_USER_NOTIF:
-		return 0, unix.ENOSYS, false // nobody traces, or listens
+	case unix.SECCOMP_RET_TRACE:
+		return 0, unix.ENOSYS, false // nobody traces
 	}
 	t.seccompLog("kill", d)
 	t.k.tasks.Lock()

@@ -8,6 +8,7 @@ import (
 	"hull/sentry/auth"
 	"hull/sentry/limits"
 	"hull/sentry/seccomp"
+	"hull/sentry/socket"
 	"hull/sentry/vfs"
 )
 
@@ -23,6 +24,7 @@ type InitArgs struct {
 	PIDs      *PIDNamespace // nil is the initial one
 	UTS       *UTSNamespace // nil is the initial one
 	IPC       *IPCNamespace // nil is the initial one
+	Net       *socket.NetNS // nil is the initial one
 	Ignored   SignalSet     // what it ignores from the start
 	// Seccomp, if not nil, is asked about each of its calls.
 	Seccomp *seccomp.Filter
@@ -92,6 +94,9 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	if a.Container == nil {
 		a.Container = k.first
 	}
+	if a.Net == nil {
+		a.Net = k.net
+	}
 	t := &Task{k: k, ns: a.PIDs, started: k.now()}
 	t.state.Store(stateRunning)
 	t.group = k.newGroup(nil, t.ns, &CloneArgs{})
@@ -104,8 +109,10 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	}
 	t.has.cred, t.has.fs, t.has.files, t.has.uts, t.has.ipc, t.has.mnt = a.Cred, a.FS, a.Files, a.UTS, a.IPC, a.Namespace
 	t.has.personality, t.has.sched, t.group.oom = a.Personality, a.Sched, a.OOMScoreAdj
+	t.has.net = a.Net
 	a.Namespace.IncRef()
 	a.IPC.IncRef()
+	a.Net.IncRef()
 	if a.Seccomp != nil {
 		t.seccomp.Store(&seccompState{filter: a.Seccomp})
 	}

@@ -11,6 +11,7 @@ import (
 	"hull/sentry/limits"
 	"hull/sentry/lock"
 	"hull/sentry/mm"
+	"hull/sentry/socket"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 	"hull/sentry/wait"
@@ -39,6 +40,7 @@ type Task struct {
 		exiting  bool  // the run loop ends at its next turn
 		status   int32
 		ctx      platform.Context `snapshot:"-"`
+		msg      socket.Message   `snapshot:"-"` // see Message
 	}
 
 	// What the task has. Each is changed by the task's goroutine alone, under
@@ -52,6 +54,7 @@ type Task struct {
 		uts         *UTSNamespace
 		ipc         *IPCNamespace
 		mnt         *vfs.Namespace
+		net         *socket.NetNS
 		comm        string // at most 15 bytes
 		personality uint32
 		sched       Sched
@@ -176,8 +179,30 @@ func (t *Task) UTS() *UTSNamespace { return t.has.uts }
 // IPC returns the IPC namespace; for the task's own goroutine.
 func (t *Task) IPC() *IPCNamespace { return t.has.ipc }
 
+// NetNS returns the network namespace; for the task's own goroutine.
+func (t *Task) NetNS() *socket.NetNS { return t.has.net }
+
+// PeekNetNS returns another task's network namespace with a reference, or nil.
+func (t *Task) PeekNetNS() *socket.NetNS {
+	t.has.Lock()
+	defer t.has.Unlock()
+	if n := t.has.net; n != nil {
+		n.IncRef()
+		return n
+	}
+	return nil
+}
+
 // PIDNS returns the pid namespace that the task is in.
 func (t *Task) PIDNS() *PIDNamespace { return t.ns }
+
+// Message returns room for the message that the call under way sends or
+// receives, empty. Each message would be allocated anew else: it is handed to an
+// interface. For the task's own goroutine, one at a time.
+func (t *Task) Message() *socket.Message {
+	t.own.msg = socket.Message{}
+	return &t.own.msg
+}
 
 // SetCred replaces the credentials; for the task's own goroutine.
 func (t *Task) SetCred(c *auth.Cred) {

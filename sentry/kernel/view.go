@@ -84,10 +84,12 @@ const firstNS = 0xefffffff
 // NamespaceIDs returns a number for each of the task's namespaces, by its name
 // in /proc/PID/ns: equal for equal namespaces.
 func (t *Task) NamespaceIDs() map[string]uint32 {
-	m := map[string]uint32{"user": firstNS - 2, "cgroup": firstNS - 4, "time": firstNS - 5,
-		"time_for_children": firstNS - 5, "net": 0xf0000000 - 200}
+	m := map[string]uint32{"user": firstNS - 2, "cgroup": firstNS - 4, "time": firstNS - 5, "time_for_children": firstNS - 5}
 	t.has.Lock()
 	uts, ipc, mnt, forCh := t.has.uts, t.has.ipc, t.has.mnt, t.has.pidsOfCh
+	if t.has.net != nil {
+		m["net"] = t.has.net.ID
+	}
 	t.has.Unlock()
 	if forCh == nil {
 		forCh = t.ns

@@ -20,6 +20,27 @@ type sharedAnon struct {
 		lock.Mutex[lock.FileMap]
 		pages rangemap.Map[uint64] // by offset: where in sandbox memory
 		maps  Mappings
+		kept  bool // until Release, also without a mapping
+	}
+}
+
+// Kept is shared memory that lasts until it is released, and then until its last
+// mapping ends: System V shared memory.
+type Kept struct{ *sharedAnon }
+
+// NewKept returns size bytes of zeros.
+func NewKept(m *mem.File, size uint64) Kept {
+	a := newSharedAnon(m, size)
+	a.mu.kept = true
+	return Kept{a}
+}
+
+// Release gives the memory up.
+func (k Kept) Release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.mu.kept = false; k.mu.maps.Empty() {
+		k.free(k.take(0, k.size))
 	}
 }
 
@@ -68,7 +89,7 @@ func (a *sharedAnon) RemoveMapping(s Space, r usermem.Range, off uint64, _ bool)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.mu.maps.Remove(s, r, off)
-	if a.mu.maps.Empty() {
+	if a.mu.maps.Empty() && !a.mu.kept {
 		a.free(a.take(0, a.size))
 	}
 }

@@ -368,3 +368,32 @@ func hostProt(v *vma, p *pma) platform.Prot {
 	}
 	return prot
 }
+
+// UnmapFile removes a mapping of a file that is wanted, whose first byte is (or
+// would be) at addr, all of it that is left, and returns the file: shmdt(2). EINVAL
+// if there is none.
+func (as *AddressSpace) UnmapFile(addr usermem.Addr, wanted func(Mappable) bool) (Mappable, error) {
+	as.mapping.Lock()
+	defer as.mapping.Unlock()
+	var file Mappable
+	var parts [][2]uint64
+	m := &as.mapping.vmas
+	for i := range m.Len() {
+		s := m.At(i)
+		f := s.Val.file
+		if f == nil || s.Start-s.Val.off != uint64(addr) || file != nil && f != file || file == nil && !wanted(f) {
+			continue
+		}
+		file = f
+		parts = append(parts, [2]uint64{s.Start, s.End})
+	}
+	if file == nil {
+		return nil, unix.EINVAL
+	}
+	for _, p := range parts {
+		if err := as.unmap(p[0], p[1]); err != nil {
+			return nil, err
+		}
+	}
+	return file, nil
+}

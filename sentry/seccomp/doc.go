@@ -4,6 +4,7 @@
 //	Compile   a program of the guest's, checked: it ends, and reads only Data
 //	Program   runs it
 //	Filter    a chain of them, as tasks have it: the strictest answer counts
+//	Listener  where calls wait that another process decides
 //
 // It knows no tasks: package kernel asks at the entry of each call, and does
 // what the answer says. A chain is immutable, so that it is shared by all who

@@ -19,6 +19,8 @@ type Filter struct {
 	prev *Filter
 	// Log says that what it denies is to be logged (SECCOMP_FILTER_FLAG_LOG).
 	log bool
+	// listener gets the calls that prog hands over; nil if it has none.
+	listener *Listener
 	// cost is what Linux bounds: the programs' costs, and four for each.
 	cost int
 	// depth is how many they are.
@@ -35,10 +37,16 @@ const (
 	bitsPerWord = 64
 )
 
-// Add returns f with a program more, which is asked first. ENOMEM if they are
-// too many.
-func (f *Filter) Add(p *Program, log bool) (*Filter, error) {
-	n := &Filter{prog: p, prev: f, log: log, cost: p.cost() + costOfOne, depth: 1}
+// Add returns f with a program more, which is asked first. l, if not nil, gets the
+// calls that it hands over; EBUSY if f has such a listener already. ENOMEM if the
+// programs are too many.
+func (f *Filter) Add(p *Program, log bool, l *Listener) (*Filter, error) {
+	n := &Filter{prog: p, prev: f, log: log, listener: l, cost: p.cost() + costOfOne, depth: 1}
+	for o := f; l != nil && o != nil; o = o.prev {
+		if o.listener != nil && !o.listener.closed() {
+			return nil, unix.EBUSY
+		}
+	}
 	if f != nil {
 		n.cost += f.cost
 		n.depth += f.depth
@@ -88,15 +96,34 @@ func (f *Filter) Descends(old *Filter) bool {
 // quick answer to most calls.
 func (f *Filter) Allows(nr uintptr) bool { return nr < numbers && f.allows(int(nr)) }
 
-// Decide returns the strictest answer, and whether it is to be logged.
-func (f *Filter) Decide(d *Data) (answer uint32, log bool) {
+// Join tells the listeners of f, down to old, of a task more that has it.
+func (f *Filter) Join(old *Filter) {
+	for ; f != nil && f != old; f = f.prev {
+		if f.listener != nil {
+			f.listener.Join()
+		}
+	}
+}
+
+// Leave is the end of Join.
+func (f *Filter) Leave() {
+	for ; f != nil; f = f.prev {
+		if f.listener != nil {
+			f.listener.Leave()
+		}
+	}
+}
+
+// Decide returns the strictest answer, whether it is to be logged, and the
+// listener of the program that gave it.
+func (f *Filter) Decide(d *Data) (answer uint32, log bool, l *Listener) {
 	answer = unix.SECCOMP_RET_ALLOW
 	for ; f != nil; f = f.prev {
 		// The newest wins among equals. The order of actions is that of signed
 		// numbers: KILL_PROCESS has the highest bit.
 		if a := f.prog.Run(d); int32(a&ActionMask) < int32(answer&ActionMask) {
-			answer, log = a, f.log
+			answer, log, l = a, f.log, f.listener
 		}
 	}
-	return answer, log
+	return answer, log, l
 }

@@ -122,11 +122,11 @@ func TestFilter(t *testing.T) {
 	if none.Depth() != 0 || !none.Descends(nil) {
 		t.Error("no filter")
 	}
-	f, err := none.Add(only(t, 1, 0, deny), false)
+	f, err := none.Add(only(t, 1, 0, deny), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := f.Add(only(t, 2, 7, unix.SECCOMP_RET_KILL_PROCESS), true)
+	g, err := f.Add(only(t, 2, 7, unix.SECCOMP_RET_KILL_PROCESS), true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,21 +141,21 @@ func TestFilter(t *testing.T) {
 	}{
 		{0, 7, allow, true}, {1, 0, deny, false}, {2, 7, unix.SECCOMP_RET_KILL_PROCESS, false}, {2, 8, allow, false}, {511, 0, allow, true}, {512, 0, allow, false},
 	} {
-		got, log := g.Decide(&Data{Nr: c.nr, Arch: Arch, Args: [6]uint64{c.arg}})
+		got, log, _ := g.Decide(&Data{Nr: c.nr, Arch: Arch, Args: [6]uint64{c.arg}})
 		if got != c.want || log != (c.nr == 2 && c.arg == 7) || g.Allows(uintptr(c.nr)) != c.quick {
 			t.Errorf("%d(%d): %#x %v, quick %v", c.nr, c.arg, got, log, g.Allows(uintptr(c.nr)))
 		}
 	}
 	// Strictest first, whatever the order: and among equals the newest's data.
-	h, err := g.Add(only(t, 1, 0, deny+1), false)
+	h, err := g.Add(only(t, 1, 0, deny+1), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := h.Decide(&Data{Nr: 1, Arch: Arch}); got != deny+1 {
+	if got, _, _ := h.Decide(&Data{Nr: 1, Arch: Arch}); got != deny+1 {
 		t.Errorf("among equals: %#x", got)
 	}
 	for err == nil {
-		h, err = h.Add(only(t, 3, 0, deny), false)
+		h, err = h.Add(only(t, 3, 0, deny), false, nil)
 	}
 	if err != unix.ENOMEM {
 		t.Error(err)
@@ -190,7 +190,7 @@ func FuzzProgram(f *testing.F) {
 			t.Errorf("%#x, then %#x", first, again)
 		}
 		var none *Filter
-		if n, err := none.Add(p, false); err == nil && n.Allows(1) && p.Run(d)&ActionMask != allow {
+		if n, err := none.Add(p, false, nil); err == nil && n.Allows(1) && p.Run(d)&ActionMask != allow {
 			t.Error("the quick answer differs")
 		}
 	})

@@ -57,6 +57,16 @@ func (o *Options) SendBuffer() int {
 	return o.sndbuf
 }
 
+// ReceiveBuffer returns SO_RCVBUF in bytes.
+func (o *Options) ReceiveBuffer() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.rcvbuf == 0 {
+		return DefaultBuffer
+	}
+	return o.rcvbuf
+}
+
 // Deadline returns when a wait that starts now ends by SO_RCVTIMEO, or by
 // SO_SNDTIMEO if send; zero for never.
 func (o *Options) Deadline(send bool) time.Time {
@@ -70,6 +80,17 @@ func (o *Options) Deadline(send bool) time.Time {
 		return time.Time{}
 	}
 	return time.Now().Add(d)
+}
+
+// InheritTimes takes over SO_RCVTIMEO and SO_SNDTIMEO, as a connection does from
+// who accepted it.
+func (o *Options) InheritTimes(from *Options) {
+	from.mu.Lock()
+	rcv, snd := from.rcvtimeo, from.sndtimeo
+	from.mu.Unlock()
+	o.mu.Lock()
+	o.rcvtimeo, o.sndtimeo = rcv, snd
+	o.mu.Unlock()
 }
 
 // Int reads an option's value as setsockopt(2) takes an int.

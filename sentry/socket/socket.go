@@ -24,7 +24,8 @@ type Socket interface {
 	// Bind gives the socket an address, bind(2).
 	Bind(t current.Task, addr []byte) error
 	// Connect is connect(2). EAGAIN means that the listener's queue is full;
-	// EINPROGRESS that the socket will become writable.
+	// EINPROGRESS that the socket will become writable, and Connect then says
+	// how it ended; until then it says EALREADY.
 	Connect(t current.Task, addr []byte) error
 	// Listen is listen(2).
 	Listen(t current.Task, backlog int) error
@@ -57,6 +58,9 @@ type Message struct {
 	Addr  []byte // sendmsg: destination, or nil; recvmsg: source
 	Flags int32  // MSG_*
 	Control
+
+	// Store is room for an Addr.
+	Store [32]byte
 }
 
 // Control is ancillary data, cmsg(3), unix(7).
@@ -68,7 +72,37 @@ type Control struct {
 	// is one to show.
 	Cred    unix.Ucred
 	HasCred bool
+
+	// Items are what else there is, each for the family or from it.
+	Items []Item
 }
+
+// Item is one piece of control data: struct cmsghdr and what follows it.
+type Item struct {
+	Level, Type int32
+	Data        []byte
+}
+
+// Passer is a family's socket that descriptors and credentials can be sent
+// through (AF_UNIX, AF_NETLINK). To others SCM_RIGHTS and SCM_CREDENTIALS mean
+// nothing, as to Linux.
+type Passer interface{ Passes() }
+
+// Asker is a socket with options of which getsockopt(2) reads what it is to
+// overwrite.
+type Asker interface {
+	// Asks reports whether an option is one of them.
+	Asks(level, name int32) bool
+	// Answer is Socket.Option of one; in is what the caller passed.
+	Answer(t current.Task, level, name int32, in []byte) ([]byte, error)
+}
+
+// Numbered is a socket that shows the number of its inode somewhere.
+type Numbered interface{ SetInode(ino uint64) }
+
+// Accepted is a socket that came from Accept and knows who it is from, also if
+// the connection has ended since.
+type Accepted interface{ AcceptedFrom() []byte }
 
 // Drop releases what the control data holds.
 func (c *Control) Drop(t current.Task) {

@@ -10,6 +10,12 @@ import (
 func (m *Mount) clone(root *Dentry) *Mount {
 	m.fs.IncRef()
 	root.IncRef()
+	if root.fs.Nameless && m.fs != root.fs {
+		// From where it is not mounted.
+		root.fs.IncRef()
+		m.fs.DecRef()
+		return m.env.newMount(root.fs, root, "nsfs", 0)
+	}
 	n := m.env.newMount(m.fs, root, m.source, 0)
 	n.flags.Store(m.flags.Load())
 	n.prop, n.peers = m.prop, m.peers
@@ -46,7 +52,7 @@ func (ns *Namespace) Bind(_ current.Task, src, dst Path, recursive bool) error {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	switch {
-	case src.Mount.ns.Load() != ns || dst.Mount.ns.Load() != ns, src.Mount.prop&unix.MS_UNBINDABLE != 0:
+	case src.Mount.ns.Load() != ns && !src.Dentry.fs.Nameless || dst.Mount.ns.Load() != ns, src.Mount.prop&unix.MS_UNBINDABLE != 0:
 		return unix.EINVAL
 	case src.Dentry.Deleted():
 		return unix.ENOENT

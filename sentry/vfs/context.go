@@ -35,6 +35,9 @@ func (c *Context) Fork() *Context {
 // IncRef adds a reference (CLONE_FS).
 func (c *Context) IncRef() { c.refs.Add(1) }
 
+// Shared reports whether others have the context too.
+func (c *Context) Shared() bool { return c.refs.Load() > 1 }
+
 // DecRef drops a reference.
 func (c *Context) DecRef() {
 	if c.refs.Add(-1) == 0 {

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/sentry/abi"
 	"hull/sentry/auth"
 	"hull/sentry/current"
 	"hull/sentry/limits"
@@ -155,11 +156,34 @@ func (f *File) read(t current.Task, dst usermem.Buffer) (int64, error) {
 }
 
 func (f *File) readWait(t current.Task, dst usermem.Buffer) (n int64, err error) {
-	err = current.Retry(t, f, wait.Readable, time.Time{}, func() (err error) {
+	err = f.retry(t, wait.Readable, func() (err error) {
 		n, err = f.read(t, dst)
 		return err
 	})
 	return n, err
+}
+
+// retry waits as long as the file's own time-outs say, for reading or writing.
+func (f *File) retry(t current.Task, mask wait.Mask, try func() error) error {
+	timed, ok := f.impl.(Timed)
+	if !ok {
+		return current.Retry(t, f, mask, time.Time{}, try)
+	}
+	end := timed.Deadline(mask&wait.Out != 0)
+	err := current.Retry(t, f, mask, end, try)
+	return TimedError(err, end)
+}
+
+// TimedError is the error of a wait that was to end at end.
+func TimedError(err error, end time.Time) error {
+	switch {
+	case end.IsZero():
+	case err == unix.ETIMEDOUT && !time.Now().Before(end): // not a connection's own
+		return unix.EAGAIN
+	case err == abi.ERESTARTSYS:
+		return unix.EINTR
+	}
+	return err
 }
 
 // checkSpan refuses offsets that a transfer of n bytes would make overflow.
@@ -269,7 +293,7 @@ func (f *File) bound(t current.Task, src usermem.Buffer, off int64) (usermem.Buf
 // writeWait goes on after done bytes.
 func (f *File) writeWait(t current.Task, src usermem.Buffer, done int64) (int64, error) {
 	src.Skip(uint64(done))
-	err := current.Retry(t, f, wait.Writable, time.Time{}, func() error {
+	err := f.retry(t, wait.Writable, func() error {
 		for {
 			n, err := f.write(t, src)
 			done += n

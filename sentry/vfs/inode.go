@@ -16,6 +16,9 @@ type Filesystem struct {
 	Dev  Dev            // immutable: st_dev of its inodes
 	// Volatile means that names are cached only while they are in use (proc).
 	Volatile bool // immutable
+	// Nameless means that its inodes are in no directory, but can be bind mounted
+	// onto files (nsfs).
+	Nameless bool // immutable
 	refs     atomic.Int64
 
 	rename lock.Mutex[lock.Rename]

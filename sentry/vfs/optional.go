@@ -1,6 +1,8 @@
 package vfs
 
 import (
+	"time"
+
 	"hull/sentry/current"
 	"hull/sentry/usermem"
 )
@@ -84,6 +86,13 @@ type Dirent struct {
 	Ino  uint64
 	Type uint8 // DT_*
 	Next int64
+}
+
+// Timed is a file whose waits have an end (SO_RCVTIMEO, SO_SNDTIMEO): when one
+// that starts now ends, or zero for never. A wait that timed out is EAGAIN, and
+// one that could have is not restarted after a signal.
+type Timed interface {
+	Deadline(write bool) time.Time
 }
 
 // Syncer is a file that fsync(2) has work for.

@@ -329,7 +329,12 @@ func PathName(p Path, root Path) (name string, ok bool) {
 	}
 	if p.Dentry.detached() {
 		_, n := p.Dentry.place()
-		return n + " (deleted)", true
+		switch {
+		case !p.Dentry.fs.Nameless:
+			return n + " (deleted)", true
+		case p.Dentry != p.Mount.root:
+			return n, true
+		}
 	}
 	var parts []string
 	deleted := p.Dentry.Deleted()
@@ -376,6 +381,9 @@ func (d *Dentry) path(top *Dentry) (string, bool) {
 	}
 	if name == "" {
 		name = "/"
+	}
+	if d.fs.Nameless {
+		name = d.name
 	}
 	return name, d == top || top == nil
 }

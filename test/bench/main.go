@@ -1,7 +1,10 @@
 // Bench runs the same programs natively, in hull and, where installed, in runc
 // and runsc, in one run, and prints what they take and how they compare.
 //
-//	go run ./test/bench [-rounds N] [-only row,row]
+//	go run ./test/bench [-rounds N] [-only row,row] [-exec-time 60s]
+//
+// The first table is of what programs do, the second of what a container runtime
+// does. The second needs root.
 //
 // Machines are noisy: the runners take turns, and a row is the median of its
 // rounds. What counts are the ratios.
@@ -17,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -38,8 +42,15 @@ func main() {
 	log.SetFlags(0)
 	rounds := flag.Int("rounds", 3, "how often each row is measured")
 	only := flag.String("only", "", "measure only these rows, separated by commas")
+	execs := flag.Duration("exec-time", time.Minute, "for how long processes are added to a container")
 	bin := flag.String("hull", "bin/hull", "the hull to measure")
 	flag.Parse()
+	if os.Geteuid() == 0 && os.Getenv(insideEnv) == "" {
+		os.Exit(inside())
+	}
+	if err := plainCgroups(); err != nil {
+		log.Print(err)
+	}
 	hull, err := filepath.Abs(*bin)
 	if err != nil {
 		log.Fatal(err)
@@ -63,8 +74,14 @@ func main() {
 	if list := rows(prog); wanted(list, split(*only)) {
 		table(rs, list, *rounds, split(*only))
 	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := ociTable(hull, dir, *rounds, *execs, split(*only)); err != nil {
+		log.Print(err)
+	}
 	if err := benchNetwork(hull, dir, *rounds, split(*only)); err != nil {
-		log.Fatal(err)
+		log.Print(err)
 	}
 }
 
@@ -86,6 +103,41 @@ func benchNetwork(hull, dir string, rounds int, only []string) error {
 // wanted reports whether any of the rows is to be measured.
 func wanted(list []row, only []string) bool {
 	return len(only) == 0 || slices.ContainsFunc(list, func(w row) bool { return slices.Contains(only, w.name) })
+}
+
+// insideEnv says that the program is the one that inside started.
+const insideEnv = "HULL_BENCH_INSIDE"
+
+// inside runs the benchmark in a mount namespace of its own.
+func inside() int {
+	c := exec.Command("/proc/self/exe", os.Args[1:]...)
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	c.Env = append(os.Environ(), insideEnv+"=1")
+	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if err := c.Run(); err != nil {
+		log.Print(err)
+		return 1
+	}
+	return 0
+}
+
+// plainCgroups hides the v2 tree that a host may have beside v1's controllers:
+// crun starts no container there.
+func plainCgroups() error {
+	const beside = "/sys/fs/cgroup/unified"
+	if os.Getenv(insideEnv) == "" {
+		return nil
+	}
+	if _, err := os.Stat(beside); err != nil {
+		return nil
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := syscall.Unmount(beside, syscall.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount %s: %w", beside, err)
+	}
+	return nil
 }
 
 func split(s string) []string {

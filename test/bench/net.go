@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"hull/test/internal/docker"
+	dockerd "hull/test/internal/docker"
 )
 
 // The network rows: a server in a container on docker's bridge, the client on
@@ -28,7 +28,7 @@ const (
 
 // network is what the network rows share: docker, and its bridge.
 type network struct {
-	docker *docker.Daemons
+	docker *dockerd.Daemons
 	prog   string // of net.c
 	time   string // seconds a measurement
 }
@@ -45,13 +45,13 @@ func newNetwork(dir string, runtimes map[string]string) (n *network, err error) 
 			return nil, fmt.Errorf("ip %s: %v: %s", strings.Join(args, " "), err, out)
 		}
 	}
-	if n.docker, err = docker.Start(docker.Options{Runtimes: runtimes, Bridge: netBridge}); err != nil {
+	if n.docker, err = dockerd.Start(dockerd.Options{Runtimes: runtimes, Bridge: netBridge}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	const nginx = "daemon off; pid /tmp/pid; error_log /dev/null; worker_processes 2; user root;\nevents { worker_connections 512; }\n" +
 		"http { access_log off; server { listen 8080; location / { return 200 'a small file, as web servers have many of\\n'; } } }\n"
-	err = n.docker.HostImage(netImage, docker.File{Name: "nginx.conf", Text: nginx, Mode: 0o644}, docker.File{Name: "var/lib/nginx/", Mode: 0o755},
-		docker.File{Name: "var/log/nginx/", Mode: 0o755})
+	err = n.docker.HostImage(netImage, dockerd.File{Name: "nginx.conf", Text: nginx, Mode: 0o644}, dockerd.File{Name: "var/lib/nginx/", Mode: 0o755},
+		dockerd.File{Name: "var/log/nginx/", Mode: 0o755})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -70,7 +70,7 @@ func (n *network) close() error {
 // returns the address where it listens at port.
 func (n *network) serve(runtime string, port int, argv ...string) (host string, stop func(), err error) {
 	args := append([]string{"run", "-d", "--rm", "--name", netName, "--runtime", runtime, "--network", "bridge",
-		"-v", n.prog + ":/net:ro"}, docker.HostMounts()...)
+		"-v", n.prog + ":/net:ro"}, dockerd.HostMounts()...)
 	if _, err := n.docker.Docker(append(append(args, netImage), argv...)...); err != nil {
 		return "", nil, err
 	}

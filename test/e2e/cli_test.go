@@ -36,7 +36,7 @@ func TestStatus(t *testing.T) {
 		{[]string{"do", "--volume", "nonsense", "--", "true"}, 125, "nonsense"},
 		{[]string{"do", "--platform", "magic", "--", "true"}, 125, "magic"},
 		{[]string{"do"}, 125, ""},
-		{[]string{"run", "--bundle", dir, "x"}, 125, "config.json"},
+		{[]string{"run", "--bundle", dir, "x"}, 1, "config.json"},
 	} {
 		got := run(t, "", bin, c.args...)
 		if got.status != c.status || !strings.Contains(got.out, c.says) {

@@ -17,6 +17,9 @@ const floor = "sentry/abi sentry/arch sentry/lock sentry/wait sentry/usermem sen
 // files is what a file system may import.
 const files = floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm sentry/vfs fsimpl/pipe fsimpl/internal/*"
 
+// sockets is what a family of sockets may import.
+const sockets = floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"
+
 // kernel is what stands below and in sentry/kernel.
 const kernel = floor + " platform sentry/*"
 
@@ -46,23 +49,31 @@ func lattice() []rule {
 		{"sentry/mm", floor + " platform platform/scripted sentry/mem"},
 		{"sentry/loader", floor + " sentry/mem sentry/mm sentry/auth sentry/limits"},
 		{"sentry/vfs", floor + " sentry/auth sentry/limits sentry/current sentry/mm"},
-		{"sentry/socket/*", floor + " sentry/auth sentry/limits sentry/current sentry/mm sentry/vfs sentry/socket"},
+		// Of these, those that stand on the network stack.
+		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram"},
+		{"sentry/socket/netview", sockets + " netstack/*"},
+		{"sentry/socket/netlink/wire", ""},
+		{"sentry/socket/netlink/*", sockets + " sentry/socket/netlink/* sentry/socket/unix netstack/*"},
+		{"sentry/socket/*", sockets},
 		{"sentry/kernel", kernel},
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
-		{"sentry/seccomp", ""},
+		{"sentry/seccomp", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/timer", floor + " sentry/current"},
 		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
-		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/mem sentry/mm sentry/ipc"},
+		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/current/currenttest sentry/mem sentry/mm sentry/ipc"},
 
 		// File systems. Only those that show what runs may see the kernel.
 		{"fsimpl/internal/fstest", files + " sentry/current/currenttest"}, // the suite needs a caller
 		{"fsimpl/internal/*", files},
-		{"fsimpl/proc", files + " " + kernel},
+		{"fsimpl/proc", files + " fsimpl/nsfs " + kernel},
+		{"fsimpl/nsfs", files + " " + kernel},
 		{"fsimpl/cgroup", files + " " + kernel},
 		{"fsimpl/devpts", files + " " + kernel},
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},
+		{"fsimpl/seccompfd", files + " " + kernel},
 		{"fsimpl/gofer", files + " gofer/client gofer/proto"},
+		{"fsimpl/sys", files + " sentry/socket"}, // whose interfaces it shows
 		{"fsimpl/mqueue", files + " sentry/ipc"},
 		{"fsimpl/*", files},
 
@@ -72,7 +83,7 @@ func lattice() []rule {
 		{"gofer/server", "gofer/proto"},
 
 		// System calls stand on the kernel; the kernel is handed their table.
-		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
+		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/seccompfd fsimpl/nsfs fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
 		{"syscalls/*", kernel + " syscalls"},
 
 		// The host's side, and the one package that knows every implementation.
@@ -82,9 +93,12 @@ func lattice() []rule {
 		{"runsc-like/cgroup", ""},
 		{"runsc-like/hooks", ""},
 		{"runsc-like/install", ""},
-		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile"},
-		{"runsc-like/boot", "runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile"},
-		{"runsc-like/cmd", "runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
+		{"runsc-like/netproxy", "netstack/*"},
+		{"runsc-like/dnsrelay", ""},
+		{"runsc-like/netconf", "runsc-like/control netstack/link/afpacket"},
+		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/netconf runsc-like/netproxy runsc-like/dnsrelay netstack/link/pipe"},
+		{"runsc-like/boot", "runsc-like/dnsrelay runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile netstack/*"},
+		{"runsc-like/cmd", "runsc-like/dnsrelay runsc-like/netproxy netstack/buffer netstack/link/pipe runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
 
 		// A network stack that knows nothing of the sentry.
@@ -92,6 +106,7 @@ func lattice() []rule {
 
 		// Tests see the binary from outside; these two read the code.
 		{"test/readme", "syscalls sentry/kernel runsc-like/container"},
+		{"test/net", "netstack/*"}, // which it is a user of
 		{"test/*", "test/internal/*"},
 	}
 }
@@ -149,6 +164,8 @@ func TestDependencies(t *testing.T) {
 		{"github.com/spf13/cobra", "runsc-like/cmd"},
 		{"github.com/opencontainers/runtime-spec/specs-go", "runsc-like/* test/*"},
 		{"github.com/opencontainers/runtime-spec/specs-go/features", "runsc-like/container"},
+		{"golang.org/x/net/dns/dnsmessage", "runsc-like/netproxy"},
+		{"github.com/vishvananda/netlink", "runsc-like/netconf"},
 		{"github.com/seccomp/libseccomp-golang", "runsc-like/jail runsc-like/profile"},
 		{"github.com/opencontainers/cgroups", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/devices", "runsc-like/cgroup"},

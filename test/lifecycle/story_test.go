@@ -26,6 +26,8 @@ type story struct {
 
 const prelude = `
 say() { "$@" 2>/dev/null; echo "= $?"; }
+# what a command says when it fails, without who says it and when
+why() { "$@" 2>&1 >/dev/null | sed 's/^time=.* msg="//; s/"$//; s/\\"/"/g; s/^hull: //; s/^runc [a-z]* failed: //; s/^exec failed: //' | tail -1; }
 status() { $R state $C | sed -n 's/.*"status": *"\([a-z]*\)".*/\1/p'; }
 await() { i=0; until [ "$(status)" = $1 ]; do i=$((i+1)); [ $i -lt 100 ] || { echo "never $1"; break; }; sleep 0.05; done; }
 `
@@ -53,6 +55,9 @@ func stories() []story {
 		{name: "signals", guest: `for s in HUP INT USR1 USR2; do trap "echo got $s" $s; done; trap 'echo bye; exit 4' TERM; while :; do sleep 0.05; done`, script: `
 			$R create --bundle $B $C >out 2>&1; $R start $C; sleep 0.3
 			for s in HUP SIGINT 10 usr2 TERM; do say $R kill $C $s; sleep 0.3; done; await stopped; cat out; say $R delete $C`},
+		{name: "signals to its process", guest: `for s in HUP INT QUIT USR1 ALRM WINCH; do trap "echo got $s" $s; done; trap 'echo bye; exit 4' TERM; echo up; while :; do sleep 0.05; done`, script: `
+			$R create --bundle $B --pid-file pid $C >out 2>&1; $R start $C; i=0; until grep -q up out || [ $i = 100 ]; do sleep 0.05; i=$((i+1)); done
+			for s in HUP INT QUIT USR1 ALRM WINCH TERM; do kill -$s $(cat pid); sleep 0.3; done; await stopped; cat out; say $R delete $C`},
 		{name: "signals that are none", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R kill $C NOSIG; say $R kill $C 99; status; say $R delete --force $C; say $R kill $C`},
 		{name: "kill before the start", guest: "echo never", script: `
@@ -88,6 +93,12 @@ func stories() []story {
 		{name: "pause", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; status; say $R pause $C; say $R exec $C true; say $R resume $C; status
 			say $R resume $C; say $R exec $C echo on; say $R pause $C; say $R delete --force $C; say $R pause $C`},
+		{name: "pause amid execs", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1
+			for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+				($R exec --ignore-paused $C sh -c 'i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; exit 7' 2>/dev/null; echo $? >>codes) & sleep 0.03; done &
+			for i in 1 2 3 4 5; do say $R pause $C; sleep 0.03; say $R resume $C; sleep 0.05; done
+			wait; sort codes | uniq -c; status; say $R delete --force $C`},
 		{name: "pause and kill", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; say $R kill $C KILL; sleep 0.2; $R resume $C 2>/dev/null; await stopped; say $R delete $C`},
 		{name: "processes", guest: "sleep 1000 & sleep 1001 & wait", script: `
@@ -126,6 +137,15 @@ func stories() []story {
 		{name: "input to its end", guest: "cat; echo end", script: `echo some | say $R run --bundle $B $C; say $R run --bundle $B $C </dev/null; seq 100000 | $R run --bundle $B $C | md5sum`},
 		{name: "what it leaves running", guest: "sleep 1000 & exit 0", script: `
 			say $R run -d --bundle $B --pid-file pid $C >/dev/null; await stopped; kill -0 $(cat pid) 2>/dev/null || echo gone; say $R delete $C`},
+		{name: "what they say", guest: forever, script: `
+			for v in start state kill delete pause resume ps events update; do why $R $v nosuch; done; why $R exec nosuch true
+			$R create --bundle $B $C >out 2>&1; why $R create --bundle $B $C; why $R resume $C; $R start $C; why $R start $C; why $R delete $C
+			why $R exec $C nosuch; why $R exec $C /no/such; why $R exec $C /etc; why $R exec --cwd /nodir $C true | grep -o 'no such file.*'
+			$R pause $C; why $R exec $C true; why $R start $C; why $R delete $C; $R resume $C; $R kill $C KILL; await stopped
+			why $R kill $C TERM; why $R exec $C true; why $R resume $C; why $R events --stats $C; why $R update --memory 100m $C; why $R start $C
+			say $R ps $C | wc -l; $R delete $C`},
+		{name: "what it could not run", guest: "true", change: func(s *specs.Spec) { s.Process.Args = []string{"/etc"} }, script: `
+			why $R create --bundle $B $C; say $R run --bundle $B $C; why $R run --bundle $B $C; say $R run --bundle /nowhere $C; say $R run --nosuch $C >/dev/null`},
 		{name: "what is not there", guest: "true", script: `say $R start $C; say $R exec $C true; say $R kill $C; say $R pause $C; say $R ps $C; say $R events $C; say $R update $C; say $R checkpoint $C`},
 	}
 }

@@ -21,6 +21,8 @@ type teller struct {
 	env func(runtime, name string) []string
 	// clean removes what a script may have left of the name.
 	clean func(runtime, name string)
+	// apart says that scripts use what there is one of on the machine: ports.
+	apart bool
 }
 
 // patience is how long a script may take.
@@ -53,6 +55,9 @@ func (e *teller) compare(t *testing.T, cases []scriptCase) {
 				var want, got string
 				var both sync.WaitGroup
 				both.Go(func() { want = e.tell(t, c, "runc") })
+				if e.apart {
+					both.Wait()
+				}
 				both.Go(func() { got = e.tell(t, c, "hull") })
 				both.Wait()
 				if got == want {

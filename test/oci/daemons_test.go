@@ -22,8 +22,14 @@ type daemons struct {
 	env  []string // of clients
 }
 
-// start starts both, and ends them with the test.
+// start starts both, and ends them with the test. Containers have no network.
 func start(t *testing.T) *daemons {
+	t.Helper()
+	return startWith(t, []string{"dockerd"}, "--bridge", "none", "--iptables=false", "--ip6tables=false")
+}
+
+// startWith starts dockerd by the words of a command, with more arguments.
+func startWith(t *testing.T, dockerd []string, more ...string) *daemons {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can start dockerd")
@@ -51,9 +57,10 @@ func start(t *testing.T) *daemons {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "daemon.json"), string(runtimes))
-	daemon(t, dir, filepath.Join(dir, "docker.sock"), "dockerd", "--config-file", filepath.Join(dir, "daemon.json"),
+	args := append(dockerd[1:], "--config-file", filepath.Join(dir, "daemon.json"),
 		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "docker.pid"),
-		"--host", d.host, "--containerd", d.sock, "--bridge", "none", "--iptables=false", "--ip6tables=false")
+		"--host", d.host, "--containerd", d.sock)
+	daemon(t, dir, filepath.Join(dir, "docker.sock"), dockerd[0], append(args, more...)...)
 	makeImage(t, d.archive())
 	in, err := os.Open(d.archive())
 	if err != nil {

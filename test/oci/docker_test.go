@@ -2,6 +2,7 @@ package oci
 
 import (
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -63,10 +64,19 @@ func dockerCases() []scriptCase {
 
 // docker runs the cases of the docker command.
 func (d *daemons) docker(t *testing.T) {
-	e := &teller{
+	d.teller("RUN=docker run --network none --runtime $RT").compare(t, dockerCases())
+}
+
+// teller runs scripts over docker with more variables; $RT is the runtime.
+func (d *daemons) teller(env ...string) *teller {
+	return &teller{
 		prelude: dockerPrelude,
 		env: func(runtime, name string) []string {
-			return append(d.env[:len(d.env):len(d.env)], "I="+image, "N="+name, "RT="+runtime, "RUN=docker run --network none --runtime "+runtime)
+			all := append(d.env[:len(d.env):len(d.env)], "I="+image, "N="+name, "RT="+runtime)
+			for _, v := range env {
+				all = append(all, strings.ReplaceAll(v, "$RT", runtime))
+			}
+			return all
 		},
 		clean: func(_, name string) {
 			rm := exec.Command("docker", "rm", "-f", name)
@@ -74,5 +84,4 @@ func (d *daemons) docker(t *testing.T) {
 			_ = rm.Run() // most cases have removed it
 		},
 	}
-	e.compare(t, dockerCases())
 }

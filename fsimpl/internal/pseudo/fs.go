@@ -19,6 +19,10 @@ type FS struct {
 	options string // immutable: what /proc/mounts shows
 	born    vfs.Time
 	lastIno atomic.Uint64
+
+	// OnRelease, if not nil, is called when nothing of the instance is in use
+	// any more. It is set before the instance is mounted.
+	OnRelease func() `snapshot:"-"`
 }
 
 // New returns an instance of type typ with statfs magic. volatile says that
@@ -45,7 +49,11 @@ func (fs *FS) Sync(current.Task) error { return nil }
 func (fs *FS) Options() string { return fs.options }
 
 // Release implements vfs.FilesystemImpl.
-func (fs *FS) Release() {}
+func (fs *FS) Release() {
+	if fs.OnRelease != nil {
+		fs.OnRelease()
+	}
+}
 
 // Owner says who owns a file whose owner is not fixed (/proc/PID).
 type Owner interface {

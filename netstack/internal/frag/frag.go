@@ -110,14 +110,14 @@ func cost(p *buffer.Packet) int { return max(p.Len(), buffer.SmallChunk) + 256 }
 
 // Add takes in a fragment and owns its packet.
 func (r *Reassembler) Add(now int64, k Key, f Piece) (Done, Verdict) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	size := f.Packet.Len() - f.HeaderLen
 	end := f.Off + size
 	if size <= 0 || end > r.cfg.MaxSize || f.More && size%8 != 0 {
 		f.Packet.Release()
 		return Done{}, Invalid
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	q := r.queues[k]
 	if q == nil {
 		q = &queue{key: k, end: -1, at: now + r.cfg.Timeout}
@@ -270,6 +270,13 @@ func (r *Reassembler) Tick(now int64) []*buffer.Packet {
 		r.drop(q)
 	}
 	return firsts
+}
+
+// SetConfig changes the bounds: of what comes from now on.
+func (r *Reassembler) SetConfig(cfg Config) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cfg = cfg
 }
 
 // Bytes returns what is held.

@@ -16,14 +16,28 @@ import (
 // Namespace is what the AF_UNIX sockets of one network namespace share. It is
 // the Family too.
 type Namespace struct {
+	net *socket.NetNS // immutable
+
 	mu       lock.Mutex[lock.Socket]
 	abstract map[string]*Sock // guarded by mu: by name, its leading NUL left out
 
-	flight counter // descriptors under way
+	all struct {
+		lock.Mutex[lock.Leaf]
+		socks map[*Sock]struct{} // that have a descriptor
+	}
+
+	flight *Flight // immutable
 }
 
-// NewNamespace returns one without names.
-func NewNamespace() *Namespace { return &Namespace{abstract: map[string]*Sock{}} }
+// Flight counts the descriptors that are under way in a sandbox.
+type Flight struct{ counter }
+
+// NewNamespace returns the sockets of net, none so far.
+func NewNamespace(net *socket.NetNS, flight *Flight) *Namespace {
+	ns := &Namespace{net: net, abstract: map[string]*Sock{}, flight: flight}
+	ns.all.socks = map[*Sock]struct{}{}
+	return ns
+}
 
 var _ socket.Family = (*Namespace)(nil)
 

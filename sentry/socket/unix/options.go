@@ -59,5 +59,5 @@ func (s *Sock) stateOption(t current.Task, name int32) []byte {
 	return append([]byte(nil), usermem.BytesOf(&c)...)
 }
 
-// Deadline returns when a wait that starts now ends (SO_RCVTIMEO, SO_SNDTIMEO).
+// Deadline implements vfs.Timed.
 func (s *Sock) Deadline(send bool) time.Time { return s.opts.Deadline(send) }

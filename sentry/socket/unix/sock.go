@@ -37,6 +37,7 @@ type Sock struct {
 	opts  socket.Options
 	queue wait.Queue
 	wmem  counter // bytes sent that nobody has received yet
+	ino   atomic.Uint64
 
 	recv lock.Mutex[lock.Socket] // one receiver at a time
 
@@ -122,6 +123,15 @@ func (s *Sock) hasConnections() bool { return s.typ != unix.SOCK_DGRAM }
 // Type implements socket.Socket.
 func (s *Sock) Type() int32 { return s.typ }
 
+// NetNS implements socket.InNet.
+func (s *Sock) NetNS() *socket.NetNS { return s.ns.net }
+
+// Family implements socket.InNet.
+func (*Sock) Family() int32 { return unix.AF_UNIX }
+
+// Passes implements socket.Passer.
+func (*Sock) Passes() {}
+
 // Read implements vfs.FileImpl.
 func (s *Sock) Read(t current.Task, _ *vfs.File, dst usermem.Buffer, _ int64) (int64, error) {
 	var m socket.Message
@@ -201,6 +211,7 @@ func (s *Sock) Unregister(e *wait.Entry) { s.queue.Unregister(e) }
 func (s *Sock) Release(t current.Task, _ *vfs.File) { s.close(t) }
 
 func (s *Sock) close(t current.Task) {
+	s.forget()
 	s.st.Lock()
 	peer, addr, in, pending := s.st.peer, s.st.addr, s.st.in, s.st.pending
 	s.st.peer, s.st.in, s.st.inBytes, s.st.pending = nil, nil, 0, nil

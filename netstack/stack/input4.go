@@ -1,0 +1,295 @@
+package stack
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"hull/netstack/buffer"
+	"hull/netstack/header"
+	"hull/netstack/internal/frag"
+	"hull/netstack/ipv4"
+	"hull/netstack/route"
+)
+
+// input4 takes a packet of IPv4 in, which begins with its header, and owns it.
+func (s *Stack) input4(in *inbound) {
+	p := in.pkt
+	s.count(cIpInReceives)
+	s.countN(cIpExtInOctets, p.Len())
+	if !p.Pull(header.IPv4MinSize) || !p.Pull(header.IPv4(p.Head()).IHL()) {
+		s.countBad(in, cIpInHdrErrors)
+		return
+	}
+	h := header.IPv4(p.Head())
+	if !h.Valid(p.Len()) {
+		if len(h) >= header.IPv4MinSize && int(h.TotalLen()) > p.Len() {
+			s.countBad(in, cIpExtInTruncatedPkts)
+			return
+		}
+		s.countBad(in, cIpInHdrErrors)
+		return
+	}
+	if !h.ChecksumValid() {
+		s.count(cIpExtInCsumErrors)
+		s.countBad(in, cIpInHdrErrors)
+		return
+	}
+	if n := int(h.TotalLen()); n < p.Len() {
+		p.Truncate(n)
+		h = header.IPv4(p.Head())
+	}
+	s.count([4]counter{cIpExtInNoECTPkts, cIpExtInECT1Pkts, cIpExtInECT0Pkts, cIpExtInCEPkts}[h.TOS()&3])
+	if s.filter.Load() != nil {
+		if h.IsFragment() && !s.reassemble4(in) {
+			return
+		}
+		if !s.ask(HookPrerouting, in.pkt, &HookContext{In: in.nic, Now: in.b.now}) {
+			return
+		}
+		p = in.pkt
+		h = header.IPv4(p.Head())
+	}
+	in.src, in.dst = h.SrcAddr(), h.DstAddr()
+	in.proto, in.ttl, in.tos, in.ihl = uint8(h.Protocol()), h.TTL(), h.TOS(), h.IHL()
+	if in.ihl > header.IPv4MinSize && !s.options4(in) {
+		return
+	}
+	s.route4(in)
+}
+
+// options4 does what the options of a packet ask for; false if it is gone.
+func (s *Stack) options4(in *inbound) bool {
+	p := in.pkt
+	if !p.Own(in.ihl) {
+		s.countBad(in, cIpInDiscards)
+		return false
+	}
+	h := header.IPv4(p.Head())
+	local, _ := route.Source4(netip.Addr{}, in.nic.index, unix.RT_SCOPE_LINK, s.candidates(false))
+	day := s.wall().UTC()
+	o, bad := ipv4.ProcessOptions(h[header.IPv4MinSize:in.ihl], &ipv4.Context{
+		Local: local, Milli: uint32((day.Hour()*3600+day.Minute()*60+day.Second())*1000 + day.Nanosecond()/1e6),
+		Mine: func(a netip.Addr) bool { return s.isLocal(a, 0) },
+	})
+	if bad != 0 {
+		s.count(cIpInHdrErrors)
+		s.sendError4(in, header.ICMPv4Fields{Type: header.ICMPv4ParamProblem, Pointer: uint8(bad)})
+		p.Release()
+		return false
+	}
+	if o.SourceRoute {
+		// Source routes are a way around every filter: none is followed.
+		s.countBad(in, cIpInDiscards)
+		return false
+	}
+	if o.Changed {
+		h.UpdateChecksum()
+	}
+	return true
+}
+
+// route4 finds out whether a packet is for us, and what is wrong with its addresses.
+func (s *Stack) route4(in *inbound) {
+	if in.src.IsMulticast() || limitedBroadcast(in.src) {
+		s.martian(in)
+		return
+	}
+	loopback := in.src.IsLoopback() || in.dst.IsLoopback()
+	if loopback && !in.nic.loopback() && !in.nic.or4(conf4RouteLocalnet) {
+		s.martian(in)
+		return
+	}
+	zero := in.src.As4()[0] == 0
+	switch {
+	case limitedBroadcast(in.dst) || zero && in.src.IsUnspecified() && in.dst.IsUnspecified():
+		in.multi = true
+		s.count(cIpExtInBcastPkts)
+		s.countN(cIpExtInBcastOctets, in.pkt.Len())
+		s.local4(in)
+		return
+	case zero, in.dst.As4()[0] == 0:
+		s.martian(in)
+		return
+	case in.dst.IsMulticast():
+		s.count(cIpExtInMcastPkts)
+		s.countN(cIpExtInMcastOctets, in.pkt.Len())
+		in.multi = true
+		if !in.nic.loopback() && !in.nic.wants(in.dst, in.src, in.proto) {
+			s.countBad(in, cIpInAddrErrors)
+			return
+		}
+		s.local4(in)
+		return
+	}
+	f := route.Flow{Dst: in.dst, Src: in.src, IIF: in.nic.index, TOS: in.tos & 0x1c, Mark: in.pkt.Mark, Proto: in.proto}
+	r, err := s.ribs[0].Lookup(&f)
+	if err == nil && r.Route.Type == unix.RTN_BROADCAST {
+		if !s.validSource4(in) {
+			s.martian(in)
+			return
+		}
+		in.multi = true
+		s.count(cIpExtInBcastPkts)
+		s.countN(cIpExtInBcastOctets, in.pkt.Len())
+		s.local4(in)
+		return
+	}
+	if err == nil && r.Route.Type == unix.RTN_LOCAL {
+		if !s.validSource4(in) {
+			s.martian(in)
+			return
+		}
+		if in.kind != unix.PACKET_HOST && in.nic.or4(conf4DropUnicastInL2Multicast) {
+			s.countBad(in, cIpInDiscards)
+			return
+		}
+		s.local4(in)
+		return
+	}
+	if s.intercepts(in) {
+		s.local4(in)
+		return
+	}
+	s.forward4(in, r, err)
+}
+
+func (s *Stack) martian(in *inbound) { s.countBad(in, cIpInAddrErrors) }
+
+// validSource4 is Linux's fib_validate_source: the source is not one of ours, and
+// with rp_filter the way back leads out where the packet came in.
+func (s *Stack) validSource4(in *inbound) bool {
+	n := in.nic
+	if n.loopback() {
+		return true
+	}
+	filter := n.max4(conf4RPFilter)
+	if filter == 0 {
+		return n.or4(conf4AcceptLocal) || !s.isLocal(in.src, 0)
+	}
+	f := route.Flow{Dst: in.src, Src: in.dst, TOS: in.tos & 0x1c}
+	r, err := s.ribs[0].Lookup(&f)
+	if err != nil {
+		return false
+	}
+	switch {
+	case r.Route.Type == unix.RTN_LOCAL:
+		return n.or4(conf4AcceptLocal)
+	case r.Route.Type != unix.RTN_UNICAST:
+		return false
+	}
+	if filter == 1 && !r.Route.HasOIF(n.index) {
+		s.count(cTcpExtIPReversePathFilter)
+		return false
+	}
+	return true
+}
+
+// local4 takes a packet in that is for us.
+func (s *Stack) local4(in *inbound) {
+	if header.IPv4(in.pkt.Head()).IsFragment() && !s.reassemble4(in) {
+		return
+	}
+	if !s.ask(HookInput, in.pkt, &HookContext{In: in.nic, Now: in.b.now}) {
+		return
+	}
+	in.pkt.TrimFront(in.ihl)
+	s.transport(in)
+}
+
+// reassemble4 takes a fragment in. It reports whether the datagram is complete;
+// in is it then.
+func (s *Stack) reassemble4(in *inbound) bool {
+	p := in.pkt
+	h := header.IPv4(p.Head())
+	s.count(cIpReasmReqds)
+	k := frag.Key{Src: h.SrcAddr(), Dst: h.DstAddr(), ID: uint32(h.ID()), Proto: uint8(h.Protocol())}
+	d, v := s.frags4.Add(in.b.now, k, frag.Piece{
+		Packet: p, HeaderLen: h.IHL(), Off: h.FragmentOffset(), More: h.MoreFragments(), ECN: h.TOS() & 3,
+	})
+	return s.joined(in, d, v, func() {
+		h := header.IPv4(d.Packet.Head())
+		ipv4.Join(d.Packet, d.HeaderLen, d.Len, h.TOS()&^3|d.ECN)
+		in.ihl = d.HeaderLen
+		in.tos = h.TOS()&^3 | d.ECN
+	})
+}
+
+// joined counts what became of a fragment, and makes in the datagram if it is
+// complete.
+func (s *Stack) joined(in *inbound, d frag.Done, v frag.Verdict, join func()) bool {
+	timer, r := &s.fragTimer4, s.frags4
+	if in.v6 {
+		timer, r = &s.fragTimer6, s.frags6
+	}
+	switch v {
+	case frag.Held:
+		if !timer.isSet() {
+			timer.set(r.Deadline())
+		}
+		return false
+	case frag.Complete:
+	case frag.Duplicate:
+		return false
+	default:
+		if v == frag.Overlap {
+			s.count(cIpExtReasmOverlaps)
+		}
+		s.count(pick(in.v6, cIpReasmFails, cIp6ReasmFails))
+		return false
+	}
+	if d.ECN == frag.ECNBad {
+		s.count(pick(in.v6, cIpReasmFails, cIp6ReasmFails))
+		d.Packet.Release()
+		return false
+	}
+	if !d.Packet.Pull(d.HeaderLen) {
+		d.Packet.Release()
+		return false
+	}
+	join()
+	d.Packet.Checksum = buffer.ChecksumUnknown
+	d.Packet.GSO = buffer.GSO{}
+	in.pkt = d.Packet
+	s.count(pick(in.v6, cIpReasmOKs, cIp6ReasmOKs))
+	return true
+}
+
+// fragTick gives up datagrams that stay incomplete.
+func (s *Stack) fragTick(v6 bool) {
+	r, timer := s.frags4, &s.fragTimer4
+	if v6 {
+		r, timer = s.frags6, &s.fragTimer6
+	}
+	for _, p := range r.Tick(s.now()) {
+		s.count(pick(v6, cIpReasmTimeout, cIp6ReasmTimeout))
+		s.count(pick(v6, cIpReasmFails, cIp6ReasmFails))
+		s.reassemblyExceeded(p, v6)
+		p.Release()
+	}
+	if d := r.Deadline(); d != 0 {
+		timer.set(d)
+	}
+}
+
+// unknownProtocol tells the sender that nobody here speaks the protocol, unless a
+// raw socket does.
+func (s *Stack) unknownProtocol(in *inbound) {
+	defer in.pkt.Release()
+	if in.raw {
+		return
+	}
+	s.count(pick(in.v6, cIpInUnknownProtos, cIp6InUnknownProtos))
+	in.pkt.Restore(in.ihl)
+	if in.v6 {
+		s.sendError6(in, header.ICMPv6Fields{Type: header.ICMPv6ParamProblem, Code: header.ICMPv6UnknownNext, Rest: uint32(in.nextField)})
+		return
+	}
+	s.sendError4(in, header.ICMPv4Fields{Type: header.ICMPv4DstUnreachable, Code: header.ICMPv4ProtocolUnreachable})
+}
+
+// intercepts reports whether a packet that is not for us is offered to the
+// interceptor.
+func (s *Stack) intercepts(in *inbound) bool {
+	return s.interceptor.Load() != nil && !in.local && (in.proto == unix.IPPROTO_TCP || in.proto == unix.IPPROTO_UDP || in.proto == unix.IPPROTO_ICMP || in.proto == unix.IPPROTO_ICMPV6)
+}

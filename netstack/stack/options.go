@@ -1,0 +1,503 @@
+package stack
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/netstack/bpf"
+)
+
+// optFlag is one option of SOL_SOCKET that is on or off.
+type optFlag uint32
+
+// The options that are on or off.
+const (
+	fDebug optFlag = 1 << iota
+	fReuseAddr
+	fReusePort
+	fBroadcast
+	fDontRoute
+	fKeepAlive
+	fOOBInline
+	fNoCheck
+	fDrops
+	fTimestamp
+	fTimestampNS
+	fTimestampNew
+	fZeroCopy
+	fRcvMark
+	fNoFCS
+	fLockFilter
+	fWifi
+	fSelectErr
+	fPreferBusyPoll
+	fTXTime
+)
+
+// options are a socket's options of SOL_SOCKET, SOL_IP and SOL_IPV6.
+type options struct {
+	flags     optFlag
+	sndBuf    int // in bytes, as SO_SNDBUF says it: twice what was asked for
+	rcvBuf    int
+	bufLocked uint8 // SOCK_SNDBUF_LOCK 1, SOCK_RCVBUF_LOCK 2
+	linger    time.Duration
+	lingers   bool
+	priority  uint32
+	mark      uint32
+	device    int // SO_BINDTODEVICE, or the scope of a link-local address
+	rcvLowat  int
+	peekOff   int
+	tsFlags   uint32 // SO_TIMESTAMPING
+	busyPoll  int
+	pacing    uint64 // SO_MAX_PACING_RATE in bytes a second
+	cpu       int    // SO_INCOMING_CPU
+	txTime    [8]byte
+	filter    *bpf.Program
+
+	ip4 ip4Options
+	ip6 ip6Options
+	// freebind and transparent are of both families, v6only of sockets of IPv6.
+	freebind, transparent, v6only bool
+}
+
+const (
+	minSndBuf = 4608
+	minRcvBuf = 2304
+	soCookie  = 57
+)
+
+func (o *options) init(s *Stack, family int) {
+	o.sndBuf, o.rcvBuf = int(s.tune(tCoreWmemDefault)), int(s.tune(tCoreRmemDefault))
+	o.rcvLowat, o.peekOff, o.cpu, o.pacing = 1, -1, -1, ^uint64(0)
+	o.ip4.init()
+	o.ip6.init()
+	o.v6only = family == unix.AF_INET6 && s.tune(tV6Bindv6only) != 0
+}
+
+// socketFlag returns the flag of an option of SOL_SOCKET, 0 if it is none.
+func socketFlag(name int) optFlag {
+	switch name {
+	case unix.SO_DEBUG:
+		return fDebug
+	case unix.SO_REUSEADDR:
+		return fReuseAddr
+	case unix.SO_REUSEPORT:
+		return fReusePort
+	case unix.SO_BROADCAST:
+		return fBroadcast
+	case unix.SO_DONTROUTE:
+		return fDontRoute
+	case unix.SO_KEEPALIVE:
+		return fKeepAlive
+	case unix.SO_OOBINLINE:
+		return fOOBInline
+	case unix.SO_NO_CHECK:
+		return fNoCheck
+	case unix.SO_RXQ_OVFL:
+		return fDrops
+	case unix.SO_ZEROCOPY:
+		return fZeroCopy
+	case unix.SO_RCVMARK:
+		return fRcvMark
+	case unix.SO_NOFCS:
+		return fNoFCS
+	case unix.SO_LOCK_FILTER:
+		return fLockFilter
+	case unix.SO_WIFI_STATUS:
+		return fWifi
+	case unix.SO_SELECT_ERR_QUEUE:
+		return fSelectErr
+	case unix.SO_PREFER_BUSY_POLL:
+		return fPreferBusyPoll
+	}
+	return 0
+}
+
+func (o *options) put(f optFlag, on bool) {
+	if on {
+		o.flags |= f
+	} else {
+		o.flags &^= f
+	}
+}
+
+// setOption is setsockopt for the levels that all protocols share. A protocol
+// calls it for what it does not know itself, without the lock.
+func (c *common) setOption(level, name int, value []byte, admin, raw bool) error {
+	switch level {
+	case unix.SOL_SOCKET:
+		return c.setSocketOption(name, value, admin, raw)
+	case unix.SOL_IP:
+		if c.family == unix.AF_INET || c.family == unix.AF_INET6 {
+			return c.setIP4Option(name, value, admin, raw)
+		}
+	case unix.SOL_IPV6:
+		if c.family == unix.AF_INET6 {
+			return c.setIP6Option(name, value, admin, raw)
+		}
+	}
+	return unix.ENOPROTOOPT
+}
+
+// option is getsockopt for those levels.
+func (c *common) option(level, name, max int, in []byte) ([]byte, error) {
+	switch level {
+	case unix.SOL_SOCKET:
+		return c.socketOption(name, max)
+	case unix.SOL_IP:
+		if c.family == unix.AF_INET || c.family == unix.AF_INET6 {
+			return c.ip4Option(name, max, in)
+		}
+	case unix.SOL_IPV6:
+		if c.family == unix.AF_INET6 {
+			return c.ip6Option(name, max, in)
+		}
+	}
+	return nil, unix.ENOPROTOOPT
+}
+
+// intValue reads an int, which is what most options take.
+func intValue(b []byte) (int, error) {
+	if len(b) < 4 {
+		return 0, unix.EINVAL
+	}
+	return int(int32(binary.NativeEndian.Uint32(b))), nil
+}
+
+// intBytes is an int as getsockopt gives it, cut to what the caller takes.
+func intBytes(v, max int) []byte {
+	b := binary.NativeEndian.AppendUint32(nil, uint32(v))
+	return b[:min(len(b), max)]
+}
+
+func cut(b []byte, max int) []byte { return b[:min(len(b), max)] }
+
+func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error {
+	switch name {
+	case unix.SO_BINDTODEVICE:
+		return c.bindToDevice(value, raw)
+	case unix.SO_ATTACH_FILTER, unix.SO_DETACH_FILTER:
+		return c.setFilter(name, value)
+	case unix.SO_LINGER:
+		return c.setLinger(value)
+	}
+	v, err := intValue(value)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch name {
+	case unix.SO_TYPE, unix.SO_PROTOCOL, unix.SO_DOMAIN, unix.SO_ERROR, unix.SO_ACCEPTCONN:
+		return unix.ENOPROTOOPT
+	case unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
+		return c.setSndBuf(v, name == unix.SO_SNDBUFFORCE, admin)
+	case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE:
+		return c.setRcvBuf(v, name == unix.SO_RCVBUFFORCE, admin)
+	case unix.SO_PRIORITY:
+		if (v < 0 || v > 6) && !admin && !raw {
+			return unix.EPERM
+		}
+		c.priority = uint32(v)
+	case unix.SO_MARK:
+		if !admin && !raw {
+			return unix.EPERM
+		}
+		c.mark = uint32(v)
+	case unix.SO_RCVLOWAT:
+		if v < 0 {
+			v = 1<<31 - 1
+		}
+		c.rcvLowat = max(1, v)
+	case unix.SO_TIMESTAMP, unix.SO_TIMESTAMPNS, unix.SO_TIMESTAMP_NEW, unix.SO_TIMESTAMPNS_NEW:
+		c.setTimestamp(name, v != 0)
+	case unix.SO_TIMESTAMPING, unix.SO_TIMESTAMPING_NEW:
+		if uint32(v)&^tsMask != 0 {
+			return unix.EINVAL
+		}
+		c.put(fTimestampNew, name == unix.SO_TIMESTAMPING_NEW)
+		c.tsFlags = uint32(v)
+	case unix.SO_PEEK_OFF:
+		c.peekOff = v
+	case unix.SO_BUSY_POLL:
+		if v < 0 {
+			return unix.EINVAL
+		}
+		if v > c.busyPoll && !admin {
+			return unix.EPERM
+		}
+		c.busyPoll = v
+	case unix.SO_INCOMING_CPU:
+		c.cpu = v
+	case unix.SO_MAX_PACING_RATE:
+		c.pacing = uint64(uint32(v))
+		if c.pacing == 1<<32-1 {
+			c.pacing = ^uint64(0)
+		}
+		if len(value) >= 8 {
+			c.pacing = binary.NativeEndian.Uint64(value)
+		}
+	case unix.SO_BINDTOIFINDEX:
+		if v < 0 {
+			return unix.EINVAL
+		}
+		return c.setDevice(v, raw)
+	case unix.SO_BUF_LOCK:
+		if v&^3 != 0 {
+			return unix.EINVAL
+		}
+		c.bufLocked = uint8(v)
+	default:
+		f := socketFlag(name)
+		if f == 0 {
+			return unix.ENOPROTOOPT
+		}
+		return c.setFlag(f, v, admin)
+	}
+	return nil
+}
+
+// tsMask is the SOF_TIMESTAMPING_* flags that are known.
+const tsMask = 1<<18 - 1
+
+func (c *common) setFlag(f optFlag, v int, admin bool) error {
+	switch {
+	case f == fDebug && v != 0 && !admin:
+		return unix.EACCES
+	case f == fLockFilter && c.flags&fLockFilter != 0 && v == 0:
+		return unix.EPERM
+	case f == fZeroCopy && (v < 0 || v > 1):
+		return unix.EINVAL
+	}
+	c.put(f, v != 0)
+	return nil
+}
+
+func (c *common) setTimestamp(name int, on bool) {
+	c.flags &^= fTimestamp | fTimestampNS | fTimestampNew
+	if !on {
+		return
+	}
+	c.put(fTimestampNew, name == unix.SO_TIMESTAMP_NEW || name == unix.SO_TIMESTAMPNS_NEW)
+	if name == unix.SO_TIMESTAMP || name == unix.SO_TIMESTAMP_NEW {
+		c.flags |= fTimestamp
+	} else {
+		c.flags |= fTimestampNS
+	}
+}
+
+func (c *common) setSndBuf(v int, force, admin bool) error {
+	switch {
+	case force && !admin:
+		return unix.EPERM
+	case !force:
+		v = int(min(uint32(v), uint32(c.stack.tune(tCoreWmemMax))))
+	}
+	c.sndBuf = max(min(max(v, 0), 1<<30-1)*2, minSndBuf)
+	c.bufLocked |= 1
+	return nil
+}
+
+func (c *common) setRcvBuf(v int, force, admin bool) error {
+	switch {
+	case force && !admin:
+		return unix.EPERM
+	case !force:
+		v = int(min(uint32(v), uint32(c.stack.tune(tCoreRmemMax))))
+	}
+	c.rcvBuf = max(min(max(v, 0), 1<<30-1)*2, minRcvBuf)
+	c.bufLocked |= 2
+	return nil
+}
+
+func (c *common) setLinger(b []byte) error {
+	if len(b) < 8 {
+		return unix.EINVAL
+	}
+	on, seconds := binary.NativeEndian.Uint32(b), int32(binary.NativeEndian.Uint32(b[4:]))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lingers = on != 0; c.lingers {
+		c.linger = time.Duration(max(0, seconds)) * time.Second
+		if seconds < 0 {
+			c.linger = 1<<63 - 1
+		}
+	}
+	return nil
+}
+
+func (c *common) bindToDevice(b []byte, raw bool) error {
+	name := string(b[:min(len(b), unix.IFNAMSIZ-1)])
+	for i := range name {
+		if name[i] == 0 {
+			name = name[:i]
+			break
+		}
+	}
+	index := 0
+	if name != "" {
+		n := c.stack.NICByName(name)
+		if n == nil {
+			return unix.ENODEV
+		}
+		index = n.index
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.setDevice(index, raw)
+}
+
+// setDevice binds the socket to an interface: EPERM if it is bound to one and the
+// caller has no CAP_NET_RAW.
+func (c *common) setDevice(index int, raw bool) error {
+	if c.device != 0 && !raw {
+		return unix.EPERM
+	}
+	if index != 0 && c.stack.NIC(index) == nil {
+		return unix.ENODEV
+	}
+	c.device = index
+	return nil
+}
+
+// setFilter attaches a classic BPF program, which the caller read: struct
+// sock_filter after struct sock_filter.
+func (c *common) setFilter(name int, value []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flags&fLockFilter != 0 {
+		return unix.EPERM
+	}
+	if name == unix.SO_DETACH_FILTER {
+		if c.filter == nil {
+			return unix.ENOENT
+		}
+		c.filter = nil
+		return nil
+	}
+	p, err := bpf.Parse(value)
+	if err != nil {
+		return err
+	}
+	c.filter = p
+	return nil
+}
+
+func (c *common) socketOption(name, max int) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := 0
+	switch name {
+	case unix.SO_TYPE:
+		v = c.typ
+	case unix.SO_PROTOCOL:
+		v = c.proto
+	case unix.SO_DOMAIN:
+		v = c.family
+	case unix.SO_ACCEPTCONN:
+	case unix.SO_ERROR:
+		v = int(c.err)
+		c.err = 0
+	case unix.SO_SNDBUF:
+		v = c.sndBuf
+	case unix.SO_RCVBUF:
+		v = c.rcvBuf
+	case unix.SO_SNDLOWAT:
+		v = 1
+	case unix.SO_RCVLOWAT:
+		v = c.rcvLowat
+	case unix.SO_PRIORITY:
+		v = int(c.priority)
+	case unix.SO_MARK:
+		v = int(c.mark)
+	case unix.SO_LINGER:
+		return c.lingerBytes(max), nil
+	case unix.SO_TIMESTAMP:
+		v = bit(c.flags&fTimestamp != 0 && c.flags&fTimestampNew == 0)
+	case unix.SO_TIMESTAMPNS:
+		v = bit(c.flags&fTimestampNS != 0 && c.flags&fTimestampNew == 0)
+	case unix.SO_TIMESTAMP_NEW:
+		v = bit(c.flags&fTimestamp != 0 && c.flags&fTimestampNew != 0)
+	case unix.SO_TIMESTAMPNS_NEW:
+		v = bit(c.flags&fTimestampNS != 0 && c.flags&fTimestampNew != 0)
+	case unix.SO_TIMESTAMPING, unix.SO_TIMESTAMPING_NEW:
+		return cut(binary.NativeEndian.AppendUint64(nil, uint64(c.tsFlags)), max), nil
+	case unix.SO_PEEK_OFF:
+		v = c.peekOff
+	case unix.SO_BUSY_POLL:
+		v = c.busyPoll
+	case unix.SO_INCOMING_CPU:
+		v = c.cpu
+	case unix.SO_INCOMING_NAPI_ID:
+	case unix.SO_MAX_PACING_RATE:
+		if max >= 8 {
+			return binary.NativeEndian.AppendUint64(nil, c.pacing), nil
+		}
+		v = int(uint32(min(c.pacing, 1<<32-1)))
+	case unix.SO_BINDTODEVICE:
+		return c.deviceName(max)
+	case unix.SO_BINDTOIFINDEX:
+		v = c.device
+	case unix.SO_BUF_LOCK:
+		v = int(c.bufLocked)
+	case unix.SO_GET_FILTER:
+		if c.filter == nil {
+			return nil, nil
+		}
+		return cut(c.filter.Bytes(), max), nil
+	case unix.SO_BPF_EXTENSIONS:
+		v = bpf.Extensions
+	case soCookie:
+		return cut(binary.NativeEndian.AppendUint64(nil, c.serial), max), nil
+	default:
+		f := socketFlag(name)
+		if f == 0 {
+			return nil, unix.ENOPROTOOPT
+		}
+		v = bit(c.flags&f != 0)
+	}
+	return intBytes(v, max), nil
+}
+
+func (c *common) lingerBytes(max int) []byte {
+	b := binary.NativeEndian.AppendUint32(nil, uint32(bit(c.lingers)))
+	return cut(binary.NativeEndian.AppendUint32(b, uint32(min(c.linger/time.Second, 1<<31-1))), max)
+}
+
+func (c *common) deviceName(max int) ([]byte, error) {
+	n := c.stack.NIC(c.device)
+	if c.device == 0 {
+		return nil, nil
+	}
+	if n == nil {
+		return nil, unix.ENODEV
+	}
+	if max < unix.IFNAMSIZ {
+		return nil, unix.EINVAL
+	}
+	return append([]byte(n.Name()), 0), nil
+}
+
+// wantTime returns which control messages about times the socket asks for.
+func (o *options) wantTime() ControlSet {
+	var w ControlSet
+	if o.flags&fTimestamp != 0 {
+		w |= WantTime
+	}
+	if o.flags&fTimestampNS != 0 {
+		w |= WantTimeNS
+	}
+	if o.tsFlags != 0 {
+		w |= WantTimestamping
+	}
+	return w
+}
+
+// addr4Option reads an address of IPv4 of an option.
+func addr4Option(b []byte) netip.Addr { return netip.AddrFrom4([4]byte(b)) }
+
+// addr6Option reads an address of IPv6 of an option.
+func addr6Option(b []byte) netip.Addr { return netip.AddrFrom16([16]byte(b)) }

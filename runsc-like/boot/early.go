@@ -1,0 +1,54 @@
+package boot
+
+import (
+	"fmt"
+
+	"hull/platform"
+	"hull/platform/ptrace"
+	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
+)
+
+// Early is what a sentry has to make whatever its container is: it is made while
+// the configuration is being decoded, which takes as long.
+type Early struct {
+	platform chan made[platform.Platform]
+	filter   chan made[*jail.Filter]
+}
+
+// made is what a goroutine has made.
+type made[T any] struct {
+	it  T
+	err error
+}
+
+// Begin starts making it.
+func Begin(r *control.Role) *Early {
+	denied := jail.Kill
+	if r.TrapDenied {
+		denied = jail.Trap
+	}
+	return &Early{
+		platform: begin(func() (platform.Platform, error) { return newPlatform(r.Platform) }),
+		filter:   begin(func() (*jail.Filter, error) { return jail.Compile(jail.SentryRules(r.Platform), denied) }),
+	}
+}
+
+// begin calls f on a goroutine.
+func begin[T any](f func() (T, error)) chan made[T] {
+	c := make(chan made[T], 1)
+	go func() {
+		it, err := f()
+		c <- made[T]{it, err}
+	}()
+	return c
+}
+
+// newPlatform makes what runs guest code. It is made before the jail is sealed.
+func newPlatform(name string) (platform.Platform, error) {
+	switch name {
+	case "ptrace":
+		return ptrace.New()
+	}
+	return nil, fmt.Errorf("no platform %q", name)
+}

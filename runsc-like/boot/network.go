@@ -1,0 +1,118 @@
+package boot
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/netstack/buffer"
+	"hull/netstack/stack"
+	"hull/sentry/socket"
+	"hull/sentry/socket/inet"
+	"hull/sentry/socket/netlink"
+	"hull/sentry/socket/netlink/genetlink"
+	"hull/sentry/socket/netlink/nfnetlink"
+	"hull/sentry/socket/netlink/rtnetlink"
+	"hull/sentry/socket/netlink/sockdiag"
+	"hull/sentry/socket/netlink/uevent"
+	"hull/sentry/socket/netview"
+	unixsock "hull/sentry/socket/unix"
+)
+
+// maxNetworks bounds the network namespaces of a sandbox
+// (user.max_net_namespaces).
+const maxNetworks = 1024
+
+// networks makes the parts of network namespaces.
+type networks struct {
+	pool    *buffer.Pool
+	flight  unixsock.Flight
+	cookies inet.Cookies
+	uevents uevent.Protocol
+	started time.Time
+	count   atomic.Int64
+}
+
+func newNetworks() *networks { return &networks{pool: new(buffer.Pool), started: time.Now()} }
+
+// Fill implements socket.Networks: a stack with a loopback interface that is down,
+// and the families over it.
+func (n *networks) Fill(ns *socket.NetNS) error {
+	if n.count.Add(1) > maxNetworks {
+		n.count.Add(-1)
+		return unix.ENOSPC
+	}
+	st := stack.New(stack.Config{
+		Pool:   n.pool,
+		Now:    n.now,
+		Wall:   time.Now,
+		After:  after,
+		Random: func(b []byte) { _, _ = rand.Read(b) }, // it never fails, crypto/rand
+	})
+	sockets := inet.New(ns, st, &n.cookies)
+	local := unixsock.NewNamespace(ns, &n.flight)
+	ns.Families = socket.Table{
+		unix.AF_UNIX:    local,
+		unix.AF_INET:    sockets.Family(unix.AF_INET),
+		unix.AF_INET6:   sockets.Family(unix.AF_INET6),
+		unix.AF_PACKET:  sockets.Family(unix.AF_PACKET),
+		unix.AF_NETLINK: netlink.New(ns, st, n.netlink(local)),
+	}
+	view := netview.New(ns, st, n.now)
+	ns.Views = []socket.View{local, view}
+	ns.Control = view
+	ns.OnClose = func() {
+		st.Close()
+		n.count.Add(-1)
+	}
+	return nil
+}
+
+// netlink returns what a namespace answers on netlink.
+func (n *networks) netlink(local *unixsock.Namespace) netlink.Config {
+	return netlink.Config{
+		Protocols: map[int32]netlink.Protocol{
+			unix.NETLINK_ROUTE:          rtnetlink.Protocol{},
+			unix.NETLINK_SOCK_DIAG:      sockdiag.New(local),
+			unix.NETLINK_NETFILTER:      nfnetlink.Protocol{},
+			unix.NETLINK_GENERIC:        genetlink.Protocol{},
+			unix.NETLINK_KOBJECT_UEVENT: &n.uevents,
+		},
+	}
+}
+
+// now is the stacks' clock: nanoseconds since the sandbox started, never 0.
+func (n *networks) now() int64 { return int64(time.Since(n.started)) + 1 }
+
+func after(d time.Duration, f func()) (stop func()) {
+	t := time.AfterFunc(d, f)
+	return func() { t.Stop() }
+}
+
+// stackOf returns the stack of a namespace that Fill made.
+func stackOf(ns *socket.NetNS) *stack.Stack {
+	return ns.Control.(interface{ Stack() *stack.Stack }).Stack()
+}
+
+// loopbackUp brings the loopback interface of the first namespace up, as every
+// runtime does for a container.
+func loopbackUp(st *stack.Stack) error {
+	const loopback = 1
+	nic := st.NIC(loopback)
+	if nic == nil {
+		return unix.ENODEV
+	}
+	if err := nic.Change(stack.Change{Flags: unix.IFF_UP, FlagsMask: unix.IFF_UP}); err != nil {
+		return err
+	}
+	for _, p := range []string{"127.0.0.1/8", "::1/128"} {
+		err := nic.AddAddr(stack.Addr{Prefix: netip.MustParsePrefix(p), Scope: unix.RT_SCOPE_HOST, Label: "lo"}, false)
+		if err != nil && err != unix.EEXIST {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,352 @@
+package inet
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/netstack/dgram"
+	"hull/netstack/stack"
+	"hull/sentry/current"
+	"hull/sentry/socket"
+)
+
+// Numbers that x/sys lacks.
+const (
+	udpSegment        = 103
+	udpGRO            = 104
+	tcpCmInq          = 36
+	ipv6FlowInfo      = 11
+	ipv6OrigDstAddr   = 74
+	ipv62292PktInfo   = 2
+	ipv62292HopLimit  = 8
+	soMark            = 36
+	scmTxTime         = 61
+	scmTSOptID        = 81
+	solPacket         = 263
+	packetAuxdata     = 8
+	sizeofExtendedErr = 16
+)
+
+// order is the byte order of what is not in the network's.
+func order() binary.ByteOrder { return binary.LittleEndian }
+
+// intItem reads an item of one int.
+func intItem(i *socket.Item) (int, error) {
+	if len(i.Data) != 4 {
+		return 0, unix.EINVAL
+	}
+	return int(int32(order().Uint32(i.Data))), nil
+}
+
+// sendControl reads the control data of a message. A stream looks at that of
+// SOL_SOCKET only, and no socket at that of levels that are not its own.
+func (s *Sock) sendControl(t current.Task, out *stack.SendMeta, items []socket.Item) error {
+	for k := range items {
+		i := &items[k]
+		var err error
+		switch {
+		case i.Level == unix.SOL_SOCKET:
+			err = s.sendSocket(t, out, i)
+		case s.typ == unix.SOCK_STREAM || s.family == unix.AF_PACKET:
+		case i.Level == unix.SOL_IP && s.family == unix.AF_INET:
+			err = sendIP(out, i)
+		case i.Level == unix.SOL_IPV6:
+			err = s.sendIPv6(out, i)
+		case i.Level == unix.SOL_UDP && s.st.Protocol() == unix.IPPROTO_UDP:
+			if i.Type != udpSegment || len(i.Data) != 2 {
+				return unix.EINVAL
+			}
+			out.Segment = int(order().Uint16(i.Data))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Sock) sendSocket(t current.Task, out *stack.SendMeta, i *socket.Item) error {
+	switch i.Type {
+	case unix.SCM_RIGHTS, unix.SCM_CREDENTIALS: // of AF_UNIX: nothing here
+	case soMark:
+		if !s.n.net.May(t, unix.CAP_NET_RAW) && !s.n.net.May(t, unix.CAP_NET_ADMIN) {
+			return unix.EPERM
+		}
+		v, err := intItem(i)
+		out.Mark, out.HasMark = uint32(v), true
+		return err
+	case unix.SO_TIMESTAMPING, unix.SO_TIMESTAMPING_NEW:
+		v, err := intItem(i)
+		const records = unix.SOF_TIMESTAMPING_TX_HARDWARE | unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_TX_SCHED | unix.SOF_TIMESTAMPING_TX_ACK
+		if err != nil || v&^records != 0 {
+			return unix.EINVAL
+		}
+		out.TSFlags, out.HasTS = uint32(v), true
+	default: // SCM_TXTIME and SCM_TS_OPT_ID need options that are refused
+		return unix.EINVAL
+	}
+	return nil
+}
+
+func sendIP(out *stack.SendMeta, i *socket.Item) error {
+	switch i.Type {
+	case unix.IP_RETOPTS:
+		out.Options = i.Data[:min(len(i.Data), 40)]
+	case unix.IP_PKTINFO:
+		if len(i.Data) != 12 {
+			return unix.EINVAL
+		}
+		if n := order().Uint32(i.Data); n != 0 {
+			out.IIF = int(int32(n))
+		}
+		if a := netip.AddrFrom4([4]byte(i.Data[4:8])); !a.IsUnspecified() {
+			out.Source = a
+		}
+	case unix.IP_TTL:
+		v, err := intItem(i)
+		if err != nil || v < 1 || v > 255 {
+			return unix.EINVAL
+		}
+		out.TTL, out.HasTTL = v, true
+	case unix.IP_TOS:
+		v := 0
+		switch len(i.Data) {
+		case 1:
+			v = int(i.Data[0])
+		case 4:
+			v = int(int32(order().Uint32(i.Data)))
+		default:
+			return unix.EINVAL
+		}
+		if v < 0 || v > 255 {
+			return unix.EINVAL
+		}
+		out.TOS, out.HasTOS = v, true
+	default:
+		return unix.EINVAL
+	}
+	return nil
+}
+
+func (s *Sock) sendIPv6(out *stack.SendMeta, i *socket.Item) error {
+	switch i.Type {
+	case unix.IPV6_PKTINFO, ipv62292PktInfo:
+		if len(i.Data) < 20 {
+			return unix.EINVAL
+		}
+		a := netip.AddrFrom16([16]byte(i.Data[:16]))
+		if s.family == unix.AF_INET { // a v4 socket knows the mapped form
+			if !a.Is4In6() {
+				return unix.EINVAL
+			}
+			a = a.Unmap()
+		}
+		if n := order().Uint32(i.Data[16:]); n != 0 {
+			out.IIF = int(int32(n))
+		}
+		if !a.IsUnspecified() {
+			out.Source = a
+		}
+		return nil
+	}
+	if s.family == unix.AF_INET {
+		return nil
+	}
+	switch i.Type {
+	case unix.IPV6_HOPLIMIT, ipv62292HopLimit:
+		v, err := intItem(i)
+		if err != nil || v < -1 || v > 255 {
+			return unix.EINVAL
+		}
+		out.TTL, out.HasTTL = v, v >= 0
+	case unix.IPV6_TCLASS:
+		v, err := intItem(i)
+		if err != nil || v < -1 || v > 255 {
+			return unix.EINVAL
+		}
+		out.TOS, out.HasTOS = v, v >= 0
+	case ipv6FlowInfo, unix.IPV6_DONTFRAG:
+		if len(i.Data) < 4 {
+			return unix.EINVAL
+		}
+	default:
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// add appends an item to what m holds.
+func add(m *socket.Message, level, typ int32, data []byte) {
+	m.Items = append(m.Items, socket.Item{Level: level, Type: typ, Data: data})
+}
+
+func addInt(m *socket.Message, level, typ int32, v uint32) {
+	add(m, level, typ, binary.LittleEndian.AppendUint32(nil, v))
+}
+
+// recvControl makes the control data that the socket's options ask for, in
+// Linux's order.
+func (s *Sock) recvControl(in *stack.RecvMeta, m *socket.Message) {
+	want := func(c stack.ControlSet) bool { return in.Control&c != 0 }
+	if !in.Received.IsZero() {
+		s.recvTimes(in, m)
+	}
+	if want(stack.WantDrops) {
+		if n := s.st.Info().Drops; n != 0 {
+			addInt(m, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, n)
+		}
+	}
+	if want(stack.WantMark) {
+		addInt(m, unix.SOL_SOCKET, soMark, 0)
+	}
+	if want(stack.WantInq) {
+		addInt(m, unix.SOL_TCP, tcpCmInq, uint32(in.Inq))
+	}
+	switch {
+	case in.Err != nil:
+		s.recvError(in.Err, m)
+	case in.Msg == nil:
+	case s.family == unix.AF_INET:
+		recvIP(in, m, want)
+	case s.family == unix.AF_INET6:
+		recvIPv6(in, m, want)
+	case want(stack.WantAuxdata) && in.Msg.Link != nil:
+		add(m, solPacket, packetAuxdata, auxdata(in.Msg))
+	}
+}
+
+func (s *Sock) recvTimes(in *stack.RecvMeta, m *socket.Message) {
+	b := binary.LittleEndian
+	spec := func(d []byte, t time.Time) []byte {
+		if t.IsZero() {
+			return append(d, make([]byte, 16)...)
+		}
+		return b.AppendUint64(b.AppendUint64(d, uint64(t.Unix())), uint64(t.Nanosecond()))
+	}
+	if in.Control&stack.WantTimeNS != 0 {
+		add(m, unix.SOL_SOCKET, unix.SCM_TIMESTAMPNS, spec(nil, in.Received))
+	} else if in.Control&stack.WantTime != 0 {
+		d := b.AppendUint64(nil, uint64(in.Received.Unix()))
+		add(m, unix.SOL_SOCKET, unix.SCM_TIMESTAMP, b.AppendUint64(d, uint64(in.Received.Nanosecond()/1000)))
+	}
+	if in.Control&stack.WantTimestamping != 0 {
+		add(m, unix.SOL_SOCKET, unix.SCM_TIMESTAMPING, spec(spec(spec(nil, in.Received), time.Time{}), in.HWTime))
+	}
+}
+
+func recvIP(in *stack.RecvMeta, m *socket.Message, want func(stack.ControlSet) bool) {
+	d := in.Msg
+	if want(stack.WantSegment) && d.Segment > 0 {
+		addInt(m, unix.SOL_UDP, udpGRO, uint32(d.Segment))
+	}
+	if want(stack.WantPktInfo) {
+		add(m, unix.SOL_IP, unix.IP_PKTINFO, pktInfo(d))
+	}
+	if want(stack.WantTTL) {
+		addInt(m, unix.SOL_IP, unix.IP_TTL, uint32(d.TTL))
+	}
+	if want(stack.WantTOS) {
+		add(m, unix.SOL_IP, unix.IP_TOS, []byte{d.TOS})
+	}
+	if want(stack.WantOptions) && len(d.Options) > 0 {
+		add(m, unix.SOL_IP, unix.IP_RECVOPTS, d.Options)
+	}
+	if want(stack.WantRetOpts) && len(d.Options) > 0 {
+		add(m, unix.SOL_IP, unix.IP_RETOPTS, d.Options)
+	}
+	if want(stack.WantOrigDst) {
+		add(m, unix.SOL_IP, unix.IP_ORIGDSTADDR, appendIn(nil, d.To))
+	}
+}
+
+// pktInfo is struct in_pktinfo. The local address of a multicast or broadcast is
+// not told by the header, and is 0.0.0.0.
+func pktInfo(d *dgram.Message) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(d.IIF))
+	local := d.To.Addr()
+	if local.IsMulticast() || local == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		local = netip.IPv4Unspecified()
+	}
+	return append4(append4(b, local), d.To.Addr())
+}
+
+func recvIPv6(in *stack.RecvMeta, m *socket.Message, want func(stack.ControlSet) bool) {
+	d := in.Msg
+	if want(stack.WantSegment) && d.Segment > 0 {
+		addInt(m, unix.SOL_UDP, udpGRO, uint32(d.Segment))
+	}
+	if want(stack.WantPktInfo) {
+		add(m, unix.SOL_IPV6, unix.IPV6_PKTINFO, binary.LittleEndian.AppendUint32(append16(nil, d.To.Addr()), uint32(d.IIF)))
+	}
+	if want(stack.WantTTL) {
+		addInt(m, unix.SOL_IPV6, unix.IPV6_HOPLIMIT, uint32(d.TTL))
+	}
+	if want(stack.WantTOS) {
+		addInt(m, unix.SOL_IPV6, unix.IPV6_TCLASS, uint32(d.TOS))
+	}
+	if want(stack.WantFlow) && d.Flow != 0 {
+		add(m, unix.SOL_IPV6, ipv6FlowInfo, binary.BigEndian.AppendUint32(nil, d.Flow))
+	}
+	if want(stack.WantOrigDst) {
+		a := stack.Address{AddrPort: d.To}
+		if d.To.Addr().IsLinkLocalUnicast() {
+			a.Scope = d.IIF
+		}
+		add(m, unix.SOL_IPV6, ipv6OrigDstAddr, appendIn6(nil, &a))
+	}
+}
+
+// recvError is struct sock_extended_err and the address of who said so.
+func (s *Sock) recvError(e *dgram.Error, m *socket.Message) {
+	b := make([]byte, 0, sizeofExtendedErr+sizeofIn6)
+	b = binary.LittleEndian.AppendUint32(b, uint32(e.Errno))
+	b = append(b, e.Origin, e.Type, e.Code, 0)
+	b = binary.LittleEndian.AppendUint32(b, e.Info)
+	b = binary.LittleEndian.AppendUint32(b, e.Data)
+	offender := netip.AddrPortFrom(e.Offender, 0)
+	if s.family == unix.AF_INET {
+		if e.Offender.IsValid() {
+			b = appendIn(b, offender)
+		} else {
+			b = append(b, make([]byte, sizeofIn)...)
+		}
+		add(m, unix.SOL_IP, unix.IP_RECVERR, b)
+		return
+	}
+	switch {
+	case !e.Offender.IsValid():
+		b = append(b, make([]byte, sizeofIn6)...)
+	default:
+		a := stack.Address{AddrPort: offender}
+		if e.Offender.IsLinkLocalUnicast() {
+			a.Scope = e.IIF
+		}
+		b = appendIn6(b, &a)
+	}
+	add(m, unix.SOL_IPV6, unix.IPV6_RECVERR, b)
+}
+
+// auxdata is struct tpacket_auxdata: status, length, length captured, offset of
+// the link header, of the network header, VLAN tag and its protocol.
+func auxdata(d *dgram.Message) []byte {
+	const (
+		user, vlanValid, vlanTPIDValid = 1, 16, 64
+		tpid8021Q                      = 0x8100
+	)
+	le, l := binary.LittleEndian, d.Link
+	status := uint32(user)
+	var tci, tpid uint16
+	if l.HasVLAN {
+		status |= vlanValid | vlanTPIDValid
+		tci, tpid = l.VLAN, tpid8021Q
+	}
+	b := le.AppendUint32(nil, status)
+	b = le.AppendUint32(b, uint32(max(l.Wire, d.Len)))
+	b = le.AppendUint32(b, uint32(d.Len))
+	b = le.AppendUint16(b, 0)
+	b = le.AppendUint16(b, uint16(l.NetOff))
+	return le.AppendUint16(le.AppendUint16(b, tci), tpid)
+}

@@ -1,0 +1,148 @@
+package inet
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"hull/sentry/current"
+	"hull/sentry/socket"
+	"hull/sentry/usermem"
+)
+
+// Numbers that x/sys lacks, asm-generic/socket.h.
+const (
+	soPassRights  = 83
+	soNetNSCookie = 71
+	// maxFilter is BPF_MAXINSNS, of struct sock_filter's 8 bytes each.
+	maxFilter        = 4096
+	sizeofFilter     = 8
+	sizeofFilterProg = 16
+)
+
+// SetOption implements socket.Socket.
+func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
+	if level == unix.SOL_SOCKET {
+		switch name {
+		case unix.SO_RCVTIMEO, unix.SO_SNDTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO_NEW:
+			return s.opts.Set(name, value, false)
+		case unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_PASSPIDFD, soPassRights:
+			if len(value) < 4 {
+				return unix.EINVAL
+			}
+			return unix.EOPNOTSUPP // only sockets that carry credentials have them
+		case unix.SO_ATTACH_FILTER, unix.SO_ATTACH_REUSEPORT_CBPF:
+			prog, err := inFilter(t, value)
+			if err != nil {
+				return err
+			}
+			value = prog
+		case unix.SO_ATTACH_BPF, unix.SO_ATTACH_REUSEPORT_EBPF:
+			if len(value) != 4 {
+				return unix.EINVAL
+			}
+			t.Note("hull has no eBPF programs, and so no descriptor is one")
+			return unix.EINVAL
+		}
+	}
+	err := s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
+	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_ZEROCOPY {
+		v, _ := socket.Int(value) // the stack has checked it
+		s.zero.set(v != 0)
+	}
+	return err
+}
+
+// inFilter copies in the program that a struct sock_fprog points to.
+func inFilter(t current.Task, fprog []byte) ([]byte, error) {
+	if len(fprog) != sizeofFilterProg {
+		return nil, unix.EINVAL
+	}
+	n, addr := binary.LittleEndian.Uint16(fprog), binary.LittleEndian.Uint64(fprog[8:])
+	if n == 0 || n > maxFilter {
+		return nil, unix.EINVAL
+	}
+	prog := make([]byte, int(n)*sizeofFilter)
+	_, err := t.Mem().CopyIn(usermem.Addr(addr), prog)
+	return prog, err
+}
+
+// Option implements socket.Socket.
+func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error) {
+	if level == unix.SOL_SOCKET {
+		switch name {
+		case unix.SO_RCVTIMEO, unix.SO_SNDTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO_NEW:
+			return s.opts.Get(name)
+		case unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_PASSPIDFD, soPassRights:
+			return nil, unix.EOPNOTSUPP
+		case unix.SO_PEERCRED:
+			// No process is known at the other end.
+			c := unix.Ucred{Uid: ^uint32(0), Gid: ^uint32(0)}
+			return append([]byte(nil), usermem.BytesOf(&c)...), nil
+		case unix.SO_PEERGROUPS, unix.SO_PEERPIDFD:
+			return nil, unix.ENODATA
+		case unix.SO_PEERSEC:
+			return nil, unix.ENOPROTOOPT
+		case unix.SO_COOKIE:
+			if max < 8 {
+				return nil, unix.EINVAL
+			}
+			return binary.LittleEndian.AppendUint64(nil, s.Cookie()), nil
+		case soNetNSCookie:
+			if max < 8 {
+				return nil, unix.EINVAL
+			}
+			return binary.LittleEndian.AppendUint64(nil, uint64(s.n.net.ID)), nil
+		case unix.SO_TYPE:
+			return socket.IntValue(s.typ), nil
+		case unix.SO_DOMAIN:
+			return socket.IntValue(s.family), nil
+		case unix.SO_PROTOCOL:
+			return socket.IntValue(int32(s.st.Protocol())), nil
+		}
+	}
+	v, err := s.st.Option(int(level), int(name), max, nil)
+	if err == unix.ENOPROTOOPT && s.family == unix.AF_INET && s.isForeign(level) {
+		err = unix.EOPNOTSUPP
+	}
+	return v, err
+}
+
+// isForeign reports whether a level is of no protocol that an AF_INET socket
+// has: getsockopt(2) says so by an error of its own.
+func (s *Sock) isForeign(level int32) bool {
+	return level != unix.SOL_SOCKET && level != unix.SOL_IP && int(level) != s.st.Protocol()
+}
+
+// Asks implements socket.Asker: filters of multicast sources, and the tables of
+// packet filters.
+func (s *Sock) Asks(level, name int32) bool {
+	switch level {
+	case unix.SOL_IP, unix.SOL_IPV6:
+		return name == unix.IP_MSFILTER && level == unix.SOL_IP || name == unix.MCAST_MSFILTER || name >= firstTable && name <= lastTable
+	case unix.SOL_TCP:
+		return name == unix.TCP_ZEROCOPY_RECEIVE
+	case solPacket:
+		return name == packetHdrLen
+	}
+	return false
+}
+
+const (
+	firstTable, lastTable = 64, 69 // IPT_SO_GET_* and IP6T_SO_GET_*
+	packetHdrLen          = 11
+)
+
+// Answer implements socket.Asker.
+func (s *Sock) Answer(_ current.Task, level, name int32, in []byte) ([]byte, error) {
+	return s.st.Option(int(level), int(name), len(in), in)
+}
+
+// Cookie returns the socket's number for SO_COOKIE.
+func (s *Sock) Cookie() uint64 {
+	if c := s.cookie.Load(); c != 0 {
+		return c
+	}
+	s.cookie.CompareAndSwap(0, s.n.cookies.last.Add(1))
+	return s.cookie.Load()
+}
