@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -240,6 +241,43 @@ func TestSeeds(t *testing.T) {
 	}
 	if s.counted(cIp6ReasmOKs) == 0 || s.counted(cIcmpInEchos) == 0 || s.counted(cIcmp6InPktTooBigs) == 0 || s.counted(cUdpInDatagrams) == 0 {
 		t.Error("the seeds do not reach what they are for")
+	}
+}
+
+// TestMutations delivers frames that are spoilt in a few places, to a stack that
+// lives on: what one frame leaves behind meets the next.
+func TestMutations(t *testing.T) {
+	v, s, w := target(t)
+	seed := time.Now().UnixNano()
+	defer func() {
+		if t.Failed() {
+			t.Log("the seed is", seed)
+		}
+	}()
+	r := rand.New(rand.NewPCG(uint64(seed), 1))
+	kinds := seeds()
+	for i := range 20000 {
+		b := append([]byte(nil), kinds[r.IntN(len(kinds))]...)
+		for range r.IntN(4) {
+			switch at := r.IntN(len(b)); r.IntN(5) {
+			case 0:
+				b[at] = byte(r.Uint32())
+			case 1:
+				b[at] ^= 1 << r.IntN(8)
+			case 2:
+				b = b[:max(at, 1)]
+			case 3: // a piece of another one
+				o := kinds[r.IntN(len(kinds))]
+				b = append(b[:at:at], o[r.IntN(len(o)):]...)
+			default:
+				b = append(b, make([]byte, r.IntN(100))...)
+			}
+		}
+		w.deliver(s, b, r.IntN(8) != 0)
+		w.sent = nil
+		if i%16 == 0 {
+			v.advance(time.Duration(r.IntN(3000)) * time.Millisecond)
+		}
 	}
 }
 
