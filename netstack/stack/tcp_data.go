@@ -383,6 +383,9 @@ func (t *tcpSocket) consume(n int64) {
 		return
 	}
 	t.conn.Consume(now, n)
+	if t.peekOff > 0 {
+		t.peekOff = max(0, t.peekOff-int(n))
+	}
 	t.absorb(now)
 	t.unlock(now)
 }

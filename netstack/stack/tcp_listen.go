@@ -24,8 +24,8 @@ func (t *tcpSocket) Listen(backlog int) error {
 	s := t.stack
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if backlog = min(max(backlog, 0), int(s.tune(tCoreSomaxconn))); uint(backlog) > 1<<30 {
-		backlog = int(s.tune(tCoreSomaxconn))
+	if most := int(s.tune(tCoreSomaxconn)); backlog < 0 || backlog > most {
+		backlog = most // Linux takes it for unsigned
 	}
 	switch {
 	case t.phase == tcpListening:
