@@ -275,6 +275,7 @@ func (t *tcpSocket) reset() {
 	if t.conn != nil {
 		t.outq = append(t.outq, t.conn.Take()...)
 		t.conn.Release()
+		t.unaccount()
 		t.conn = nil
 	}
 	t.timer.stop()
