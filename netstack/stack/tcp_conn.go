@@ -307,7 +307,7 @@ func (t *tcpSocket) Shutdown(how int) error {
 		}
 		return nil
 	}
-	if t.conn == nil || t.conn.State() == tcp.TimeWaiting || t.conn.State() == tcp.Closed && !t.recentlyOver() {
+	if t.conn == nil || t.conn.State() == tcp.TimeWaiting || t.conn.State() == tcp.Closed {
 		t.mu.Unlock()
 		return unix.ENOTCONN
 	}
@@ -335,10 +335,6 @@ func (t *tcpSocket) Shutdown(how int) error {
 	t.unlock(now)
 	return nil
 }
-
-// recentlyOver reports a connection that ended without the user: shutdown of one
-// is ENOTCONN in Linux, too.
-func (t *tcpSocket) recentlyOver() bool { return false }
 
 // Name returns the own address.
 func (t *tcpSocket) Name() (Address, error) {
