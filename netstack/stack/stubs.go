@@ -1,7 +1,6 @@
 package stack
 
 import (
-
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
