@@ -11,9 +11,10 @@ import (
 
 // timeWait stands in the table for a connection that ended, for 2 MSL.
 type timeWait struct {
-	stack     *Stack // immutable, as the next five
+	stack     *Stack // immutable, as the next six
 	own, peer netip.AddrPort
 	device    int
+	family    int
 	loopback  bool
 	timer     timer
 	bind      *binding // guarded by mu
@@ -33,7 +34,7 @@ func (t *tcpSocket) wait(now int64) {
 		s.tcpState.counters.TimeWaitOverflow.Add(1)
 		return
 	}
-	w := &timeWait{stack: s, own: t.local, peer: t.peer, device: t.device, tw: t.conn.TimeWait(now)}
+	w := &timeWait{stack: s, own: t.local, peer: t.peer, device: t.device, family: t.family, tw: t.conn.TimeWait(now)}
 	w.loopback = t.peer.Addr().IsLoopback()
 	w.timer.init(&s.timers, w.expire)
 	if !s.demux.replace(unix.IPPROTO_TCP, t.local, t.peer, t.device, t, w) {
