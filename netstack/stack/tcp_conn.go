@@ -340,6 +340,9 @@ func (t *tcpSocket) Shutdown(how int) error {
 	return nil
 }
 
+// boundLocked reports whether the socket has a port.
+func (t *tcpSocket) boundLocked() bool { return t.bind != nil || t.phase != tcpUnconnected }
+
 // Name returns the own address.
 func (t *tcpSocket) Name() (Address, error) {
 	t.mu.Lock()

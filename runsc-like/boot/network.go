@@ -23,6 +23,7 @@ import (
 	"hull/sentry/socket/netlink/sockdiag"
 	"hull/sentry/socket/netlink/uevent"
 	"hull/sentry/socket/netview"
+	"hull/sentry/socket/packet"
 	unixsock "hull/sentry/socket/unix"
 )
 
@@ -33,16 +34,16 @@ const maxNetworks = 1024
 // networks makes the parts of network namespaces.
 type networks struct {
 	pool    *buffer.Pool
-	memory  *mem.File // of the rings of packet sockets
 	flight  unixsock.Flight
 	cookies inet.Cookies
 	uevents uevent.Protocol
+	memory  *mem.File // of the rings of packet sockets
 	started time.Time
 	count   atomic.Int64
 }
 
-func newNetworks(m *mem.File) *networks {
-	return &networks{pool: new(buffer.Pool), memory: m, started: time.Now()}
+func newNetworks(memory *mem.File) *networks {
+	return &networks{pool: new(buffer.Pool), memory: memory, started: time.Now()}
 }
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
@@ -60,13 +61,12 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		Random: func(b []byte) { _, _ = rand.Read(b) }, // it never fails, crypto/rand
 	})
 	sockets := inet.New(ns, st, &n.cookies)
-	sockets.Memory = n.memory
 	local := unixsock.NewNamespace(ns, &n.flight)
 	ns.Families = socket.Table{
 		unix.AF_UNIX:    local,
 		unix.AF_INET:    sockets.Family(unix.AF_INET),
 		unix.AF_INET6:   sockets.Family(unix.AF_INET6),
-		unix.AF_PACKET:  sockets.Family(unix.AF_PACKET),
+		unix.AF_PACKET:  packet.New(sockets, n.memory),
 		unix.AF_NETLINK: netlink.New(ns, st, n.netlink(local)),
 	}
 	view := netview.New(ns, st, n.now)

@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/socket"
 	"hull/sentry/usermem"
@@ -45,9 +44,6 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 			t.Note("hull has no eBPF programs, and so no descriptor is one")
 			return unix.EINVAL
 		}
-	}
-	if x, ok := s.st.(stack.Ringer); ok && level == solPacket && name == packetRxRing {
-		return s.setRing(x, value)
 	}
 	err := s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
 	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_ZEROCOPY {
@@ -105,7 +101,12 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 			return socket.IntValue(int32(s.st.Protocol())), nil
 		}
 	}
-	v, err := s.st.Option(int(level), int(name), max, nil)
+	return s.option(level, name, max, nil)
+}
+
+// option asks the endpoint.
+func (s *Sock) option(level, name int32, max int, in []byte) ([]byte, error) {
+	v, err := s.st.Option(int(level), int(name), max, in)
 	if err == unix.ENOPROTOOPT && s.family == unix.AF_INET && s.isForeign(level) {
 		err = unix.EOPNOTSUPP
 	}
@@ -139,7 +140,7 @@ const (
 
 // Answer implements socket.Asker.
 func (s *Sock) Answer(_ current.Task, level, name int32, in []byte) ([]byte, error) {
-	return s.st.Option(int(level), int(name), len(in), in)
+	return s.option(level, name, len(in), in)
 }
 
 // Cookie returns the socket's number for SO_COOKIE.
