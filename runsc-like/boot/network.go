@@ -13,6 +13,7 @@ import (
 	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
+	"hull/sentry/mem"
 	"hull/sentry/socket"
 	"hull/sentry/socket/inet"
 	"hull/sentry/socket/netlink"
@@ -32,6 +33,7 @@ const maxNetworks = 1024
 // networks makes the parts of network namespaces.
 type networks struct {
 	pool    *buffer.Pool
+	memory  *mem.File // of the rings of packet sockets
 	flight  unixsock.Flight
 	cookies inet.Cookies
 	uevents uevent.Protocol
@@ -39,7 +41,9 @@ type networks struct {
 	count   atomic.Int64
 }
 
-func newNetworks() *networks { return &networks{pool: new(buffer.Pool), started: time.Now()} }
+func newNetworks(m *mem.File) *networks {
+	return &networks{pool: new(buffer.Pool), memory: m, started: time.Now()}
+}
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
 // and the families over it.
@@ -56,6 +60,7 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		Random: func(b []byte) { _, _ = rand.Read(b) }, // it never fails, crypto/rand
 	})
 	sockets := inet.New(ns, st, &n.cookies)
+	sockets.Memory = n.memory
 	local := unixsock.NewNamespace(ns, &n.flight)
 	ns.Families = socket.Table{
 		unix.AF_UNIX:    local,

@@ -50,7 +50,7 @@ func lattice() []rule {
 		{"sentry/loader", floor + " sentry/mem sentry/mm sentry/auth sentry/limits"},
 		{"sentry/vfs", floor + " sentry/auth sentry/limits sentry/current sentry/mm"},
 		// Of these, those that stand on the network stack.
-		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram"},
+		{"sentry/socket/inet", sockets + " sentry/mem netstack/stack netstack/dgram"},
 		{"sentry/socket/netview", sockets + " netstack/*"},
 		{"sentry/socket/netlink/wire", ""},
 		{"sentry/socket/netlink/*", sockets + " sentry/socket/netlink/* sentry/socket/unix netstack/*"},

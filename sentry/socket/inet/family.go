@@ -8,6 +8,7 @@ import (
 
 	"hull/netstack/stack"
 	"hull/sentry/current"
+	"hull/sentry/mem"
 	"hull/sentry/socket"
 )
 
@@ -16,6 +17,9 @@ type Network struct {
 	net     *socket.NetNS // immutable
 	stack   *stack.Stack  // immutable
 	cookies *Cookies      // immutable
+	// Memory is what the rings of packet sockets are made of; nil is none. It is
+	// set before the first socket is made.
+	Memory *mem.File
 
 	calls sync.Pool `snapshot:"-"` // of *call
 }

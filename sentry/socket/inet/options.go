@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/socket"
 	"hull/sentry/usermem"
@@ -44,6 +45,9 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 			t.Note("hull has no eBPF programs, and so no descriptor is one")
 			return unix.EINVAL
 		}
+	}
+	if x, ok := s.st.(stack.Ringer); ok && level == solPacket && name == packetRxRing {
+		return s.setRing(x, value)
 	}
 	err := s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
 	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_ZEROCOPY {

@@ -24,6 +24,7 @@ type Sock struct {
 	zero        zeroCopy
 	stamp       atomic.Int64  // when the last datagram read arrived, ns of 1970; 0: none
 	cookie      atomic.Uint64 // 0: not asked for yet
+	ring        rings
 	from        stack.Address // immutable: whose connection it is, of one that was accepted
 }
 
@@ -152,6 +153,9 @@ type exiter interface{ Exiting() bool }
 // Release implements vfs.FileImpl: the last descriptor is gone.
 func (s *Sock) Release(t current.Task, _ *vfs.File) {
 	lingers := s.st.Close()
+	s.ring.Lock()
+	s.freeRing() // the endpoint is closed, and nothing maps the socket
+	s.ring.Unlock()
 	if x, ok := t.(exiter); lingers > 0 && t != nil && !(ok && x.Exiting()) {
 		// However it ends, the descriptor is closed.
 		_ = current.Retry(t, s, wait.Hup, time.Now().Add(lingers), func() error {
