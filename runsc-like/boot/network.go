@@ -23,6 +23,7 @@ import (
 	"hull/sentry/socket/netlink/sockdiag"
 	"hull/sentry/socket/netlink/uevent"
 	"hull/sentry/socket/netview"
+	"hull/sentry/socket/packet"
 	unixsock "hull/sentry/socket/unix"
 )
 
@@ -41,8 +42,8 @@ type networks struct {
 	count   atomic.Int64
 }
 
-func newNetworks(m *mem.File) *networks {
-	return &networks{pool: new(buffer.Pool), memory: m, started: time.Now()}
+func newNetworks(memory *mem.File) *networks {
+	return &networks{pool: new(buffer.Pool), memory: memory, started: time.Now()}
 }
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
@@ -66,7 +67,7 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		unix.AF_UNIX:    local,
 		unix.AF_INET:    sockets.Family(unix.AF_INET),
 		unix.AF_INET6:   sockets.Family(unix.AF_INET6),
-		unix.AF_PACKET:  sockets.Family(unix.AF_PACKET),
+		unix.AF_PACKET:  packet.New(sockets, n.memory),
 		unix.AF_NETLINK: netlink.New(ns, st, n.netlink(local)),
 	}
 	view := netview.New(ns, st, n.now)
