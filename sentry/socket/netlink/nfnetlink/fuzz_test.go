@@ -2,8 +2,8 @@ package nfnetlink
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
-	"math/rand"
 	"net/netip"
 	"testing"
 	"time"
@@ -31,7 +31,7 @@ func newFixture(t testing.TB) *fixture {
 	task := currenttest.New(1 << 20)
 	start := time.Now()
 	st := stack.New(stack.Config{
-		Pool: new(buffer.Pool), Wall: time.Now, Random: func(b []byte) { rand.Read(b) },
+		Pool: new(buffer.Pool), Wall: time.Now, Random: func(b []byte) { _, _ = rand.Read(b) },
 		Now:   func() int64 { return int64(time.Since(start)) + 1 },
 		After: func(d time.Duration, f func()) func() { x := time.AfterFunc(d, f); return func() { x.Stop() } },
 	})
