@@ -128,8 +128,10 @@ func (c *checker) checkOptions(m *specs.Mount, field string) error {
 		o, ok := known[name]
 		at := fmt.Sprintf("%s[%d]", field, i)
 		switch {
-		case !ok && m.Type == "bind":
+		case !ok && m.Type == "bind" && !strings.Contains(name, "="):
 			return fieldf(at, "%q is no option of a bind mount", name)
+		case !ok && m.Type == "bind":
+			c.warnf(at, "%q has no effect: %s", name, why(exBindData))
 		case !ok:
 			continue // the file system judges it
 		case name == control.OptionCopyUp && m.Type != "tmpfs":

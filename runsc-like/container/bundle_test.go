@@ -138,6 +138,7 @@ func TestConfigWarnings(t *testing.T) {
 		`{"process":{"apparmorProfile":"unconfined"}}`:                                                 "",
 		`{"mounts":[{"destination":"a","type":"tmpfs"}]}`:                                              "mounts[0].destination: ",
 		`{"mounts":[{"destination":"/a","source":"/","options":["rbind","rslave","rro"]}]}`:            "mounts[0].options[1]: ",
+		`{"mounts":[{"destination":"/a","source":"/","options":["rbind","mode=755"]}]}`:                "mounts[0].options[1]: ",
 		`{"linux":{"rootfsPropagation":"rslave"}}`:                                                     "linux.rootfsPropagation: ",
 		`{"linux":{"mountLabel":"u:r:t:s0:c1,c2"}}`:                                                    "linux.mountLabel: ",
 		`{"linux":{"namespaces":[{"type":"network"},{"type":"ipc"},{"type":"uts"},{"type":"mount"}]}}`: "linux.namespaces: no pid: the container gets one of its own",

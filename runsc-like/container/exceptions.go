@@ -17,6 +17,7 @@ const (
 	exMountLabel    = "linux.mountLabel"
 	exPropagation   = "linux.rootfsPropagation"
 	exMountOption   = "mounts[].options"
+	exBindData      = "mounts[].options: of bind mounts"
 	exKernelMemory  = "linux.resources.memory.kernel"
 	exKernelTCP     = "linux.resources.memory.kernelTCP"
 	exHierarchy     = "linux.resources.memory.useHierarchy"
@@ -43,6 +44,7 @@ func Exceptions() []Exception {
 		{exPropagation, "shared, slave, unbindable", false, "mounts of the guest and of the host never reach each other"},
 		{exMountOption, "shared, slave, unbindable, acl, iversion, lazytime, mand, silent, loud, remount and their opposites", false,
 			"the guest's kernel has nothing that they would change"},
+		{exBindData, "name=value", false, "a bind mount shows a file system that is mounted already: the host's kernel ignores them too"},
 		{exKernelMemory, "", false, "the host's kernel has no such limit any more"},
 		{exKernelTCP, "", false, "the host's kernel has no such limit any more"},
 		{exHierarchy, "false", false, "the host's kernel always counts what is below"},

@@ -73,5 +73,13 @@ func Identify(path string) (ID, error) {
 	if fs.Type != unix.NSFS_MAGIC {
 		return ID{}, fmt.Errorf("network namespace %s: is none", path)
 	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ID{}, fmt.Errorf("network namespace %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	if kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		return ID{}, fmt.Errorf("network namespace %s: is one of another kind", path)
+	}
 	return ID{st.Dev, st.Ino}, nil
 }

@@ -240,6 +240,9 @@ func TestCannotBeTaken(t *testing.T) {
 	if _, err := Read("/proc/self/ns/uts"); err == nil {
 		t.Error("a namespace of another kind is read")
 	}
+	if _, err := Identify("/proc/self/ns/uts"); err == nil {
+		t.Error("a UTS namespace is taken for one of the network")
+	}
 	if _, err := Identify("/etc/passwd"); err == nil {
 		t.Error("a file is a namespace")
 	}

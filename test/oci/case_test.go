@@ -82,6 +82,8 @@ func (e *teller) compare(t *testing.T, cases []scriptCase) {
 func TestCallers(t *testing.T) {
 	d := start(t)
 	t.Run("docker", d.docker)
+	t.Run("build", d.build)
+	t.Run("compose", d.compose)
 	t.Run("ctr", d.ctr)
 	t.Run("podman", d.podman)
 	t.Run("podman of a user", d.userPodman)
