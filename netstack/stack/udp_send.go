@@ -147,7 +147,7 @@ func (u *udpSocket) target(m *SendMeta) (udpTarget, error) {
 }
 
 // targetTo is the target at an address, with what control messages ask for.
-func (u *udpSocket) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendMeta) (udpTarget, error) {
+func (u *datagram) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendMeta) (udpTarget, error) {
 	var p *path
 	var err error
 	own := m.Source.IsValid() || m.IIF != 0 || m.HasMark || m.HasTOS || m.Flags&unix.MSG_DONTROUTE != 0
