@@ -12,6 +12,8 @@ import (
 type Walked struct {
 	Proto  header.Protocol // of what follows them
 	Offset int             // of that in the packet
+	// NextField is where the packet says Proto.
+	NextField int
 	// RouterAlert is the value of that option, if HasAlert.
 	RouterAlert uint16
 	HasAlert    bool
@@ -74,14 +76,14 @@ func Walk(p *buffer.Packet) (w Walked, problem Problem, r Result) {
 				w.Fragment = nil
 				continue
 			}
-			w.Proto, w.Offset = e.Next(), it.Offset()
+			w.Proto, w.Offset, w.NextField = e.Next(), it.Offset(), it.NextField()
 			return w, Problem{}, Accept
 		}
 	}
 	if it.Err() {
 		return w, Problem{header.ICMPv6ErroneousHeader, uint32(it.Offset())}, Report
 	}
-	w.Proto, w.Offset = it.Protocol(), it.Offset()
+	w.Proto, w.Offset, w.NextField = it.Protocol(), it.Offset(), it.NextField()
 	return w, Problem{}, Accept
 }
 

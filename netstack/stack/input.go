@@ -37,6 +37,9 @@ type inbound struct {
 	raw   bool // a raw socket got it
 	// nextField is where the packet of IPv6 says its protocol.
 	nextField int
+	// alert is the value of a router alert option of IPv6, if hasAlert.
+	alert    uint16
+	hasAlert bool
 }
 
 // deliver takes frames in that arrived at n. It owns them.

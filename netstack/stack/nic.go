@@ -47,6 +47,9 @@ type NIC struct {
 	mcast groups
 	// nd6 is autoconfiguration: guarded by the stack's lock.
 	nd6 ndState
+	// anycasts are the anycast addresses of IPv6.
+	anycasts    addrCounts
+	neighTimers neighTimers
 
 	txqlen atomic.Int64
 	group  atomic.Uint32
@@ -225,7 +228,10 @@ func (n *NIC) LinkChanged(up bool, mtu int) {
 }
 
 // transmit sends frames, link header included. It owns them. No lock is held.
-func (n *NIC) transmit(ps []*buffer.Packet) error {
+func (n *NIC) transmit(ps []*buffer.Packet) error { return n.transmitOf(ps, nil) }
+
+// transmitOf is transmit for a packet socket, which does not hear itself.
+func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 	if len(ps) == 0 {
 		return nil
 	}
@@ -234,7 +240,7 @@ func (n *NIC) transmit(ps []*buffer.Packet) error {
 		release(ps)
 		return unix.ENETDOWN
 	}
-	n.stack.tap(n, ps, unix.PACKET_OUTGOING)
+	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
 	packets, bytes := len(ps), 0
 	for _, p := range ps {
 		bytes += p.Len()

@@ -108,7 +108,6 @@ func (s *Stack) makeNIC(c *NICConfig) (*NIC, error) {
 	n.flags.Store(flags)
 	n.address.Store(pack(addr))
 	n.txqlen.Store(1000)
-	n.mcast.nic = n
 	n.initConf()
 	return n, nil
 }
@@ -132,6 +131,7 @@ func (n *NIC) initConf() {
 		n.arp = neigh.New(*s.neighDefault[0].Load(), neighLink{n, false}, random)
 		n.ndp = neigh.New(*s.neighDefault[1].Load(), neighLink{n, true}, random)
 	}
+	n.initNeighTimers()
 	n.nd6.init(n)
 	n.mcast.init(n)
 }
@@ -304,6 +304,9 @@ func (s *Stack) extract(n *NIC) {
 		s.nics.Store(s.nics.Load().without(n))
 		n.mcast.close()
 		n.nd6.close()
+		for i := range n.neighTimers {
+			n.neighTimers[i].drop()
+		}
 		s.renumberRules()
 		ev.link(n, true)
 		return nil
@@ -483,7 +486,7 @@ func (n *NIC) up(ev *events) {
 			n.addRoutes4(a, ev)
 		}
 	}
-	n.mcast.up4()
+	n.mcast.start(ev)
 	n.up6(ev)
 }
 

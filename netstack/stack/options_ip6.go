@@ -271,24 +271,29 @@ func (c *common) setAnycast(join bool, b []byte, admin bool) error {
 		return unix.ENODEV
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if join {
-		if len(c.ip6.anycast) >= maxMemberships || c.ip6.anycast[addr] != 0 {
-			return unix.EADDRINUSE
-		}
+	at := c.ip6.anycast[addr]
+	switch {
+	case !join && at == 0:
+		c.mu.Unlock()
+		return unix.ENOENT
+	case !join:
+		delete(c.ip6.anycast, addr)
+	case at != 0, len(c.ip6.anycast) >= maxMemberships:
+		c.mu.Unlock()
+		return unix.EADDRINUSE
+	default:
 		if c.ip6.anycast == nil {
 			c.ip6.anycast = map[netip.Addr]int{}
 		}
 		c.ip6.anycast[addr] = n.index
+	}
+	c.mu.Unlock()
+	// Neighbours are told, which may lead back to the socket: no lock is held.
+	if join {
 		n.joinAnycast(addr)
-		return nil
+	} else if n = c.stack.NIC(at); n != nil {
+		n.leaveAnycast(addr)
 	}
-	at := c.stack.NIC(c.ip6.anycast[addr])
-	if at == nil {
-		return unix.ENOENT
-	}
-	delete(c.ip6.anycast, addr)
-	at.leaveAnycast(addr)
 	return nil
 }
 
@@ -391,6 +396,9 @@ func (c *common) wants(v6 bool) ControlSet {
 		w |= c.ip6.want
 	} else {
 		w |= c.ip4.want
+		if c.v6() { // told by the mapped address
+			w = w&^WantPktInfo | c.ip6.want&WantPktInfo
+		}
 	}
 	if c.flags&fDrops != 0 {
 		w |= WantDrops

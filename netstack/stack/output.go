@@ -263,7 +263,9 @@ func (p *path) toNeighbor(ps []*buffer.Packet) error {
 			}
 			p.entry.Store(e)
 		}
-		if hw, ok := e.Resolved(now); ok {
+		hw, ok := e.Resolved(now)
+		n.armCache(cache, &n.neighTimers[bit(p.dst.Is6())])
+		if ok {
 			n.frame(ps, hw, t)
 			return n.transmit(ps)
 		}

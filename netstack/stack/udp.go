@@ -227,7 +227,7 @@ func (u *udpSocket) disconnect() {
 }
 
 // sourceAddr is the own address that packets bear, not valid if any will do.
-func (u *udpSocket) sourceAddr() netip.Addr {
+func (u *datagram) sourceAddr() netip.Addr {
 	a := u.local.Addr()
 	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a.Is4() && u.stack.isBroadcast(a) {
 		return netip.Addr{}

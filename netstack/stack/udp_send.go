@@ -16,7 +16,7 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	if n > 65535 {
 		return 0, unix.EMSGSIZE
 	}
-	if m.Flags&unix.MSG_OOB != 0 {
+	if m.Flags&unix.MSG_OOB != 0 && !u.v6() { // Linux does not look at it in IPv6
 		return 0, unix.EOPNOTSUPP
 	}
 	u.mu.Lock()
@@ -147,7 +147,7 @@ func (u *udpSocket) target(m *SendMeta) (udpTarget, error) {
 }
 
 // targetTo is the target at an address, with what control messages ask for.
-func (u *udpSocket) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendMeta) (udpTarget, error) {
+func (u *datagram) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendMeta) (udpTarget, error) {
 	var p *path
 	var err error
 	own := m.Source.IsValid() || m.IIF != 0 || m.HasMark || m.HasTOS || m.Flags&unix.MSG_DONTROUTE != 0

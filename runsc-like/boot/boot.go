@@ -63,7 +63,7 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err
 	if err := f.it.Seal(); err != nil {
 		return 0, err
 	}
-	if err := s.newKernel(); err != nil {
+	if err := s.newKernel((<-early.clocks).it); err != nil {
 		return 0, err
 	}
 	if err := s.newMain(); err != nil {
@@ -118,8 +118,7 @@ func (s *sandbox) rest(conn *control.Conn, signals *control.Signals) error {
 const workGC = 500
 
 // newKernel makes a kernel without tasks.
-func (s *sandbox) newKernel() error {
-	clocks := clock.New()
+func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 	vdso, err := loader.NewVDSO(s.memory, clocks, s.cfg.CPUs)
 	if err != nil {
 		return fmt.Errorf("vDSO: %w", err)

@@ -192,7 +192,7 @@ func TestStories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, s := range stories() {
+	for i, s := range append(stories(), descriptorStories()...) {
 		t.Run(s.name, func(t *testing.T) {
 			id := string(rune('a'+i/26)) + string(rune('a'+i%26))
 			// On a busy machine a story's own sleeps can be too short, for either.

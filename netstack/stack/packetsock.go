@@ -1,0 +1,562 @@
+package stack
+
+import (
+	"encoding/binary"
+	"io"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/netstack/bpf"
+	"hull/netstack/buffer"
+	"hull/netstack/dgram"
+	"hull/netstack/header"
+	"hull/netstack/link"
+)
+
+// packetSocket is a socket of AF_PACKET: it gets copies of frames, of SOCK_DGRAM
+// without the link's header, and sends frames.
+type packetSocket struct {
+	datagram
+	protocol uint16 // of Ethernet, in host order; 0 is not running
+	index    int    // the interface, 0 for all; -1 if it is gone
+	auxdata  bool
+	ownOnly  bool // PACKET_IGNORE_OUTGOING
+	origDev  bool
+	loss     bool
+	members  []packetMember
+	packets  uint32 // since the last PACKET_STATISTICS, dropped ones included
+	drops    uint32
+
+	version int // of rings: TPACKET_V1 0, V2 1, V3 2
+	reserve int
+	ring    *packetRing
+}
+
+// packetMember is one PACKET_ADD_MEMBERSHIP.
+type packetMember struct {
+	nic, typ int
+	addr     link.Address
+}
+
+// maxPacketMembers bounds them.
+const maxPacketMembers = 256
+
+// taps is the packet sockets of a stack.
+type taps struct {
+	mu   sync.Mutex
+	list atomic.Pointer[[]*packetSocket]
+}
+
+func (t *taps) all() []*packetSocket {
+	if l := t.list.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+func (t *taps) change(x *packetSocket, add bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := slices.DeleteFunc(slices.Clone(t.all()), func(o *packetSocket) bool { return o == x })
+	if add {
+		l = append(l, x)
+	}
+	if len(l) == 0 {
+		t.list.Store(nil)
+		return
+	}
+	t.list.Store(&l)
+}
+
+// newPacketSocket makes one: EPERM without CAP_NET_RAW. protocol is in network
+// order, as socket(2) has it.
+func (s *Stack) newPacketSocket(typ, protocol int, o Owner) (Socket, error) {
+	if !o.Raw {
+		return nil, unix.EPERM
+	}
+	if typ != unix.SOCK_RAW && typ != unix.SOCK_DGRAM {
+		return nil, unix.ESOCKTNOSUPPORT
+	}
+	x := &packetSocket{protocol: networkOrder(uint16(protocol))}
+	x.init(s, x, unix.AF_PACKET, typ, 0, o)
+	s.register(&x.common)
+	s.taps.change(x, true)
+	return x, nil
+}
+
+// Protocol returns the Ethernet type.
+func (x *packetSocket) Protocol() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return int(x.protocol)
+}
+
+// Bind is bind(2): ENODEV.
+func (x *packetSocket) Bind(a Address, privileged bool) error {
+	if a.Link == nil {
+		return unix.EINVAL
+	}
+	var n *NIC
+	if a.Scope != 0 {
+		if n = x.stack.NIC(a.Scope); n == nil {
+			return unix.ENODEV
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return unix.EINVAL
+	}
+	x.index = a.Scope
+	if a.Link.Protocol != 0 {
+		x.protocol = a.Link.Protocol
+	}
+	if n != nil && !n.isUp() {
+		x.err = unix.ENETDOWN
+	}
+	return nil
+}
+
+// Connect is not for packet sockets.
+func (x *packetSocket) Connect(a Address) error { return unix.EOPNOTSUPP }
+
+// Shutdown is not for packet sockets.
+func (x *packetSocket) Shutdown(how int) error { return unix.EOPNOTSUPP }
+
+// Name returns the interface and protocol.
+func (x *packetSocket) Name() (Address, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.name(), nil
+}
+
+func (x *packetSocket) name() Address {
+	l := &LinkAddress{Protocol: x.protocol}
+	if n := x.stack.NIC(x.index); n != nil {
+		l.HWType, l.Addr, l.Len = uint16(n.hw), n.Address(), 6
+		if n.hw == link.RawIP {
+			l.Len = 0
+		}
+	}
+	return Address{Scope: x.index, Link: l}
+}
+
+// Peer is not for packet sockets.
+func (x *packetSocket) Peer() (Address, error) { return Address{}, unix.EOPNOTSUPP }
+
+// Ready returns the events that hold.
+func (x *packetSocket) Ready() uint32 {
+	e := x.datagram.Ready()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ring != nil && x.ring.filled() {
+		e |= readable
+	}
+	return e
+}
+
+// Send sends a frame: ENXIO, ENETDOWN, EMSGSIZE, EINVAL.
+func (x *packetSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
+	x.mu.Lock()
+	if err := x.takeError(); err != nil {
+		x.mu.Unlock()
+		return 0, err
+	}
+	index, proto, mark, prio := x.index, x.protocol, x.mark, x.priority
+	x.mu.Unlock()
+	to := &LinkAddress{}
+	if m.To != nil {
+		if m.To.Link == nil {
+			return 0, unix.EINVAL
+		}
+		index, to = m.To.Scope, m.To.Link
+		proto = to.Protocol
+	}
+	nic := x.stack.NIC(index)
+	if nic == nil || index <= 0 {
+		return 0, unix.ENXIO
+	}
+	if !nic.isUp() {
+		return 0, unix.ENETDOWN
+	}
+	size, cooked := nic.headerSize(), x.typ == unix.SOCK_DGRAM
+	room := nic.MTU()
+	if !cooked {
+		room += size + header.VLANSize
+	}
+	if n > room {
+		return 0, unix.EMSGSIZE
+	}
+	if !cooked && n < size || n == 0 {
+		return 0, unix.EINVAL
+	}
+	p := x.stack.cfg.Pool.NewPacket()
+	if err := copyIn(p, src, n); err != nil {
+		p.Release()
+		return 0, err
+	}
+	if m.HasMark {
+		mark = m.Mark
+	}
+	p.Mark, p.Priority = mark, prio
+	ps := []*buffer.Packet{p}
+	if cooked {
+		nic.frame(ps, to.Addr, header.EtherType(proto))
+	} else if !p.Pull(max(size, 1)) {
+		p.Release()
+		return 0, unix.EINVAL
+	}
+	p.NetOffset = size
+	if err := nic.transmitOf(ps, x); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Recv is recvmsg(2).
+func (x *packetSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
+	if m.Flags&unix.MSG_ERRQUEUE != 0 {
+		return x.recvError(dst, n, m)
+	}
+	x.mu.Lock()
+	if err := x.takeError(); err != nil {
+		x.mu.Unlock()
+		return 0, err
+	}
+	msg, _, err := x.next(m)
+	if err != nil {
+		x.mu.Unlock()
+		if err == io.EOF {
+			return 0, nil
+		}
+		return 0, err
+	}
+	m.Control = x.wants(false)
+	if x.auxdata {
+		m.Control |= WantAuxdata
+	}
+	x.fill(m, &msg)
+	l := msg.Link
+	m.From = Address{Scope: msg.IIF, Link: &LinkAddress{Protocol: l.Protocol, HWType: l.HWType, Type: l.Type, Addr: l.Addr, Len: l.AddrLen}}
+	x.mu.Unlock()
+	return copyMessage(dst, n, m, msg)
+}
+
+// Close gives the socket up.
+func (x *packetSocket) Close() time.Duration {
+	if !x.closeQueues() {
+		return lingerNone
+	}
+	x.stack.taps.change(x, false)
+	x.mu.Lock()
+	members, ring := x.members, x.ring
+	x.members, x.ring = nil, nil
+	x.mu.Unlock()
+	if ring != nil {
+		ring.timer.drop()
+	}
+	for _, m := range members {
+		x.stack.packetMember(m, -1)
+	}
+	x.stack.unregister(&x.common)
+	return lingerNone
+}
+
+// nicGone says that an interface is removed.
+func (x *packetSocket) nicGone(n *NIC) {
+	x.mu.Lock()
+	hit := x.index == n.index
+	if hit {
+		x.index, x.err = -1, unix.ENETDOWN
+	}
+	x.members = slices.DeleteFunc(x.members, func(m packetMember) bool { return m.nic == n.index })
+	x.mu.Unlock()
+	if hit {
+		x.wake(unix.EPOLLERR | readable)
+	}
+}
+
+// Info is what /proc/net/packet and sock_diag say.
+func (x *packetSocket) Info() SocketInfo {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	i := x.info()
+	i.Protocol, i.Device, i.Local, i.Remote = int(x.protocol), max(0, x.index), x.name(), Address{}
+	i.Drops, i.Refs = x.drops, 3
+	return i
+}
+
+// packetMember changes what an interface lets in for packet sockets.
+func (s *Stack) packetMember(m packetMember, d int32) {
+	n := s.NIC(m.nic)
+	if n == nil {
+		return
+	}
+	_ = s.change(func(ev *events) error {
+		was := n.shownFlags()
+		switch m.typ {
+		case unix.PACKET_MR_PROMISC:
+			n.promisc.Add(d)
+		case unix.PACKET_MR_ALLMULTI:
+			n.allmulti.Add(d)
+		}
+		if n.shownFlags() != was {
+			ev.link(n, false)
+		}
+		return nil
+	})
+}
+
+// tapIn gives copies of a frame that arrived, whole, to the packet sockets.
+func (s *Stack) tapIn(n *NIC, p *buffer.Packet, typ uint8, proto header.EtherType) {
+	for _, x := range s.taps.all() {
+		if x.listens(n, uint16(proto), false) {
+			x.frameIn(n, p, typ, proto)
+		}
+	}
+}
+
+// tap gives copies of frames that are sent to the packet sockets that listen to
+// all protocols, but to the one that sends them.
+func (s *Stack) tap(n *NIC, ps []*buffer.Packet, typ uint8, sender *packetSocket) {
+	for _, x := range s.taps.all() {
+		if x == sender || !x.listens(n, 0, true) {
+			continue
+		}
+		for _, p := range ps {
+			proto := header.EtherType(0)
+			if n.headerSize() != 0 && len(p.Head()) >= header.EthernetSize {
+				proto = header.Ethernet(p.Head()).Type()
+			} else if len(p.Head()) > 0 {
+				proto = etherType(p.Head()[0]>>4 == 6)
+			}
+			x.frameIn(n, p, typ, proto)
+		}
+	}
+}
+
+// listens reports whether frames of an interface and a protocol are for the socket.
+func (x *packetSocket) listens(n *NIC, proto uint16, sent bool) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed || x.index != 0 && x.index != n.index || sent && x.ownOnly {
+		return false
+	}
+	return x.protocol == unix.ETH_P_ALL || !sent && x.protocol != 0 && x.protocol == proto
+}
+
+// frameIn queues a copy of a frame, which stays the caller's.
+func (x *packetSocket) frameIn(n *NIC, p *buffer.Packet, typ uint8, proto header.EtherType) {
+	net := min(n.headerSize(), len(p.Head()))
+	info := &dgram.LinkInfo{Protocol: uint16(proto), HWType: uint16(n.hw), Type: typ, NetOff: net}
+	info.Addr, info.AddrLen = hwOf(p, n)
+	c := p.Clone()
+	c.NetOffset = net
+	if x.typ == unix.SOCK_DGRAM {
+		c.TrimFront(net)
+		info.NetOff = 0
+	}
+	info.Wire = c.Len()
+	take := c.Len()
+	x.mu.Lock()
+	f, ring, stamp := x.filter, x.ring, x.stampWanted()
+	x.mu.Unlock()
+	if f != nil {
+		b := bpf.Packet{
+			Data: c.Head(), Len: c.Len(), Tail: c.CopyTo, Protocol: uint16(proto), Type: typ, IfIndex: uint32(n.index),
+			HWType: uint16(n.hw), Mark: c.Mark, Random: uint32(x.stack.randomUint64()),
+		}
+		if b.Payload = payloadAt(p, net); x.typ == unix.SOCK_DGRAM {
+			b.Payload -= uint32(net)
+		}
+		if x.typ == unix.SOCK_DGRAM {
+			take = runBPF(f, c, &b)
+		} else {
+			b.Net = net
+			take = int(min(int64(f.Run(&b)), int64(c.Len())))
+		}
+		if take == 0 {
+			c.Release()
+			return
+		}
+	}
+	if take < c.Len() {
+		c.Truncate(take)
+	}
+	if stamp || ring != nil {
+		x.stack.stamp(c)
+	}
+	if ring != nil {
+		x.intoRing(n, c, info)
+		return
+	}
+	x.enqueue(n, c, info)
+}
+
+// enqueue queues a frame for recvmsg.
+func (x *packetSocket) enqueue(n *NIC, c *buffer.Packet, info *dgram.LinkInfo) {
+	c.Compact()
+	x.mu.Lock()
+	if x.closed {
+		x.mu.Unlock()
+		c.Release()
+		return
+	}
+	x.queue.Limit = x.rcvBuf
+	x.packets++
+	ok := x.queue.Push(dgram.Message{Packet: c, Len: c.Len(), From: netip.AddrPort{}, IIF: n.index, Checksum: c.Checksum, Link: info})
+	if !ok {
+		x.drops++
+	}
+	x.mu.Unlock()
+	if ok {
+		x.wake(readable)
+	}
+}
+
+const solPacket = 263
+
+// Options of SOL_PACKET that x/sys may lack.
+const (
+	packetTimestamp      = 17
+	packetIgnoreOutgoing = 23
+)
+
+// SetOption is setsockopt(2). PACKET_RX_RING is SetRing's.
+func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool) error {
+	if level != solPacket {
+		return x.setOption(level, name, value, admin, raw)
+	}
+	if name == unix.PACKET_ADD_MEMBERSHIP || name == unix.PACKET_DROP_MEMBERSHIP {
+		return x.setMember(name == unix.PACKET_ADD_MEMBERSHIP, value)
+	}
+	v, err := intValue(value)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch name {
+	case unix.PACKET_AUXDATA:
+		x.auxdata = v != 0
+	case unix.PACKET_ORIGDEV:
+		x.origDev = v != 0
+	case unix.PACKET_LOSS:
+		x.loss = v != 0
+	case packetIgnoreOutgoing:
+		if v < 0 || v > 1 {
+			return unix.EINVAL
+		}
+		x.ownOnly = v != 0
+	case unix.PACKET_VERSION:
+		if v < 0 || v > 2 {
+			return unix.EINVAL
+		}
+		if x.ring != nil {
+			return unix.EBUSY
+		}
+		x.version = v
+	case unix.PACKET_RESERVE:
+		if v < 0 || v > 1<<16 {
+			return unix.EINVAL
+		}
+		if x.ring != nil {
+			return unix.EBUSY
+		}
+		x.reserve = v
+	case unix.PACKET_COPY_THRESH, packetTimestamp, unix.PACKET_QDISC_BYPASS:
+		// Nothing depends on them: frames are never copied to two places, their
+		// times are software's, and there is no queueing discipline.
+	default:
+		return unix.ENOPROTOOPT
+	}
+	return nil
+}
+
+// setMember adds or drops a membership: struct packet_mreq.
+func (x *packetSocket) setMember(add bool, b []byte) error {
+	if len(b) < 16 {
+		return unix.EINVAL
+	}
+	m := packetMember{nic: index32(b), typ: int(binary.NativeEndian.Uint16(b[4:])), addr: link.Address(b[8:14])}
+	if m.typ > unix.PACKET_MR_UNICAST {
+		return unix.EINVAL
+	}
+	x.mu.Lock()
+	switch i := slices.Index(x.members, m); {
+	case add && x.stack.NIC(m.nic) == nil:
+		x.mu.Unlock()
+		return unix.ENODEV
+	case add && len(x.members) >= maxPacketMembers:
+		x.mu.Unlock()
+		return unix.ENOBUFS
+	case add:
+		x.members = append(x.members, m)
+	case i < 0:
+		x.mu.Unlock()
+		return unix.EADDRNOTAVAIL
+	default:
+		x.members = slices.Delete(x.members, i, i+1)
+	}
+	x.mu.Unlock()
+	d := int32(1)
+	if !add {
+		d = -1
+	}
+	x.stack.packetMember(m, d)
+	return nil
+}
+
+// Option is getsockopt(2).
+func (x *packetSocket) Option(level, name, room int, in []byte) ([]byte, error) {
+	if level != solPacket {
+		return x.option(level, name, room, in)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	v := 0
+	switch name {
+	case unix.PACKET_STATISTICS:
+		b := binary.NativeEndian.AppendUint32(nil, x.packets)
+		b = binary.NativeEndian.AppendUint32(b, x.drops)
+		if x.version == 2 {
+			freezes := uint32(0)
+			if x.ring != nil {
+				freezes, x.ring.freezes = x.ring.freezes, 0
+			}
+			b = binary.NativeEndian.AppendUint32(b, freezes)
+		}
+		x.packets, x.drops = 0, 0
+		return cut(b, room), nil
+	case unix.PACKET_AUXDATA:
+		v = bit(x.auxdata)
+	case unix.PACKET_ORIGDEV:
+		v = bit(x.origDev)
+	case unix.PACKET_LOSS:
+		v = bit(x.loss)
+	case packetIgnoreOutgoing:
+		v = bit(x.ownOnly)
+	case unix.PACKET_VERSION:
+		v = x.version
+	case unix.PACKET_HDRLEN:
+		if len(in) < 4 {
+			return nil, unix.EINVAL
+		}
+		ver, _ := intValue(in)
+		if ver < 0 || ver > 2 {
+			return nil, unix.EINVAL
+		}
+		v = ringHeaderSize(ver)
+	case unix.PACKET_RESERVE:
+		v = x.reserve
+	case packetTimestamp, unix.PACKET_COPY_THRESH, unix.PACKET_QDISC_BYPASS, unix.PACKET_VNET_HDR:
+	default:
+		return nil, unix.ENOPROTOOPT
+	}
+	return intBytes(v, room), nil
+}
