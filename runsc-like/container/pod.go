@@ -123,11 +123,6 @@ func (r Root) podOf(s *specs.Spec) (*pod, error) {
 	if still, err := p.sandbox.still(); err != nil || still {
 		return nil, errors.Join(err, fmt.Errorf("sandbox %s is paused", p.sandbox.ID))
 	}
-	for name, o := range s.Linux.TimeOffsets {
-		if o.Secs != 0 || o.Nanosecs != 0 {
-			return nil, fieldf(fmt.Sprintf("linux.timeOffsets[%q]", name), "the clocks are those of sandbox %s", p.sandbox.ID)
-		}
-	}
 	// A kind that is not listed would be the host's: here it is the sandbox's.
 	of := func(kind specs.LinuxNamespaceType) string {
 		if id, listed := whose[kind]; listed {
