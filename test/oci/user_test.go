@@ -52,7 +52,8 @@ func makeUser(t *testing.T) *ordinary {
 	o.uid, _ = strconv.Atoi(u.Uid)
 	o.gid, _ = strconv.Atoi(u.Gid)
 	for _, name := range []string{dir, o.runtimeDir()} {
-		if err := os.MkdirAll(name, 0o700); err == nil {
+		err := os.MkdirAll(name, 0o700)
+		if err == nil {
 			err = os.Chown(name, o.uid, o.gid)
 		}
 		if err != nil {

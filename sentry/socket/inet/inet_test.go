@@ -219,7 +219,7 @@ type told struct{ mask wait.Mask }
 func (l *told) Notify(m wait.Mask) { l.mask |= m }
 
 func TestReadiness(t *testing.T) {
-	s, f, task := made(t, unix.AF_INET, unix.SOCK_STREAM)
+	s, f, _ := made(t, unix.AF_INET, unix.SOCK_STREAM)
 	var l told
 	e := wait.Entry{Listener: &l}
 	s.Register(&e, wait.RdNrm|wait.WrNrm)
@@ -236,7 +236,7 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("ready %x", m)
 	}
 	// Zero-copy sends are told of as errors.
-	s, f, task = made(t, unix.AF_INET, unix.SOCK_DGRAM)
+	s, f, task := made(t, unix.AF_INET, unix.SOCK_DGRAM)
 	f.opt[[2]int{unix.SOL_SOCKET, unix.SO_ZEROCOPY}] = nil
 	if err := s.SetOption(task, unix.SOL_SOCKET, unix.SO_ZEROCOPY, []byte{1, 0, 0, 0}); err != nil {
 		t.Fatal(err)
