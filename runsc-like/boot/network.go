@@ -34,10 +34,10 @@ const maxNetworks = 1024
 // networks makes the parts of network namespaces.
 type networks struct {
 	pool    *buffer.Pool
+	memory  *mem.File // of the rings of packet sockets
 	flight  unixsock.Flight
 	cookies inet.Cookies
 	uevents uevent.Protocol
-	memory  *mem.File
 	started time.Time
 	count   atomic.Int64
 }
