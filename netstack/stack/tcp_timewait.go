@@ -52,8 +52,12 @@ func (t *tcpSocket) wait(now int64) {
 	w.timer.set(w.tw.Deadline)
 }
 
-// end takes it off the ports and the timers. The caller has it off the table.
+// end takes it off the ports and the timers. The caller has it off the table, and
+// does not hold the ports. nil is none.
 func (w *timeWait) end() {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
 	if w.over {
 		w.mu.Unlock()
