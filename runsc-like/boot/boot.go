@@ -125,7 +125,7 @@ func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 	}
 	s.env = newEnvironment(console{s})
 	table := syscalls.Table()
-	s.networks = newNetworks()
+	s.networks = newNetworks(s.memory)
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queues := mqueue.NewBudget()

@@ -13,6 +13,7 @@ import (
 	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
+	"hull/sentry/mem"
 	"hull/sentry/socket"
 	"hull/sentry/socket/inet"
 	"hull/sentry/socket/netlink"
@@ -22,6 +23,7 @@ import (
 	"hull/sentry/socket/netlink/sockdiag"
 	"hull/sentry/socket/netlink/uevent"
 	"hull/sentry/socket/netview"
+	"hull/sentry/socket/packet"
 	unixsock "hull/sentry/socket/unix"
 )
 
@@ -35,11 +37,14 @@ type networks struct {
 	flight  unixsock.Flight
 	cookies inet.Cookies
 	uevents uevent.Protocol
+	memory  *mem.File
 	started time.Time
 	count   atomic.Int64
 }
 
-func newNetworks() *networks { return &networks{pool: new(buffer.Pool), started: time.Now()} }
+func newNetworks(memory *mem.File) *networks {
+	return &networks{pool: new(buffer.Pool), memory: memory, started: time.Now()}
+}
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
 // and the families over it.
@@ -61,7 +66,7 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		unix.AF_UNIX:    local,
 		unix.AF_INET:    sockets.Family(unix.AF_INET),
 		unix.AF_INET6:   sockets.Family(unix.AF_INET6),
-		unix.AF_PACKET:  sockets.Family(unix.AF_PACKET),
+		unix.AF_PACKET:  packet.New(sockets, n.memory),
 		unix.AF_NETLINK: netlink.New(ns, st, n.netlink(local)),
 	}
 	view := netview.New(ns, st, n.now)
