@@ -279,6 +279,7 @@ func (t *tcpSocket) reset() {
 	if t.conn != nil {
 		t.outq = append(t.outq, t.conn.Take()...)
 		t.conn.Release()
+		t.unaccount()
 		t.conn = nil
 	}
 	t.timer.stop()
@@ -310,7 +311,7 @@ func (t *tcpSocket) Shutdown(how int) error {
 		}
 		return nil
 	}
-	if t.conn == nil || t.conn.State() == tcp.TimeWaiting || t.conn.State() == tcp.Closed && !t.recentlyOver() {
+	if t.conn == nil || t.conn.State() == tcp.TimeWaiting || t.conn.State() == tcp.Closed {
 		t.mu.Unlock()
 		return unix.ENOTCONN
 	}
@@ -338,10 +339,6 @@ func (t *tcpSocket) Shutdown(how int) error {
 	t.unlock(now)
 	return nil
 }
-
-// recentlyOver reports a connection that ended without the user: shutdown of one
-// is ENOTCONN in Linux, too.
-func (t *tcpSocket) recentlyOver() bool { return false }
 
 // boundLocked reports whether the socket has a port.
 func (t *tcpSocket) boundLocked() bool { return t.bind != nil || t.phase != tcpUnconnected }
