@@ -25,7 +25,7 @@ redis-cli -p $port set a 1; redis-cli -p $port incr a; redis-cli -p $port lpush 
 redis-benchmark -p $port -t ping,set,get,mset -n 3000 -c 20 -P 4 -q | tr '\r' '\n' | grep -c 'requests per second'
 head -c 3000000 /dev/zero | tr '\0' x | redis-cli -p $port -x set big; redis-cli -p $port strlen big; redis-cli -p $port get big | wc -c
 redis-cli -p $port subscribe c > sub & sleep 0.5; redis-cli -p $port publish c message; sleep 0.5; kill %2; tail -1 sub
-redis-cli -p $port shutdown nosave; wait %1; echo "server $?"`,
+redis-cli -p $port shutdown nosave; wait; echo stopped`,
 		"nginx": wait + `mkdir logs; echo hello > index.html; head -c 2000000 /dev/urandom > big; chmod -R a+rX .; chmod a+x $PWD
 printf 'daemon off; worker_processes 2; pid ng.pid; error_log stderr; user root;
 events { worker_connections 512; }
@@ -103,7 +103,7 @@ func TestServers(t *testing.T) {
 				t.Fatalf("natively: status %d, output:\n%s", want.status, want.out)
 			}
 			inside := dir(t)
-			got := run(t, "", bin, "do", "--cwd", inside, "--env", "port=18200", "--", "/bin/bash", "-c", script)
+			got := run(t, "", bin, "do", "--network=none", "--cwd", inside, "--env", "port=18200", "--", "/bin/bash", "-c", script)
 			if got != want {
 				t.Errorf("status %d, output:\n%s\nnatively %d:\n%s", got.status, got.out, want.status, want.out)
 			}
