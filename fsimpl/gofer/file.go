@@ -46,6 +46,28 @@ func (r *regular) Open(_ current.Task, f *vfs.File) (vfs.FileImpl, error) {
 	return &file{r: r, h: h}, nil
 }
 
+// SetStat implements vfs.InodeImpl. A descriptor that is open for writing sets the
+// size without a round trip, and whether or not the file still has a name.
+func (r *regular) SetStat(t current.Task, s vfs.SetStat) error {
+	if s.Mask&vfs.SetSize == 0 {
+		return r.inode.SetStat(t, s)
+	}
+	h := r.writable()
+	if h == nil {
+		return r.inode.SetStat(t, s)
+	}
+	defer r.release(h)
+	if err := unix.Ftruncate(h.fd, s.Size); err != nil {
+		return err
+	}
+	r.forgetCaps()
+	(&file{r: r, h: h}).refresh()
+	if s.Mask &^= vfs.SetSize; s.Mask == 0 {
+		return nil
+	}
+	return r.inode.SetStat(t, s)
+}
+
 // file is an open regular file.
 type file struct {
 	vfs.AlwaysReady

@@ -57,6 +57,17 @@ func (r *regular) acquire(write bool) (*hostFile, error) {
 	return h, nil
 }
 
+// writable returns the descriptor for writing, with a reference; nil if none is
+// open.
+func (r *regular) writable() *hostFile {
+	r.host.mu.Lock()
+	defer r.host.mu.Unlock()
+	if r.host.rw != nil {
+		r.host.rw.refs++
+	}
+	return r.host.rw
+}
+
 // release drops a reference.
 func (r *regular) release(h *hostFile) {
 	r.host.mu.Lock()

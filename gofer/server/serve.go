@@ -260,26 +260,25 @@ func stamp(mask, set, now uint32, t proto.Time) unix.Timespec {
 	return unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)}
 }
 
-// chmod changes the mode of what is no link. fchmod wants a descriptor that is
-// open; what cannot be opened (a FIFO) is changed by its name.
+// chmod changes the mode of what is no link. A host older than Linux 6.6 has only
+// fchmod, which wants the file opened, by a name that it still has to have.
 func (n *node) chmod(mode uint32) error {
-	switch n.typ {
-	case unix.S_IFLNK:
+	if n.typ == unix.S_IFLNK {
 		return unix.EOPNOTSUPP
+	}
+	if err := unix.Fchmodat(n.fd, "", mode, unix.AT_EMPTY_PATH); err != unix.ENOSYS && err != unix.EOPNOTSUPP {
+		return err
+	}
+	switch n.typ {
 	case unix.S_IFREG, unix.S_IFDIR:
 		return n.with(unix.O_RDONLY, func(fd int) error { return unix.Fchmod(fd, mode) })
 	}
 	return unix.EPERM
 }
 
+// utimes changes times; the file need not have a name any more.
 func (n *node) utimes(ts []unix.Timespec) error {
-	if n.parent == nil {
-		return n.with(unix.O_RDONLY, func(fd int) error { return unix.UtimesNanoAt(fd, ".", ts, unix.AT_SYMLINK_NOFOLLOW) })
-	}
-	if a, err := attrAt(n.parent.fd, n.name); err != nil || a.Dev != n.dev || a.Ino != n.ino {
-		return unix.ESTALE
-	}
-	return unix.UtimesNanoAt(n.parent.fd, n.name, ts, unix.AT_SYMLINK_NOFOLLOW)
+	return unix.UtimesNanoAt(n.fd, "", ts, unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // with opens the file for a moment.

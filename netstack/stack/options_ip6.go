@@ -396,6 +396,9 @@ func (c *common) wants(v6 bool) ControlSet {
 		w |= c.ip6.want
 	} else {
 		w |= c.ip4.want
+		if c.v6() { // told by the mapped address
+			w = w&^WantPktInfo | c.ip6.want&WantPktInfo
+		}
 	}
 	if c.flags&fDrops != 0 {
 		w |= WantDrops

@@ -80,15 +80,19 @@ func (s *sandbox) newMain() error {
 	s.mu.Lock()
 	s.all[c.cfg.ID] = c
 	s.mu.Unlock()
-	return c.prepare(control.FDGofer, [3]int{control.FDStdin, control.FDStdout, control.FDStderr})
+	fds := []int{control.FDStdin, control.FDStdout, control.FDStderr}
+	for i := range c.cfg.Extra {
+		fds = append(fds, control.FDListen+1+i)
+	}
+	return c.prepare(control.FDGofer, fds)
 }
 
 // prepare makes the container's files and its first process, ready to be
 // started. The descriptors are taken over.
-func (c *container) prepare(gofer int, stdio [3]int) error {
+func (c *container) prepare(gofer int, fds []int) error {
 	p := process{
 		spec: c.spec.Process, umask: c.cfg.Umask, ignored: kernel.SignalSet(c.cfg.Ignored), direct: c.cfg.Overlay,
-		terminal: c.cfg.Terminal, stdio: stdio, main: true,
+		terminal: c.cfg.Terminal, fds: fds, main: true,
 	}
 	err := c.open(gofer)
 	if err != nil {
@@ -100,7 +104,7 @@ func (c *container) prepare(gofer int, stdio [3]int) error {
 		return err
 	}
 	args.Stopped = c.tellStopped
-	c.tty, c.stdin = args.Terminal, stdio[0]
+	c.tty, c.stdin = args.Terminal, fds[0]
 	made, err := c.s.kernel.Prepare(args)
 	if err != nil {
 		return err

@@ -40,9 +40,9 @@ func (s *sandbox) withProcesses(p *kernel.Container) *container {
 // join makes a further container, and says on conn what became of it. The
 // descriptors are taken over.
 func (s *sandbox) join(conn *control.Conn, fds []int) error {
-	if len(fds) != control.JoinFDs {
+	if len(fds) < control.JoinFDs {
 		closeAll(fds)
-		return conn.Send(failed(fmt.Errorf("%d descriptors came with a container, not %d", len(fds), control.JoinFDs)))
+		return conn.Send(failed(fmt.Errorf("%d descriptors came with a container, %d are needed", len(fds), control.JoinFDs)))
 	}
 	c, err := s.joined(fds)
 	if err != nil {
@@ -76,15 +76,15 @@ func (s *sandbox) joined(fds []int) (*container, error) {
 		closeAll(fds[control.JoinGofer:])
 		return nil, err
 	}
-	stdio := [3]int{fds[control.JoinStdin], fds[control.JoinStdout], fds[control.JoinStderr]}
+	own := fds[control.JoinStdin:]
 	c := s.newContainer(cfg)
 	c.life = life
 	if err := s.enter(c); err != nil {
-		closeAll(append(stdio[:], fds[control.JoinGofer]))
+		closeAll(append(own, fds[control.JoinGofer]))
 		_ = life.Close()
 		return nil, err
 	}
-	if err := c.prepare(fds[control.JoinGofer], stdio); err != nil {
+	if err := c.prepare(fds[control.JoinGofer], own); err != nil {
 		s.leave(c)
 		c.mu.Lock()
 		c.end(failureStatus(err))

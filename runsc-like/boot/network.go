@@ -8,8 +8,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/nsfs"
 	"hull/netstack/buffer"
 	"hull/netstack/stack"
+	"hull/sentry/current"
+	"hull/sentry/kernel"
 	"hull/sentry/mem"
 	"hull/sentry/socket"
 	"hull/sentry/socket/inet"
@@ -86,7 +89,45 @@ func (n *networks) netlink(local *unixsock.Namespace) netlink.Config {
 			unix.NETLINK_GENERIC:        genetlink.Protocol{},
 			unix.NETLINK_KOBJECT_UEVENT: &n.uevents,
 		},
+		ByPID: stackOfPID,
+		ByFD:  stackOfFD,
 	}
+}
+
+// stackOfPID returns the stack of the network namespace that a process is in, nil if
+// there is none.
+func stackOfPID(t current.Task, pid int32) *stack.Stack {
+	kt, ok := t.(*kernel.Task)
+	if !ok {
+		return nil
+	}
+	other := kt.PIDNS().Task(pid)
+	if other == nil {
+		return nil
+	}
+	ns := other.PeekNetNS()
+	if ns == nil {
+		return nil
+	}
+	defer ns.DecRef()
+	return stackOf(ns)
+}
+
+// stackOfFD returns the stack of the network namespace that an open file stands for.
+func stackOfFD(t current.Task, fd int32) *stack.Stack {
+	kt, ok := t.(*kernel.Task)
+	if !ok {
+		return nil
+	}
+	f, err := kt.Files().Get(fd)
+	if err != nil {
+		return nil
+	}
+	defer f.DecRef(t)
+	if n := nsfs.Of(f); n != nil && n.NetNS() != nil {
+		return stackOf(n.NetNS())
+	}
+	return nil
 }
 
 // now is the stacks' clock: nanoseconds since the sandbox started, never 0.

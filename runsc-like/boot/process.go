@@ -22,7 +22,7 @@ type process struct {
 	umask    uint32
 	ignored  kernel.SignalSet
 	direct   bool   // see kernel.InitArgs
-	stdio    [3]int // descriptors of the host, taken over
+	fds      []int  // descriptors of the host, for those from 0 on; taken over
 	terminal bool   // the first of them is a terminal, the controlling one
 	main     bool   // the container's first: its terminal is the console
 	release  func() // takes back what initArgs gave, when the process has ended; nil for nothing
@@ -30,9 +30,8 @@ type process struct {
 
 // close closes the descriptors of a process that is not to be.
 func (p *process) close() {
-	for _, fd := range p.stdio {
-		_ = unix.Close(fd)
-	}
+	closeAll(p.fds)
+	p.fds = nil
 }
 
 // initArgs prepares what the kernel is to be told of p.

@@ -207,14 +207,14 @@ func (c *container) letGo() {
 // startExec starts the process, which it fills p in for. The descriptors are taken
 // over.
 func (s *sandbox) startExec(conn *control.Conn, id string, fds []int, p *process) (*kernel.ThreadGroup, kernel.Terminal, error) {
-	if len(fds) != control.ExecFDs {
+	if len(fds) < control.ExecFDs {
 		closeAll(fds)
-		return nil, nil, fmt.Errorf("%d descriptors came with a process, not %d", len(fds), control.ExecFDs)
+		return nil, nil, fmt.Errorf("%d descriptors came with a process, %d are needed", len(fds), control.ExecFDs)
 	}
 	f := os.NewFile(uintptr(fds[control.ExecConfigFD]), "process")
 	cfg, err := control.ReadExec(f)
 	_ = f.Close()
-	p.stdio = [3]int{fds[control.ExecStdin], fds[control.ExecStdout], fds[control.ExecStderr]}
+	p.fds = fds[control.ExecStdin:]
 	if err == nil && len(cfg.Process.Args) == 0 {
 		err = errors.New("process.args: is empty")
 	}

@@ -13,14 +13,14 @@ import (
 )
 
 // streams makes the descriptor table of a process that is started from outside:
-// standard input, output and error are the caller's own descriptors, so that
-// offset and end of file are shared with whoever else has them. Those that are
-// the host's terminal are one terminal of the guest, which becomes the
-// controlling one if p.terminal says so. release takes its name back.
+// standard input, output and error, and what else it is to have, are the caller's
+// own descriptors, so that offset and end of file are shared with whoever else has
+// them. Those that are the host's terminal are one terminal of the guest, which
+// becomes the controlling one if p.terminal says so. release takes its name back.
 func (c *container) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (files *vfs.FDTable, tty kernel.Terminal, release func(), err error) {
 	o := opener{c: c, ctx: ctx, cred: cred, p: p, release: func() {}}
 	files = vfs.NewFDTable()
-	for n, fd := range p.stdio {
+	for n, fd := range p.fds {
 		f, err := o.open(fd)
 		if err == nil {
 			_, err = files.Install(f, int32(n), false, uint64(n)+1)
@@ -28,7 +28,7 @@ func (c *container) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (file
 		}
 		if err != nil {
 			o.release()
-			closeAll(append(p.stdio[n+1:], fd))
+			closeAll(append(p.fds[n+1:len(p.fds):len(p.fds)], fd))
 			files.DecRef(c.boot)
 			return nil, nil, nil, fmt.Errorf("descriptor %d of the caller: %w", n, err)
 		}

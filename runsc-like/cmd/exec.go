@@ -37,11 +37,11 @@ func newExec(g *globals) *cobra.Command {
 		ValidArgsFunction: g.completeID,
 		RunE: failing(execFailed, func(_ *cobra.Command, args []string) error {
 			lean()
-			if preserveFDs != 0 {
-				return &container.FieldError{Field: "--preserve-fds", Why: "is not supported yet"}
-			}
 			f.Args = args[1:]
 			var err error
+			if o.Extra, err = preserved(firstFD, preserveFDs); err != nil {
+				return err
+			}
 			if o.Process, err = g.containers().ExecProcess(args[0], file, &f); err != nil {
 				return err
 			}

@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"hull/runsc-like/container"
@@ -32,15 +34,21 @@ func (f *createFlags) options(g *globals, id string) (container.CreateOptions, e
 	if err := container.CheckID(id); err != nil {
 		return o, err
 	}
-	if f.preserveFDs != 0 {
-		return o, &container.FieldError{Field: "--preserve-fds", Why: "is not supported yet"}
+	sockets := activated()
+	extra, err := preserved(firstFD, sockets+f.preserveFDs)
+	if err != nil {
+		return o, err
 	}
 	s, warnings, err := container.LoadBundle(f.bundle)
 	if err != nil {
 		return o, err
 	}
 	g.warn(warnings)
+	if sockets > 0 {
+		s.Process.Env = append(s.Process.Env, fmt.Sprintf("LISTEN_FDS=%d", sockets), "LISTEN_PID=1")
+	}
 	o.Options = g.options(s)
+	o.Extra = extra
 	o.User = f.user
 	if err := checkUser(o.Network, &o.User); err != nil {
 		return o, err

@@ -82,6 +82,7 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	} else {
 		conn, err = c.launch(o)
 	}
+	closeFiles(o.Extra)
 	if err != nil {
 		return c, nil, err
 	}
@@ -149,6 +150,12 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		err = fmt.Errorf("%w: %s", err, why)
 	}
 	return nil, err
+}
+
+func closeFiles(list []*os.File) {
+	for _, f := range list {
+		f.Close()
+	}
 }
 
 // makeTerminal makes the terminal of the first process, if it is to have one, and

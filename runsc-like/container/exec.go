@@ -22,6 +22,9 @@ type ExecOptions struct {
 	IgnorePaused  bool
 
 	Stdin, Stdout, Stderr *os.File
+	// Extra are what the process has from descriptor 3 on. They are closed once it has
+	// them.
+	Extra []*os.File
 }
 
 // Exec runs a process in a container and returns its exit status; 0 for one that
@@ -54,7 +57,7 @@ func (r Root) Exec(id string, o ExecOptions) (int, error) {
 		return StatusFailed, err
 	}
 	defer conn.Close()
-	cfg, err := control.WriteExec(&control.ExecConfig{Container: c.about(), Process: o.Process, Terminal: o.Process.Terminal})
+	cfg, err := control.WriteExec(&control.ExecConfig{Container: c.about(), Process: o.Process, Terminal: o.Process.Terminal, Extra: len(o.Extra)})
 	if err != nil {
 		return StatusFailed, err
 	}
@@ -62,9 +65,11 @@ func (r Root) Exec(id string, o ExecOptions) (int, error) {
 	if o.Detach || o.Process.Terminal {
 		return execMonitored(conn, cfg, &o)
 	}
-	if err := execStart(conn, cfg, [3]*os.File{o.Stdin, o.Stdout, o.Stderr}, &o.Process); err != nil {
+	files := append([]*os.File{cfg, o.Stdin, o.Stdout, o.Stderr}, o.Extra...)
+	if err := execStart(conn, files, &o.Process); err != nil {
 		return status(err), err
 	}
+	closeFiles(o.Extra)
 	if o.PidFile != "" {
 		if err := writePid(o.PidFile, os.Getpid()); err != nil {
 			return StatusFailed, err
@@ -82,12 +87,12 @@ func status(err error) int {
 	return StatusFailed
 }
 
-// execStart has the process started.
-func execStart(conn *control.Conn, cfg *os.File, stdio [3]*os.File, p *specs.Process) error {
-	fds := make([]int, control.ExecFDs)
-	fds[control.ExecConfigFD] = int(cfg.Fd())
-	for i, f := range stdio {
-		fds[control.ExecStdin+i] = int(f.Fd())
+// execStart has the process started that the files describe: those of
+// control.ExecFDs, in order, then those that it has beside its standard streams.
+func execStart(conn *control.Conn, files []*os.File, p *specs.Process) error {
+	fds := make([]int, len(files))
+	for i, f := range files {
+		fds[i] = int(f.Fd())
 	}
 	if err := conn.Send(control.Message{Kind: control.Exec}, fds...); err != nil {
 		return fmt.Errorf("control socket: %w", err)
@@ -122,6 +127,7 @@ const (
 	monitorControl = 3 + iota // the conversation in which the process is started
 	monitorConfig             // a control.ExecConfig
 	monitorReport             // where it says whether the process runs
+	monitorExtra              // what else the process has
 )
 
 // execMonitored starts a monitor for the process.
@@ -156,11 +162,12 @@ func execMonitored(conn *control.Conn, cfg *os.File, o *ExecOptions) (int, error
 	c := exec.Command("/proc/self/exe", MonitorRole)
 	c.Args[0], c.Env = "hull", []string{}
 	c.Stdin, c.Stdout, c.Stderr = streams[0], streams[1], streams[2]
-	c.ExtraFiles = []*os.File{talk, cfg, far}
+	c.ExtraFiles = append([]*os.File{talk, cfg, far}, o.Extra...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: o.Process.Terminal}
 	err = startIn(-1, c, "monitor of the process")
 	talk.Close()
 	far.Close()
+	closeFiles(o.Extra)
 	if err != nil {
 		return StatusFailed, err
 	}
@@ -218,10 +225,15 @@ func Monitor() int {
 		return fail(err)
 	}
 	conn.About(cfg.Container)
-	if err := execStart(conn, f, [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, &cfg.Process); err != nil {
+	files := []*os.File{f, os.Stdin, os.Stdout, os.Stderr}
+	for i := range cfg.Extra {
+		files = append(files, os.NewFile(uintptr(monitorExtra+i), "extra"))
+	}
+	if err := execStart(conn, files, &cfg.Process); err != nil {
 		return fail(err)
 	}
 	f.Close()
+	closeFiles(files[control.ExecFDs:])
 	// The streams are the process's alone: who reads them waits for their end.
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {

@@ -28,6 +28,9 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Clock.Monotonic != 0 || cfg.Clock.Boottime != 0 {
+		return nil, refuse(exTime, exTime)
+	}
 	cfg.ID, cfg.Share, cfg.Hold, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true, true
 	cfg.Terminal, cfg.Ignored = slave != nil, 0
 	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {
@@ -105,6 +108,9 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing)
 		control.JoinStdin: o.Stdin, control.JoinStdout: o.Stdout, control.JoinStderr: o.Stderr,
 	} {
 		fds[i] = int(f.Fd())
+	}
+	for _, f := range o.Extra {
+		fds = append(fds, int(f.Fd()))
 	}
 	var m control.Message
 	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {

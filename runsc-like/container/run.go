@@ -34,6 +34,9 @@ type Options struct {
 	Umask uint32
 
 	Stdin, Stdout, Stderr *os.File
+	// Extra are what the first process has from descriptor 3 on. They are closed once
+	// it has them.
+	Extra []*os.File
 	// Log receives hull's own lines; nil drops them. Those of a sandbox that
 	// dies are part of Run's error in any case.
 	Log io.Writer
@@ -87,7 +90,8 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	if d != nil {
 		cfg.ID, cfg.Hold, cfg.Detached, cfg.Ignored = d.id, true, true, 0
 		cfg.Terminal = o.Spec.Process.Terminal
-		cfg.Jail.FDs++
+		cfg.Jail.FDs += 1 + len(o.Extra)
+		cfg.Extra = len(o.Extra)
 	}
 	s = &sandbox{cfg: cfg}
 	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
@@ -107,7 +111,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	fds := []*os.File{p.log, p.log, p.log, p.control, p.sentryEnd, p.config, o.Stdin, o.Stdout, o.Stderr}
 	within := func(start func(int) error) error { return start(-1) }
 	if d != nil {
-		fds, within = append(fds, d.listen), d.within
+		fds, within = append(append(fds, d.listen), o.Extra...), d.within
 	}
 	c, err := sentryCommand(fds, cfg)
 	if err != nil {
@@ -158,7 +162,7 @@ func configure(o Options) (*control.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &control.Config{
+	cfg := &control.Config{
 		UIDs: uids, GIDs: gids,
 		Role: control.Role{
 			Jail:       jail.Confinement{FDs: control.SentryFDs},
@@ -178,7 +182,12 @@ func configure(o Options) (*control.Config, error) {
 			Umask:    o.Umask,
 			Ignored:  ignored(),
 		},
-	}, nil
+	}
+	if cfg.Clock.Monotonic, err = clockOffset(o.Spec.Linux, "monotonic", unix.CLOCK_MONOTONIC); err != nil {
+		return nil, err
+	}
+	cfg.Clock.Boottime, err = clockOffset(o.Spec.Linux, "boottime", unix.CLOCK_BOOTTIME)
+	return cfg, err
 }
 
 // rootsOf lists what the gofer is to serve: the root, then the bind mounts.

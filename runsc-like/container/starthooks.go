@@ -72,7 +72,7 @@ func (c *Container) startHook(h specs.Hook) error {
 		return err
 	}
 	defer said.Close()
-	err = execStart(conn, cfg, [3]*os.File{in, out, out}, &p)
+	err = execStart(conn, []*os.File{cfg, in, out, out}, &p)
 	in.Close()
 	out.Close()
 	if err != nil {

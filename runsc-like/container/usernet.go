@@ -212,10 +212,11 @@ func (c *Container) connectUser(conn *control.Conn) (err error) {
 	return proxy.Process.Release()
 }
 
-// enterLater puts a process into the container's cgroup, if it has one.
+// enterLater puts a process into the container's cgroup, if it has one: the host
+// may have refused it.
 func (c *Container) enterLater(pid int) error {
 	m, err := c.manager()
-	if err != nil || m == nil {
+	if err != nil || m == nil || !m.Exists() {
 		return err
 	}
 	if err := m.Add(pid); err != nil {

@@ -67,6 +67,11 @@ type Role struct {
 	CPUs       int  `json:"cpus"`
 	// Platform is what runs guest code; for a sentry.
 	Platform string `json:"platform,omitempty"`
+	// Clock is how far the guest's clocks are from the host's, in nanoseconds.
+	Clock struct {
+		Monotonic int64 `json:"monotonic,omitempty"`
+		Boottime  int64 `json:"boottime,omitempty"`
+	} `json:"clock"`
 	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
 	Serve []jail.Root `json:"serve,omitempty"`
 	// StandIn says that a gofer stands for its container on the host: see
@@ -103,6 +108,9 @@ type Container struct {
 	Spec     *specs.Spec `json:"spec,omitempty"`
 	Overlay  bool        `json:"overlay,omitempty"`  // writes to the root are kept in memory
 	Terminal bool        `json:"terminal,omitempty"` // standard input is a terminal of the host
+	// Extra is how many descriptors the first process has beside its standard
+	// streams: those after FDListen, if a sentry starts with it.
+	Extra int `json:"extra,omitempty"`
 	// Roots says what the gofer serves: the root first, then each bind mount of
 	// Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`

@@ -102,9 +102,14 @@ type ExecConfig struct {
 	Container string        `json:"container,omitempty"` // as in Message
 	Process   specs.Process `json:"process"`
 	Terminal  bool          `json:"terminal,omitempty"` // its standard input is a terminal of the host
+	Extra     int           `json:"extra,omitempty"`    // how many descriptors it has beside the standard streams
 }
 
-// The descriptors that come with an Exec.
+// MaxExtra bounds the descriptors that a process starts with beside its standard
+// streams: what can come with a packet (SCM_MAX_FD), and some more.
+const MaxExtra = 240
+
+// The descriptors that come with an Exec, before the extra ones.
 const (
 	ExecConfigFD = iota // an ExecConfig, sealed
 	ExecStdin
@@ -113,7 +118,7 @@ const (
 	ExecFDs // how many they are
 )
 
-// The descriptors that come with a Join.
+// The descriptors that come with a Join, before the extra ones.
 const (
 	JoinConfigFD = iota // a Container, sealed
 	JoinGofer           // the connection to its gofer

@@ -142,7 +142,7 @@ func compile(rules []Rule, denied Denied) (*seccomp.ScmpFilter, error) {
 }
 
 func add(f *seccomp.ScmpFilter, r Rule) error {
-	call, err := seccomp.GetSyscallFromName(r.Call)
+	call, err := number(r.Call)
 	if err != nil {
 		return err
 	}
@@ -200,4 +200,13 @@ func Seal(rules []Rule, denied Denied) error {
 		return err
 	}
 	return f.Seal()
+}
+
+// number returns the number of a host call, also of one that is younger than a
+// libseccomp that may be linked.
+func number(name string) (seccomp.ScmpSyscall, error) {
+	if name == "fchmodat2" {
+		return unix.SYS_FCHMODAT2, nil
+	}
+	return seccomp.GetSyscallFromName(name)
 }

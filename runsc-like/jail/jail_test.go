@@ -54,8 +54,8 @@ func TestBounds(t *testing.T) {
 	if n := Calls(SentryRules("ptrace")); n > 55 {
 		t.Errorf("the sentry may make %d host calls, more than 55", n)
 	}
-	if n := Calls(GoferRules()); n > 49 {
-		t.Errorf("the gofer may make %d host calls, more than 49", n)
+	if n := Calls(GoferRules()); n > 50 {
+		t.Errorf("the gofer may make %d host calls, more than 50", n)
 	}
 	if n := Calls(ProxyRules()); n > 46 {
 		t.Errorf("the network proxy may make %d host calls, more than 46", n)

@@ -149,7 +149,7 @@ func GoferRules() []Rule {
 		allow("attributes", "statx", "fstatfs"),
 		allow("directories and links: read", "getdents64", "lseek", "readlinkat"),
 		allow("directories: change", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "renameat2"),
-		allow("attributes: change", "fchmod", "fchownat", "utimensat", "ftruncate"),
+		allow("attributes: change", "fchmod", "fchmodat2", "fchownat", "utimensat", "ftruncate"),
 		each("a descriptor of its own for each root", "fcntl", 1, unix.F_DUPFD_CLOEXEC),
 		allow("end of the connection", "shutdown"),
 		allow("extended attributes", "fgetxattr", "fsetxattr", "flistxattr", "fremovexattr"),

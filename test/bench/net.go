@@ -84,7 +84,9 @@ func (n *network) serve(runtime string, port int, argv ...string) (host string, 
 	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		c, err := net.DialTimeout("tcp", at, time.Second)
 		if err == nil {
-			return host, stop, c.Close()
+			err = c.Close()
+			time.Sleep(500 * time.Millisecond) // iperf3 is busy with whom it takes for a client
+			return host, stop, err
 		}
 		if time.Now().After(deadline) {
 			logs, _ := n.docker.Docker("logs", netName)
@@ -112,16 +114,27 @@ func (n *network) client(runtime string, port int, server, client []string, pars
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w: %s%s", strings.Join(argv, " "), err, out, stderr.String())
 	}
-	return parse(out)
+	v, err := parse(out)
+	if err != nil {
+		logs, _ := n.docker.Docker("logs", netName)
+		err = fmt.Errorf("%w; the server said: %s", err, logs)
+	}
+	return v, err
 }
 
 // iperf measures with iperf3, whose end parse reads.
 func (n *network) iperf(runtime string, parse func(iperfEnd) float64, args ...string) (float64, error) {
 	argv := append([]string{"iperf3", "-c", "HOST", "-t", n.time, "-J"}, args...)
 	return n.client(runtime, 5201, []string{"iperf3", "-s"}, argv, func(b []byte) (float64, error) {
-		var r struct{ End iperfEnd }
+		var r struct {
+			End   iperfEnd
+			Error string
+		}
 		if err := json.Unmarshal(b, &r); err != nil {
 			return 0, err
+		}
+		if r.Error != "" { // its exit status does not say so
+			return 0, errors.New(r.Error)
 		}
 		return parse(r.End), nil
 	})

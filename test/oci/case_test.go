@@ -23,6 +23,8 @@ type teller struct {
 	clean func(runtime, name string)
 	// apart says that scripts use what there is one of on the machine: ports.
 	apart bool
+	// user runs the scripts, in a directory of his; nil is root.
+	user *ordinary
 }
 
 // patience is how long a script may take.
@@ -32,8 +34,12 @@ const patience = 2 * time.Minute
 func (e *teller) tell(t *testing.T, c scriptCase, runtime string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", e.prelude+c.script)
-	cmd.Dir = t.TempDir()
+	shell, dir := []string{"sh", "-c"}, t.TempDir()
+	if e.user != nil {
+		shell, dir = append(e.user.as(), shell...), e.user.tempDir(t)
+	}
+	cmd := exec.CommandContext(ctx, shell[0], append(shell[1:], e.prelude+c.script)...)
+	cmd.Dir = dir
 	name := "hull-test-" + runtime
 	cmd.Env = append(e.env(runtime, name), "LC_ALL=C")
 	cmd.WaitDelay = 5 * time.Second
@@ -78,4 +84,5 @@ func TestCallers(t *testing.T) {
 	t.Run("docker", d.docker)
 	t.Run("ctr", d.ctr)
 	t.Run("podman", d.podman)
+	t.Run("podman of a user", d.userPodman)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"hull/test/internal/sandbox"
@@ -67,7 +68,8 @@ func rootPodmanCases() []scriptCase {
 type podman struct {
 	dir    string
 	binary string // hull
-	as     string // what comes before podman in a command line
+	user   *ordinary
+	more   string // flags
 }
 
 // podmanConfig lowers the limits that podman sets: runc cannot raise those of the
@@ -78,20 +80,30 @@ default_ulimits = ["nofile=512:1024", "nproc=512:1024"]
 
 func (p *podman) command(runtime string) string {
 	path := map[string]string{"runc": "/usr/sbin/runc", "hull": p.binary}[runtime]
-	return fmt.Sprintf("env CONTAINERS_CONF=%s %spodman --root %s --runroot %s --tmpdir %s --cgroup-manager cgroupfs --runtime %s", filepath.Join(p.dir, "containers.conf"), p.as, filepath.Join(p.dir, "root"), filepath.Join(p.dir, "run"), filepath.Join(p.dir, "tmp"), path)
+	return fmt.Sprintf("env CONTAINERS_CONF=%s podman %s--root %s --runroot %s --tmpdir %s --cgroup-manager cgroupfs --runtime %s",
+		filepath.Join(p.dir, "containers.conf"), p.more, filepath.Join(p.dir, "root"), filepath.Join(p.dir, "run"), filepath.Join(p.dir, "tmp"), path)
 }
 
 func (p *podman) teller() *teller {
 	return &teller{
+		user:    p.user,
 		prelude: podmanPrelude,
 		env: func(runtime, name string) []string {
 			c := p.command(runtime)
 			return append(os.Environ(), "I="+image, "N="+name, "P="+c, "RUN="+c+" run --network none")
 		},
 		clean: func(runtime, name string) {
-			_ = exec.Command("sh", "-c", p.command(runtime)+" rm -f -t 0 "+name).Run() // most cases have removed it
+			_ = p.sh(p.command(runtime) + " rm -f -t 0 " + name).Run() // most cases have removed it
 		},
 	}
+}
+
+// sh is a command of who uses the store.
+func (p *podman) sh(script string) *exec.Cmd {
+	if p.user != nil {
+		return p.user.command("sh", "-c", script)
+	}
+	return exec.Command("sh", "-c", script)
 }
 
 // load gives the store the image.
@@ -101,7 +113,7 @@ func (p *podman) load(t *testing.T, archive string) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(p.dir, "containers.conf"), podmanConfig)
-	if out, err := exec.Command("sh", "-c", p.command("runc")+" load -q -i "+archive).CombinedOutput(); err != nil {
+	if out, err := p.sh(p.command("runc") + " load -q -i " + archive).CombinedOutput(); err != nil {
 		t.Fatalf("podman load: %v\n%s", err, out)
 	}
 }
@@ -110,5 +122,5 @@ func (p *podman) load(t *testing.T, archive string) {
 func (d *daemons) podman(t *testing.T) {
 	p := &podman{dir: filepath.Join(d.dir, "p"), binary: sandbox.Binary(t)}
 	p.load(t, d.archive())
-	p.teller().compare(t, append(podmanCases(), rootPodmanCases()...))
+	p.teller().compare(t, slices.Concat(podmanCases(), rootPodmanCases(), podmanPodCases()))
 }

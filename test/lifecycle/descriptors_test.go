@@ -1,0 +1,22 @@
+package lifecycle
+
+// descriptorStories are about the descriptors that a process has beside its
+// standard streams.
+func descriptorStories() []story {
+	return []story{
+		{name: "preserved descriptors", guest: `cat <&3; echo to the file >&4; ls /proc/self/fd | wc -l; cat <&5 || echo none`, script: `
+			echo from the file >f; say $R run --preserve-fds 2 --bundle $B $C 3<f 4>g 5<f; cat g
+			say $R run --preserve-fds 3 --bundle $B $C 3<f 4>g 5<f; say $R run --bundle $B $C 3<f 4>g; say $R create --preserve-fds 99 --bundle $B $C 3<f 4>g
+			$R create --preserve-fds 2 --bundle $B $C 3<f 4>h >out 2>&1; say $R start $C; await stopped; head -1 out; cat h; say $R delete $C`},
+		{name: "a preserved pipe", guest: `while read x <&3; do echo got $x; done; echo end`, script: `(echo a; echo b) | (exec 3<&0; say $R run --preserve-fds 1 --bundle $B $C </dev/null)
+			mkfifo p; $R create --preserve-fds 1 --bundle $B $C 3<>p >out 2>&1; echo c >p; say $R start $C; sleep 0.3; say $R delete --force $C; cat out`},
+		{name: "preserved descriptors of an exec", guest: forever, script: `
+			$R run -d --bundle $B $C >/dev/null 2>&1; echo data >f
+			say $R exec --preserve-fds 2 $C sh -c 'cat <&3; echo word >&4' 3<f 4>g; cat g; say $R exec --preserve-fds 1 $C cat /proc/self/fd/3 3<f
+			$R exec -d --preserve-fds 1 $C sh -c 'echo later >&3' 3>h >/dev/null 2>&1; sleep 0.5; cat h
+			(say $R exec --preserve-fds 1 $C sh -c 'sleep 0.3; echo x >&3; exec 3>&-; sleep 0.1' 3>&1 >/dev/null) | cat; say $R delete --force $C`},
+		{name: "activated sockets", guest: `echo $LISTEN_FDS $LISTEN_PID; cat <&3; cat <&4`, script: `
+			echo one >f; echo two >g; sh -c "LISTEN_PID=\$\$ LISTEN_FDS=1 exec $R run --preserve-fds 1 --bundle $B $C" 3<f 4<g; echo "= $?"
+			sh -c "LISTEN_PID=1 LISTEN_FDS=1 exec $R run --bundle $B $C" 2>/dev/null 3<f 4<g; echo "= $?"`},
+	}
+}

@@ -1,0 +1,167 @@
+package oci
+
+import (
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"hull/test/internal/sandbox"
+)
+
+// account is the ordinary user that the tests make, with ids of its own to map.
+const account = "hull-oci-user"
+
+// ordinary is that user, and a directory of his.
+type ordinary struct {
+	dir      string
+	uid, gid int
+}
+
+// makeUser makes the user, who is gone with the test.
+func makeUser(t *testing.T) *ordinary {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hull-ociu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := func() { _ = exec.Command("userdel", account).Run() } // one of a test that was killed
+	remove()
+	if out, err := exec.Command("useradd", "--home-dir", dir, "--no-create-home", "--shell", "/bin/sh", account).CombinedOutput(); err != nil {
+		t.Fatalf("useradd: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		remove()
+		unmountBelow(dir)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	const ids = "500000-565535"
+	if out, err := exec.Command("usermod", "--add-subuids", ids, "--add-subgids", ids, account).CombinedOutput(); err != nil {
+		t.Fatalf("usermod: %v\n%s", err, out)
+	}
+	u, err := user.Lookup(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &ordinary{dir: dir}
+	o.uid, _ = strconv.Atoi(u.Uid)
+	o.gid, _ = strconv.Atoi(u.Gid)
+	for _, name := range []string{dir, o.runtimeDir()} {
+		if err := os.MkdirAll(name, 0o700); err == nil {
+			err = os.Chown(name, o.uid, o.gid)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The binary may be where only root reaches it.
+	b, err := os.ReadFile(sandbox.Binary(t))
+	if err == nil {
+		err = os.WriteFile(o.hull(), b, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func (o *ordinary) hull() string       { return filepath.Join(o.dir, "hull") }
+func (o *ordinary) runtimeDir() string { return filepath.Join(o.dir, "xdg") }
+
+// as begins a command of the user's.
+func (o *ordinary) as() []string {
+	return []string{"setpriv", "--reuid", strconv.Itoa(o.uid), "--regid", strconv.Itoa(o.gid), "--init-groups", "--inh-caps=-all",
+		"env", "USER=" + account, "HOME=" + o.dir, "XDG_RUNTIME_DIR=" + o.runtimeDir()}
+}
+
+func (o *ordinary) command(args ...string) *exec.Cmd {
+	args = append(o.as(), args...)
+	c := exec.Command(args[0], args[1:]...)
+	c.Dir = o.dir
+	return c
+}
+
+// tempDir makes a directory of the user's.
+func (o *ordinary) tempDir(t *testing.T) string {
+	dir, err := os.MkdirTemp(o.dir, "case")
+	if err == nil {
+		err = os.Chown(dir, o.uid, o.gid)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return dir
+}
+
+// bundlePrelude is what the scripts have: $R, the runtime; bundle makes one that runs a command of sh; ids
+// gives it the ids that the user may map.
+const bundlePrelude = `
+say() { "$@" 2>/dev/null; echo "= $?"; }
+status() { $R state $N | sed -n 's/.*"status": *"\([a-z]*\)".*/\1/p'; }
+await() { i=0; until [ "$(status)" = $1 ]; do i=$((i+1)); [ $i -lt 100 ] || { echo "never $1"; break; }; sleep 0.05; done; }
+bundle() {
+	mkdir -p rootfs/bin rootfs/tmp; cp /bin/busybox rootfs/bin; for a in sh ls id cat touch chown chmod sleep grep mknod ps wc sed tr stat; do ln -sf busybox rootfs/bin/$a; done
+	rm -f config.json; $R spec --rootless; sed -i -e 's/"terminal": true/"terminal": false/' -e 's/"readonly": true/"readonly": false/' config.json
+	sed -i "s^\"sh\"^\"sh\",\"-c\",\"$1\"^" config.json
+}
+ids() { sed -i -e "s/\"size\": 1\$/\"size\": 1},{\"containerID\":1,\"hostID\":$1,\"size\":65536/" -e 's/"CAP_KILL"/"CAP_KILL","CAP_CHOWN"/' config.json; }
+`
+
+func userCases() []scriptCase {
+	return []scriptCase{
+		{"run", `bundle 'id -u; cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/x; ls -ln /tmp | tail -1 | cut -c1-30; exit 3'; say $R run $N; stat -c %u rootfs/tmp/x | grep -c -x $(id -u); say $R state $N`},
+		{"life", `bundle 'trap \\"exit 5\\" TERM; while :; do sleep 0.05; done'; say $R create --pid-file pid $N >log 2>&1; status; say $R start $N; status; say $R exec $N sh -c 'echo in; exit 3'; say $R exec --user 0 --env A=1 --cwd /tmp $N sh -c 'echo $A; pwd'
+			kill -0 $(cat pid) && echo alive; $R list -q; say $R delete $N; say $R kill $N; await stopped; say $R delete $N; say $R state $N`},
+		{"delete one that runs", `bundle 'sleep 100'; say $R run -d --pid-file pid $N >log 2>&1; say $R delete --force $N; sleep 0.2; kill -0 $(cat pid) 2>/dev/null || echo gone; $R list -q; cat log`},
+		{"limits are the host's to give", `bundle 'sleep 100'; say $R run -d $N >log 2>&1; say $R pause $N; say $R resume $N; say $R update --memory 100m $N; $R events --stats $N | cut -c1-15; say $R delete --force $N`},
+		{"ranges of ids", `bundle 'cat /proc/self/uid_map; touch /tmp/x; chown 5:6 /tmp/x; ls -ln /tmp | tail -1 | cut -c1-30; mknod /tmp/d c 1 3; chmod 600 /tmp/x; cat /tmp/x; echo read'; ids 500000; say $R run $N; stat -c '%u %g' rootfs/tmp/x`},
+		{"ids that are another's", `bundle 'echo never'; ids 700000; say $R run $N | tail -1 | grep -c '= 0'; $R run $N 2>&1 | grep -o 'newuidmap: uid range .* not allowed'; $R list -q`},
+		{"as root of nothing", `bundle 'id -u'; sed -i 's/"containerID": 0/"containerID": 7/' config.json; $R run $N >/dev/null 2>&1 && echo runs; $R list -q`},
+		{"files of nobody", `bundle 'ls -ln / | grep bin | cut -c1-30; touch /bin/x; ls /bin/x'; say $R run $N`},
+		{"cgroups refused", `bundle 'echo ran'; sed -i 's#"linux": {#"linux": {"cgroupsPath":"/hull-none",#' config.json; $R run $N >/dev/null 2>&1 && echo runs; ls -d /sys/fs/cgroup/*/hull-none 2>/dev/null; $R --rootless false run $N >/dev/null 2>&1 || echo refused; $R --rootless x run $N >/dev/null 2>&1 || echo refused`},
+	}
+}
+
+// TestUser runs the cases of an ordinary user who calls the runtime himself.
+func TestUser(t *testing.T) {
+	o := makeUser(t)
+	binary := map[string]string{"runc": "/usr/sbin/runc", "hull": o.hull()}
+	e := &teller{
+		prelude: bundlePrelude,
+		env: func(runtime, name string) []string {
+			return append(os.Environ(), "N="+name, "R="+binary[runtime])
+		},
+		clean: func(runtime, name string) {
+			_ = o.command(binary[runtime], "delete", "--force", name).Run() // most cases have deleted it
+		},
+		user: o,
+	}
+	e.compare(t, userCases())
+}
+
+// userPodman runs podman's cases as an ordinary user: podman has the runtime run
+// in a user namespace.
+func (d *daemons) userPodman(t *testing.T) {
+	o := makeUser(t)
+	p := &podman{dir: filepath.Join(o.dir, "p"), binary: o.hull(), user: o, more: "--storage-driver vfs "}
+	archive := filepath.Join(o.dir, "image.tar")
+	b, err := os.ReadFile(d.archive())
+	if err == nil {
+		err = os.WriteFile(archive, b, 0o644)
+	}
+	if err == nil {
+		err = os.MkdirAll(p.dir, 0o755)
+	}
+	if err == nil {
+		err = os.Chown(p.dir, o.uid, o.gid)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.load(t, archive)
+	p.teller().compare(t, podmanCases())
+}
