@@ -54,7 +54,6 @@ type options struct {
 	busyPoll  int
 	pacing    uint64 // SO_MAX_PACING_RATE in bytes a second
 	cpu       int    // SO_INCOMING_CPU
-	txTime    [8]byte
 	filter    *bpf.Program
 
 	ip4 ip4Options

@@ -39,7 +39,6 @@ type ip6Options struct {
 	dontFrag  bool
 	recvErr   bool
 	want      ControlSet
-	old       ControlSet // of want, those that were asked for by the names of RFC 2292
 	hdrIncl   bool
 	checksum  int // IPV6_CHECKSUM: offset, or -1
 	unicastIf int

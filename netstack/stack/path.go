@@ -119,9 +119,6 @@ func (p *path) advMSS() int {
 // path takes none. Software does it if the link cannot.
 func (p *path) gso() int { return 65535 - 120 }
 
-// local reports whether the path leads to this stack itself.
-func (p *path) local() bool { return p.kind == toLocal }
-
 // defaultTTL is the hop limit of packets whose socket has no other wish.
 func (p *path) defaultTTL() uint8 {
 	if p.route != nil && p.route.Metrics.HopLimit != 0 {

@@ -35,13 +35,6 @@ type timer struct {
 	at       int          // its place in the heap; guarded by timers.mu
 }
 
-// newTimer returns a timer that is not set.
-func (s *Stack) newTimer(f func()) *timer {
-	t := &timer{}
-	t.init(&s.timers, f)
-	return t
-}
-
 // init makes a timer that is part of another object ready.
 func (t *timer) init(ts *timers, f func()) { t.ts, t.f = ts, f }
 

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -479,6 +478,3 @@ func bit(v bool) int {
 	}
 	return 0
 }
-
-// unmap is the address itself, of IPv4 if it is one that is mapped into IPv6.
-func unmap(a netip.Addr) netip.Addr { return a.Unmap() }

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/binary"
 	"io"
 	"net/netip"
 	"time"
@@ -513,6 +512,3 @@ func (u *udpSocket) segmentSize(m *SendMeta) int {
 	}
 	return u.segment
 }
-
-// ports puts the ports into the UDP header that udp.Prepend leaves to be summed.
-func putLength(b []byte, n int) { binary.BigEndian.PutUint16(b[4:], uint16(n)) }
