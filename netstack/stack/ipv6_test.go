@@ -237,3 +237,33 @@ func TestForward6(t *testing.T) {
 		t.Errorf("%d packets were too big", n)
 	}
 }
+
+func TestRouteExpires(t *testing.T) {
+	v := newClock()
+	a, _ := pair(t, v)
+	for i, p := range []string{"2001:db8:1::/48", "2001:db8:2::/48"} {
+		r := &route.Route{
+			Dst: netip.MustParsePrefix(p), Table: route.TableMain, Type: unix.RTN_UNICAST, Priority: 1024,
+			Hops: []route.Hop{{OIF: a.NICByName("eth0").Index()}}, Expires: v.Now() + int64(i+1)*60e9,
+		}
+		if err := a.AddRoute(r, route.Exclusive); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there := func(dst string) bool {
+		_, _, err := a.Lookup(&route.Flow{Dst: netip.MustParseAddr(dst)})
+		return err == nil
+	}
+	v.advance(59 * time.Second)
+	if !there("2001:db8:1::1") || !there("2001:db8:2::1") {
+		t.Error("a route is gone too early")
+	}
+	v.advance(2 * time.Second)
+	if there("2001:db8:1::1") || !there("2001:db8:2::1") {
+		t.Error("not the first route is gone after its time")
+	}
+	v.advance(time.Minute)
+	if there("2001:db8:2::1") {
+		t.Error("the second route stays")
+	}
+}

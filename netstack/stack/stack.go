@@ -65,6 +65,7 @@ type Stack struct {
 
 	frags4, frags6         *frag.Reassembler
 	fragTimer4, fragTimer6 timer
+	routeTimer             timer // see armRoutes
 	ids                    ipv4.IDs
 	icmpLimit              *icmp.Limiter
 	icmpLimit6             *icmp.Limiter
@@ -100,6 +101,7 @@ func New(cfg Config) *Stack {
 	s.frags6 = frag.New(fragConfig(s.tune(tV6FragHighThresh), s.tune(tV6FragTime)))
 	s.fragTimer4.init(&s.timers, func() { s.fragTick(false) })
 	s.fragTimer6.init(&s.timers, func() { s.fragTick(true) })
+	s.routeTimer.init(&s.timers, s.routeTick)
 	s.icmpLimit = icmp.NewLimiter(int(s.tune(tICMPMsgsPerSec)), int(s.tune(tICMPMsgsBurst)))
 	s.icmpLimit6 = icmp.NewLimiter(int(s.tune(tICMPMsgsPerSec)), int(s.tune(tICMPMsgsBurst)))
 	for i := range s.neighDefault {
@@ -300,6 +302,9 @@ func (s *Stack) AddRoute(r *route.Route, mode route.AddMode) error {
 			ev.route(old, true)
 		}
 		ev.route(r, false)
+		if r.Expires != 0 {
+			s.armRoutes(r.Expires)
+		}
 		return nil
 	})
 }
