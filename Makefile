@@ -20,12 +20,13 @@ BUILD   = $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
 
 # What a target needs: the file or program, and the package that has it.
 BUILD_NEEDS = gcc=gcc /usr/include/seccomp.h=libseccomp-dev
-UNIT_NEEDS  = $(BUILD_NEEDS) /usr/bin/dbus-daemon=dbus-daemon
+UNIT_NEEDS  = $(BUILD_NEEDS) /usr/bin/dbus-daemon=dbus-daemon /usr/sbin/ip=iproute2
 RUN_NEEDS   = bash=bash python3=python3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git ps=procps
 TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr/sbin/runc=runc \
-	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/script=bsdutils \
+	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/tshark=tshark /usr/bin/nsenter=util-linux /usr/bin/script=bsdutils \
 	/usr/bin/curl=curl /usr/bin/redis-server=redis-server /usr/bin/redis-benchmark=redis-tools /usr/sbin/nginx=nginx \
 	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2 \
+	/usr/sbin/nft=nftables /usr/sbin/iptables-nft=iptables /usr/sbin/conntrack=conntrack \
 	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/bin/conmon=conmon /usr/bin/tini-static=tini \
 	/usr/bin/docker-compose=docker-compose /usr/bin/newuidmap=uidmap /usr/bin/setpriv=util-linux
 
@@ -37,7 +38,7 @@ need = @missing=; for n in $(1); do what=$${n%=*}; \
 	$$S env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
 
 # What runs without a sandbox: everything but the tests that start the binary.
-UNIT = $$($(GO) list ./... | grep -Ev '/test/(parity|e2e|posture|escape|lifecycle|oci|bench)')
+UNIT = $$($(GO) list ./... | grep -Ev '/test/(parity|e2e|posture|escape|lifecycle|oci|net|bench)')
 
 .PHONY: build run test lint unit lockcheck blackbox bench install fuzz help clean
 
@@ -70,7 +71,7 @@ lockcheck: ## unit tests that panic when locks are taken out of order
 
 blackbox: build ## parity, end to end, posture, escape and lifecycle tests of the binary, and docker with it
 	$(call need,$(TEST_NEEDS))
-	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle ./test/oci
+	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -p 1 -timeout 20m ./test/parity ./test/e2e ./test/posture ./test/escape ./test/lifecycle ./test/oci ./test/net
 
 bench: build ## programs natively and in hull, runc and runsc; containers by hull, runc, crun and runsc
 	$(call need,$(TEST_NEEDS) /usr/bin/crun=crun)

@@ -207,7 +207,7 @@ func mmRows(rows table) {
 func procRows(rows table) {
 	rows.add(unix.SYS_SCHED_YIELD, "sched_yield", schedYield)
 	rows.add(unix.SYS_GETPID, "getpid", getpid)
-	rows.partly(unix.SYS_CLONE, "clone", clone, "CLONE_PIDFD, and user, ipc, cgroup and time namespaces")
+	rows.partly(unix.SYS_CLONE, "clone", clone, "CLONE_PIDFD, and user, cgroup and time namespaces")
 	rows.add(unix.SYS_EXECVE, "execve", execve)
 	rows.add(unix.SYS_EXIT, "exit", exit)
 	rows.add(unix.SYS_WAIT4, "wait4", wait4)
@@ -259,7 +259,7 @@ func procRows(rows table) {
 	rows.partly(unix.SYS_WAITID, "waitid", waitid, "P_PIDFD")
 	rows.add(unix.SYS_IOPRIO_SET, "ioprio_set", ioprioSet)
 	rows.add(unix.SYS_IOPRIO_GET, "ioprio_get", ioprioGet)
-	rows.partly(unix.SYS_UNSHARE, "unshare", unshare, "user, ipc, cgroup and time namespaces")
+	rows.partly(unix.SYS_UNSHARE, "unshare", unshare, "user, cgroup and time namespaces")
 	rows.add(unix.SYS_PRLIMIT64, "prlimit64", prlimit64)
 	rows.add(unix.SYS_SETNS, "setns", setns)
 	rows.add(unix.SYS_GETCPU, "getcpu", getcpu)
@@ -270,7 +270,7 @@ func procRows(rows table) {
 	rows.partly(unix.SYS_MEMBARRIER, "membarrier", membarrier, "the SYNC_CORE and RSEQ kinds")
 	rows.missing(unix.SYS_RSEQ, "rseq", "the host may preempt a guest thread without hull knowing")
 	rows.missing(unix.SYS_PIDFD_OPEN, "pidfd_open", "pidfds")
-	rows.partly(unix.SYS_CLONE3, "clone3", clone3, "CLONE_PIDFD, CLONE_INTO_CGROUP, and user, ipc, cgroup and time namespaces")
+	rows.partly(unix.SYS_CLONE3, "clone3", clone3, "CLONE_PIDFD, CLONE_INTO_CGROUP, and user, cgroup and time namespaces")
 	rows.missing(unix.SYS_PIDFD_GETFD, "pidfd_getfd", "pidfds")
 	rows.missing(unix.SYS_RSEQ_SLICE_YIELD, "rseq_slice_yield", "")
 }

@@ -60,7 +60,7 @@ func pidNames() []string {
 	return []string{"auxv", "cgroup", "cmdline", "comm", "coredump_filter", "cwd", "environ", "exe", "fd", "fdinfo",
 		"gid_map", "io", "limits", "maps", "mem", "mountinfo", "mounts", "net", "ns", "oom_score", "oom_score_adj",
 		"personality", "root", "schedstat", "setgroups", "smaps", "smaps_rollup", "stat", "statm", "status", "syscall",
-		"timerslack_ns", "uid_map", "wchan", "task"}
+		"timens_offsets", "timerslack_ns", "uid_map", "wchan", "task"}
 }
 
 func pidType(name string) uint8 {
@@ -157,6 +157,8 @@ func (p pid) Lookup(_ current.Task, name string) (*vfs.Inode, error) {
 		return text(0444, status{p})
 	case "syscall":
 		return text(0400, pseudo.Static("running\n"))
+	case "timens_offsets":
+		return text(0644, timeOffsets{p})
 	case "timerslack_ns":
 		return text(0644, pseudo.Static("50000\n"))
 	case "wchan":

@@ -169,7 +169,11 @@ func (t *Table) validate() error {
 		done[c] = deepest + 1
 		return deepest, nil
 	}
+	// What packets cannot come to may be as it will.
 	for _, c := range t.Chains {
+		if c.Base == nil {
+			continue
+		}
 		n, err := visit(c, 0)
 		if err != nil {
 			return err

@@ -30,8 +30,6 @@ const (
 	CTSrcIP6     = 21
 	CTDstIP6     = 22
 	CTID         = 23
-
-	helperName = 16
 )
 
 // CT loads what is known of a packet's connection, or sets its mark or zone.

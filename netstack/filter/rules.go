@@ -45,6 +45,9 @@ func (r *Rules) Now() int64 { return r.cfg.Now() }
 // Ruleset returns the rules that hold now. Read-only.
 func (r *Rules) Ruleset() *Ruleset { return r.cur.Load() }
 
+// Idle reports whether nothing is asked of packets at a hook.
+func (r *Rules) Idle(h Hook, v6 bool) bool { return len(r.cur.Load().hooks[bit(v6)][h]) == 0 }
+
 // Run implements Filter.
 func (r *Rules) Run(h Hook, p *buffer.Packet, c *Context) Verdict {
 	set := r.cur.Load()

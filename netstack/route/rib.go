@@ -195,14 +195,8 @@ func (b *RIB) Delete(table uint32, dst netip.Prefix, match func(*Route) bool, al
 	return gone, nil
 }
 
-// set stores t, or forgets it if it is empty.
-func (s *state) set(t *Table) {
-	if t.Len() == 0 {
-		delete(s.tables, t.id)
-		return
-	}
-	s.tables[t.id] = t
-}
+// set stores t. A table that was made stays when it is empty, as in Linux.
+func (s *state) set(t *Table) { s.tables[t.id] = t }
 
 // Flush removes every route of every table that match says and returns them.
 func (b *RIB) Flush(match func(*Route) bool) []*Route {

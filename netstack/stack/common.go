@@ -146,6 +146,9 @@ func (c *common) showScoped(a netip.AddrPort, nic int) Address {
 // returns the interface that a scope names: EADDRNOTAVAIL, EINVAL.
 func (c *common) checkBind(addr netip.Addr, scope int) (device int, err error) {
 	s := c.stack
+	if addr.Is4() && c.v6() && c.v6only {
+		return 0, unix.EINVAL
+	}
 	if addr.Is6() && (addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast()) {
 		device = c.device
 		if scope != 0 {

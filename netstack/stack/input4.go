@@ -108,14 +108,14 @@ func (s *Stack) route4(in *inbound) {
 		s.countN(cIpExtInBcastOctets, in.pkt.Len())
 		s.local4(in)
 		return
-	case zero, in.dst.As4()[0] == 0:
+	case zero && !(in.nic.loopback() && in.dst.IsMulticast()), in.dst.As4()[0] == 0: // lo has no address for a group
 		s.martian(in)
 		return
 	case in.dst.IsMulticast():
 		s.count(cIpExtInMcastPkts)
 		s.countN(cIpExtInMcastOctets, in.pkt.Len())
 		in.multi = true
-		if !in.nic.loopback() && !in.nic.wants(in.dst, in.src, in.proto) {
+		if !in.nic.wants(in.dst, in.src, in.proto) {
 			s.countBad(in, cIpInAddrErrors)
 			return
 		}

@@ -46,6 +46,9 @@ func (s *Stack) HasRules() bool { return s.netfilter.Load() != nil }
 
 // Hook implements Filter.
 func (f *netfilter) Hook(h HookPoint, p *buffer.Packet, c *HookContext) Verdict {
+	if f.rules.Idle(filter.Hook(h), c.V6) {
+		return Accept
+	}
 	x := f.pool.Get().(*filterContext)
 	x.Context = filter.Context{V6: c.V6, Now: c.Now}
 	if c.In != nil {

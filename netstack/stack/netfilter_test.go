@@ -231,6 +231,22 @@ func TestDestinationNAT(t *testing.T) {
 	wantRecv(t, x, "back") // x takes it only from 192.0.2.1:8080
 }
 
+// Connections of one namespace are nothing to another one: each has its own.
+func TestTrackingOfBothEnds(t *testing.T) {
+	v := newClock()
+	a, b := pair(t, v)
+	track := []filter.Expr{&filter.CT{Key: filter.CTState}}
+	rules(t, a, func(r *ruleset) { r.chain("out", "filter", filter.Output, 0, track) })
+	rules(t, b, func(r *ruleset) { r.chain("in", "filter", filter.Input, 0, track) })
+	x, y := socket(t, a, unix.AF_INET, unix.SOCK_DGRAM, 0), socket(t, b, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	_ = y.Bind(to("0.0.0.0:7"), true)
+	sendTo(t, x, "x", "10.0.0.2:7")
+	wantRecv(t, y, "x")
+	if m, n := a.Rules().Conns().Len(), b.Rules().Conns().Len(); m != 1 || n != 1 {
+		t.Errorf("%d connections are known at one end, %d at the other", m, n)
+	}
+}
+
 // What this host sends to one port goes to another, on the loopback interface.
 func TestRedirectOutput(t *testing.T) {
 	v := newClock()

@@ -257,6 +257,12 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 			release(ps)
 			return nil
 		}
+		for _, p := range ps {
+			p.Track = nil // the other end knows nothing of this one's connections
+			if peer.stack != n.stack {
+				p.Mark, p.Priority = 0, 0
+			}
+		}
 		peer.stack.backlog.put(peer, ps)
 	case KindDummy:
 		release(ps)

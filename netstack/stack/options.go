@@ -74,6 +74,9 @@ func (o *options) init(s *Stack, family int) {
 	o.rcvLowat, o.peekOff, o.cpu, o.pacing = 1, -1, -1, ^uint64(0)
 	o.ip4.init()
 	o.ip6.init()
+	if family == unix.AF_INET6 {
+		o.ip4.mcastAll = false // it takes the groups of IPv4 that it joined
+	}
 	o.v6only = family == unix.AF_INET6 && s.tune(tV6Bindv6only) != 0
 }
 
@@ -180,6 +183,9 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 	case unix.SO_BINDTODEVICE:
 		return c.bindToDevice(value, raw)
 	case unix.SO_ATTACH_FILTER, unix.SO_DETACH_FILTER:
+		if len(value) < 4 {
+			return unix.EINVAL
+		}
 		return c.setFilter(name, value)
 	case unix.SO_LINGER:
 		return c.setLinger(value)
@@ -221,6 +227,9 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 		c.put(fTimestampNew, name == unix.SO_TIMESTAMPING_NEW)
 		c.tsFlags = uint32(v)
 	case unix.SO_PEEK_OFF:
+		if c.typ == unix.SOCK_RAW {
+			return unix.EOPNOTSUPP
+		}
 		c.peekOff = v
 	case unix.SO_BUSY_POLL:
 		if v < 0 {
@@ -244,7 +253,19 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 		if v < 0 {
 			return unix.EINVAL
 		}
-		return c.setDevice(v, raw)
+		if c.device != 0 && !raw {
+			return unix.EPERM
+		}
+		c.device = v // not looked up: it may come
+	case unix.SO_RESERVE_MEM, unix.SO_TXREHASH:
+		return unix.EOPNOTSUPP
+	case unix.SO_BUSY_POLL_BUDGET:
+		if v < 0 || v > 1<<16-1 {
+			return unix.EINVAL
+		}
+		if v > 64 && !admin {
+			return unix.EPERM
+		}
 	case unix.SO_BUF_LOCK:
 		if v&^3 != 0 {
 			return unix.EINVAL
@@ -269,6 +290,8 @@ func (c *common) setFlag(f optFlag, v int, admin bool) error {
 		return unix.EACCES
 	case f == fLockFilter && c.flags&fLockFilter != 0 && v == 0:
 		return unix.EPERM
+	case f == fZeroCopy && c.typ == unix.SOCK_RAW:
+		return unix.EOPNOTSUPP
 	case f == fZeroCopy && (v < 0 || v > 1):
 		return unix.EINVAL
 	}
@@ -426,7 +449,9 @@ func (c *common) socketOption(name, max int) ([]byte, error) {
 	case unix.SO_TIMESTAMPING, unix.SO_TIMESTAMPING_NEW:
 		return cut(binary.NativeEndian.AppendUint64(nil, uint64(c.tsFlags)), max), nil
 	case unix.SO_PEEK_OFF:
-		v = c.peekOff
+		if v = c.peekOff; c.typ == unix.SOCK_RAW {
+			return nil, unix.EOPNOTSUPP
+		}
 	case unix.SO_BUSY_POLL:
 		v = c.busyPoll
 	case unix.SO_INCOMING_CPU:
@@ -441,6 +466,9 @@ func (c *common) socketOption(name, max int) ([]byte, error) {
 		return c.deviceName(max)
 	case unix.SO_BINDTOIFINDEX:
 		v = c.device
+	case unix.SO_RESERVE_MEM: // none
+	case unix.SO_TXREHASH:
+		return nil, unix.EOPNOTSUPP
 	case unix.SO_BUF_LOCK:
 		v = int(c.bufLocked)
 	case unix.SO_GET_FILTER:

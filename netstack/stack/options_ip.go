@@ -17,6 +17,7 @@ const (
 	ipLocalPortRange = 51
 	ipRecvFragSize   = 25
 	ipChecksum       = 23
+	ipRecvErrRFC4884 = 26
 	ipProtocol       = 52
 )
 
@@ -31,6 +32,8 @@ type ip4Options struct {
 	mcastAddr netip.Addr
 	mtuDisc   int // IP_PMTUDISC_*
 	recvErr   bool
+	passSec   bool // kept: there are no security labels
+	rfc4884   bool // kept: extensions of ICMP errors are not told
 	hdrIncl   bool
 	options   []byte
 	want      ControlSet
@@ -69,15 +72,22 @@ func ip4Want(name int) ControlSet {
 	return 0
 }
 
-// smallInt reads an option that is an int or a byte, as many of SOL_IP are.
-func smallInt(b []byte) (int, error) {
+// smallInt reads an option that is an int or a byte, as those of SOL_IP are.
+// Nothing at all is 0 to most of them.
+func smallInt(name int, b []byte) (int, error) {
 	switch {
+	case len(b) != 4 && (name == ipUnicastIf || name == ipLocalPortRange):
+		return 0, unix.EINVAL
 	case len(b) >= 4:
 		return int(int32(binary.NativeEndian.Uint32(b))), nil
 	case len(b) >= 1:
 		return int(b[0]), nil
 	}
-	return 0, unix.EINVAL
+	switch name {
+	case unix.IP_TTL, unix.IP_MULTICAST_TTL, unix.IP_MULTICAST_LOOP, unix.IP_MULTICAST_ALL, unix.IP_FREEBIND, unix.IP_TRANSPARENT, unix.IP_MINTTL:
+		return 0, unix.EINVAL
+	}
+	return 0, nil
 }
 
 func (c *common) setIP4Option(name int, value []byte, admin, raw bool) error {
@@ -106,7 +116,7 @@ func (c *common) setIP4Option(name int, value []byte, admin, raw bool) error {
 		}
 		return unix.EINVAL
 	}
-	v, err := smallInt(value)
+	v, err := smallInt(name, value)
 	if err != nil {
 		return err
 	}
@@ -176,7 +186,15 @@ func (c *common) setIP4Option(name int, value []byte, admin, raw bool) error {
 		if c.typ != unix.SOCK_RAW || c.proto == unix.IPPROTO_RAW {
 			return unix.EINVAL
 		}
+		if v == 0 && !o.alert {
+			return unix.ENOBUFS // as Linux says it
+		}
 		o.alert = v != 0
+	case unix.IP_MULTICAST_ALL:
+		if v != 0 && v != 1 {
+			return unix.EINVAL
+		}
+		o.mcastAll = v != 0
 	default:
 		return c.setIP4Flag(name, v != 0)
 	}
@@ -187,8 +205,6 @@ func (c *common) setIP4Flag(name int, on bool) error {
 	switch name {
 	case unix.IP_MULTICAST_LOOP:
 		c.ip4.mcastLoop = on
-	case unix.IP_MULTICAST_ALL:
-		c.ip4.mcastAll = on
 	case unix.IP_RECVERR:
 		if c.ip4.recvErr = on; !on {
 			c.errs.Clear()
@@ -204,6 +220,10 @@ func (c *common) setIP4Flag(name int, on bool) error {
 		c.ip4.fragSize = on
 	case ipChecksum:
 		c.ip4.checksum = on
+	case unix.IP_PASSSEC:
+		c.ip4.passSec = on
+	case ipRecvErrRFC4884:
+		c.ip4.rfc4884 = on
 	default:
 		return unix.ENOPROTOOPT
 	}
@@ -324,6 +344,10 @@ func (c *common) ip4Option(name, max int, in []byte) ([]byte, error) {
 		v = bit(o.fragSize)
 	case ipChecksum:
 		v = bit(o.checksum)
+	case unix.IP_PASSSEC:
+		v = bit(o.passSec)
+	case ipRecvErrRFC4884:
+		v = bit(o.rfc4884)
 	case ipProtocol:
 		v = c.proto
 	case ipUnicastIf:

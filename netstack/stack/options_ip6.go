@@ -94,7 +94,7 @@ func (c *common) setIP6Option(name int, value []byte, admin, raw bool) error {
 		}
 		return unix.EINVAL
 	}
-	v, err := intValue(value)
+	v, err := ip6Int(name, value, c.typ == unix.SOCK_STREAM)
 	if err != nil {
 		return err
 	}
@@ -168,6 +168,30 @@ func (c *common) setIP6Option(name int, value []byte, admin, raw bool) error {
 		return c.setIP6Flag(name, v != 0)
 	}
 	return nil
+}
+
+// ip6Int reads an option of SOL_IPV6. Some take less than an int as 0, and one
+// takes no more.
+func ip6Int(name int, b []byte, stream bool) (int, error) {
+	switch name {
+	case unix.IPV6_MULTICAST_HOPS, unix.IPV6_MULTICAST_IF:
+		if stream {
+			return 0, unix.ENOPROTOOPT
+		}
+	case ipv6UnicastIf:
+		if len(b) != 4 {
+			return 0, unix.EINVAL
+		}
+	case unix.IPV6_DONTFRAG, ipv6AutoFlowLabel, ipv6RecvFragSize:
+		if len(b) < 4 {
+			return 0, nil
+		}
+	}
+	v, err := intValue(b)
+	if err == nil && name == unix.IPV6_MULTICAST_LOOP && v != 0 && v != 1 {
+		err = unix.EINVAL
+	}
+	return v, err
 }
 
 func (c *common) setIP6Flag(name int, on bool) error {
@@ -396,6 +420,9 @@ func (c *common) wants(v6 bool) ControlSet {
 		w |= c.ip6.want
 	} else {
 		w |= c.ip4.want
+		if c.v6() { // told by the mapped address
+			w = w&^WantPktInfo | c.ip6.want&WantPktInfo
+		}
 	}
 	if c.flags&fDrops != 0 {
 		w |= WantDrops

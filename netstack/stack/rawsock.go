@@ -59,6 +59,7 @@ func (s *Stack) newRawSocket(family, protocol int, o Owner) (Socket, error) {
 	}
 	x := &rawSocket{}
 	x.init(s, x, family, unix.SOCK_RAW, protocol, o)
+	x.flags |= fReuseAddr // they are many to one address from the start
 	x.v6only = true
 	if protocol == unix.IPPROTO_RAW { // it only sends, headers and all
 		x.ip4.hdrIncl, x.ip6.hdrIncl = true, true

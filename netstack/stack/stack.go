@@ -181,6 +181,9 @@ func (s *Stack) Sockets(family, protocol int) iter.Seq[Socket] {
 				return
 			}
 		}
+		if protocol == unix.IPPROTO_TCP {
+			s.tcpUnowned(family, yield)
+		}
 	}
 }
 

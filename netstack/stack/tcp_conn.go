@@ -175,16 +175,21 @@ func (t *tcpSocket) takePort(now int64, src netip.Addr, peer netip.AddrPort) err
 	s := t.stack
 	if t.bind != nil && t.bind.port != 0 {
 		own := netip.AddrPortFrom(src, t.bind.port)
-		if err := t.enter(now, own, peer); err != nil {
+		old, err := t.enter(now, own, peer)
+		if err != nil {
 			return err
 		}
+		old.end()
 		t.local = own
 		return nil
 	}
 	b := t.binding(t, src, 0, t.scope)
-	err := s.tcp.connect(b, peer, t.ports(), func(port uint16) error {
-		return t.enter(now, netip.AddrPortFrom(src, port), peer)
+	var old *timeWait
+	err := s.tcp.connect(b, peer, t.ports(), func(port uint16) (err error) {
+		old, err = t.enter(now, netip.AddrPortFrom(src, port), peer)
+		return err
 	})
+	old.end() // not before: it gives its port up, and the ports were locked
 	if err != nil {
 		return err
 	}
@@ -194,23 +199,22 @@ func (t *tcpSocket) takePort(now int64, src netip.Addr, peer netip.AddrPort) err
 }
 
 // enter puts the connection into the table. It may take the place of one in
-// TIME_WAIT (tcp_tw_reuse).
-func (t *tcpSocket) enter(now int64, own, peer netip.AddrPort) error {
+// TIME_WAIT (tcp_tw_reuse), which it returns to be ended.
+func (t *tcpSocket) enter(now int64, own, peer netip.AddrPort) (*timeWait, error) {
 	s := t.stack
 	err := s.demux.connect(unix.IPPROTO_TCP, own, peer, t.device, t)
 	if err == nil {
-		return nil
+		return nil, nil
 	}
 	w, ok := s.demux.connection(unix.IPPROTO_TCP, own, peer, t.device).(*timeWait)
 	if !ok || !w.reusable(now) {
-		return err
+		return nil, err
 	}
 	if !s.demux.replace(unix.IPPROTO_TCP, own, peer, t.device, w, t) {
-		return err
+		return nil, err
 	}
-	w.end()
 	t.opts.reuse = w.nextISS()
-	return nil
+	return w, nil
 }
 
 // engineConfig is what the engine is given for a connection.
@@ -222,7 +226,7 @@ func (t *tcpSocket) engineConfig(now int64, p *path, own netip.Addr, peer netip.
 		Pool: s.cfg.Pool, Tun: tun, Counters: &s.tcpState.counters, Limit: &s.tcpState.limit,
 		SrcPort: local.Port(), DstPort: peer.Port(), ISS: s.tcpState.secrets.ISS(now, local, peer),
 		V6: own.Is6(), MTU: p.mtu(), Overhead: t.overhead(own.Is6()), MaxGSO: p.gso(), AdvMSS: p.advMSS(),
-		UserMSS: t.opts.maxSeg, RcvBuf: t.rcvBuf, SndBuf: t.sndBuf, SndLocked: t.bufLocked&1 != 0, RcvLocked: t.bufLocked&2 != 0,
+		UserMSS: t.opts.maxSeg, RTOMax: t.opts.rtoMax, RcvBuf: t.rcvBuf, SndBuf: t.sndBuf, SndLocked: t.bufLocked&1 != 0, RcvLocked: t.bufLocked&2 != 0,
 		Clamp: t.opts.clamp, Congestion: tcp.NewCongestion(t.opts.congestionName(tun)), Opt: t.engineOptions(),
 	}
 	if tun.Timestamps == 1 {
@@ -275,6 +279,7 @@ func (t *tcpSocket) reset() {
 	if t.conn != nil {
 		t.outq = append(t.outq, t.conn.Take()...)
 		t.conn.Release()
+		t.unaccount()
 		t.conn = nil
 	}
 	t.timer.stop()
@@ -306,7 +311,7 @@ func (t *tcpSocket) Shutdown(how int) error {
 		}
 		return nil
 	}
-	if t.conn == nil || t.conn.State() == tcp.TimeWaiting || t.conn.State() == tcp.Closed && !t.recentlyOver() {
+	if t.conn == nil || t.conn.State() == tcp.TimeWaiting || t.conn.State() == tcp.Closed {
 		t.mu.Unlock()
 		return unix.ENOTCONN
 	}
@@ -335,9 +340,8 @@ func (t *tcpSocket) Shutdown(how int) error {
 	return nil
 }
 
-// recentlyOver reports a connection that ended without the user: shutdown of one
-// is ENOTCONN in Linux, too.
-func (t *tcpSocket) recentlyOver() bool { return false }
+// boundLocked reports whether the socket has a port.
+func (t *tcpSocket) boundLocked() bool { return t.bind != nil || t.phase != tcpUnconnected }
 
 // Name returns the own address.
 func (t *tcpSocket) Name() (Address, error) {

@@ -139,6 +139,9 @@ func (t *tcpSocket) sendRoom(n int) (int, error) {
 	if low := t.notSentLowat(); t.conn.NotSent() >= low {
 		room = 0
 	}
+	if t.stack.tcpFull() && t.conn.Queued() > 0 {
+		room = 0 // what is queued must leave first
+	}
 	if room <= 0 {
 		t.noSpace = true
 		return 0, unix.EAGAIN
@@ -383,6 +386,9 @@ func (t *tcpSocket) consume(n int64) {
 		return
 	}
 	t.conn.Consume(now, n)
+	if t.peekOff > 0 {
+		t.peekOff = max(0, t.peekOff-int(n))
+	}
 	t.absorb(now)
 	t.unlock(now)
 }

@@ -322,3 +322,59 @@ func TestTCPOptions(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Peers that never read, and senders that leave holes, hold no more memory than
+// tcp_mem allows, whatever their buffers are; the others go on.
+func TestTCPMemory(t *testing.T) {
+	v := newClock()
+	a, b := pair(t, v)
+	const limit = 400 * pageSize
+	for _, s := range []*Stack{a, b} {
+		tune(t, s, "ipv4/tcp_mem", "100 200 400")
+	}
+	l := tcpListen(t, b, unix.AF_INET, "10.0.0.2:80", 100)
+	block := make([]byte, 64<<10)
+	var cs []*tcpSocket
+	for range 40 {
+		c := tcpSock(t, a, unix.AF_INET)
+		c.Connect(at("10.0.0.2:80"))
+		v.advance(10 * time.Millisecond)
+		for range 20 {
+			c.Send(bytes.NewReader(block), len(block), nil)
+			v.advance(time.Millisecond)
+		}
+		cs = append(cs, c)
+	}
+	v.advance(time.Second)
+	if n := a.tcpState.memory.Load(); n > limit+40*int64(len(block)) {
+		t.Errorf("senders hold %d bytes", n)
+	}
+	if n := b.tcpState.memory.Load(); n > limit+40*64<<10 {
+		t.Errorf("receivers hold %d bytes", n)
+	}
+	x, _, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	for range 100 {
+		n, err := x.Recv(io.Discard, 1<<20, nil)
+		if err != nil && err != unix.EAGAIN {
+			t.Fatal(err)
+		}
+		got += n
+		v.advance(time.Second)
+	}
+	if got < len(block) {
+		t.Errorf("%d bytes were read", got)
+	}
+	for _, c := range cs {
+		c.Close()
+	}
+	l.Close()
+	x.Close()
+	v.advance(20 * time.Minute)
+	if n, m := a.tcpState.memory.Load(), b.tcpState.memory.Load(); n != 0 || m != 0 {
+		t.Errorf("%d and %d bytes are still held", n, m)
+	}
+}

@@ -24,8 +24,8 @@ func (t *tcpSocket) Listen(backlog int) error {
 	s := t.stack
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if backlog = min(max(backlog, 0), int(s.tune(tCoreSomaxconn))); uint(backlog) > 1<<30 {
-		backlog = int(s.tune(tCoreSomaxconn))
+	if most := int(s.tune(tCoreSomaxconn)); backlog < 0 || backlog > most {
+		backlog = most // Linux takes it for unsigned
 	}
 	switch {
 	case t.phase == tcpListening:
@@ -303,6 +303,8 @@ func (t *tcpSocket) enqueue(now int64, c *tcpSocket) {
 	c.mu.Lock()
 	over := c.conn.State() == tcp.Closed && !c.completedOnce
 	c.mu.Unlock()
+	// Before anybody can accept it, for it may be closed as soon.
+	t.stack.register(&c.common)
 	t.mu.Lock()
 	l := t.listener
 	if l == nil || t.phase != tcpListening {
@@ -320,7 +322,6 @@ func (t *tcpSocket) enqueue(now int64, c *tcpSocket) {
 	t.full.Store(len(l.ready) > l.backlog)
 	t.events |= unix.EPOLLIN | unix.EPOLLRDNORM
 	t.unlock(now)
-	t.stack.register(&c.common)
 }
 
 // completed is called when the handshake is. The caller holds the lock.

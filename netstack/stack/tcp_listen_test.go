@@ -315,3 +315,40 @@ func TestTCPSaveSyn(t *testing.T) {
 		t.Error("it was given twice")
 	}
 }
+
+// What nobody has is listed still, and can be ended.
+func TestTCPListed(t *testing.T) {
+	v := newClock()
+	a, b := pair(t, v)
+	states := func(s *Stack) map[uint8]int {
+		m := map[uint8]int{}
+		for x := range s.Sockets(unix.AF_INET, unix.IPPROTO_TCP) {
+			m[x.Info().State]++
+		}
+		return m
+	}
+	c, s := tcpConnectedPair(t, v, a, b, unix.AF_INET, "10.0.0.2:80")
+	c.Close()
+	v.advance(time.Second)
+	s.Close()
+	v.advance(time.Second)
+	if m := states(a); m[tcpTimeWait] != 1 || len(m) != 1 {
+		t.Errorf("%v", m)
+	}
+	for x := range a.Sockets(unix.AF_INET, unix.IPPROTO_TCP) {
+		if err := a.Abort(x); err != nil {
+			t.Error(err)
+		}
+	}
+	if m := states(a); len(m) != 0 || len(a.tcp.buckets) != 0 {
+		t.Errorf("%v, %d ports", m, len(a.tcp.buckets))
+	}
+	l := tcpListen(t, b, unix.AF_INET, "10.0.0.2:81", 8)
+	setInt(l, unix.SOL_TCP, unix.TCP_DEFER_ACCEPT, 5)
+	d := tcpSock(t, a, unix.AF_INET)
+	d.Connect(at("10.0.0.2:81"))
+	v.advance(100 * time.Millisecond)
+	if m := states(b); m[10] != 1 || m[3] != 1 {
+		t.Errorf("%v", m)
+	}
+}

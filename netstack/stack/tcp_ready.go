@@ -59,6 +59,9 @@ func (t *tcpSocket) writable() bool {
 	case tcp.SynSent, tcp.SynReceived:
 		return false
 	}
+	if t.stack.tcpFull() && t.conn.Queued() > 0 {
+		return false
+	}
 	return t.conn.Space() >= t.conn.Queued()/2 && t.conn.Space() > 0 && t.conn.NotSent() < t.notSentLowat()
 }
 

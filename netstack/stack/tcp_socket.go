@@ -54,6 +54,7 @@ type tcpSocket struct {
 	timer    timer
 	// completedOnce: the handshake was completed. counted: it is in CurrEstab.
 	completedOnce, counted bool
+	held                   int64 // bytes that count in tcpState.memory
 
 	full atomic.Bool // of a listener: no more connections fit
 	dead atomic.Bool // the timer may not touch it any more
@@ -102,6 +103,7 @@ func (t *tcpSocket) deliver(now int64, r *received) {
 		r.pkt.Release()
 		return
 	}
+	t.conn.Press(t.stack.tcpPressed())
 	t.conn.Input(now, &seg)
 	t.rxViews = [4]buffer.View{}
 	t.absorb(now)
@@ -165,6 +167,7 @@ func (t *tcpSocket) timerFired() {
 // caller holds the lock.
 func (t *tcpSocket) absorb(now int64) {
 	c := t.conn
+	t.account()
 	t.outq = append(t.outq, c.Take()...)
 	if s := c.State(); (s == tcp.Established || s == tcp.CloseWait) != t.counted {
 		t.counted = !t.counted
@@ -259,6 +262,7 @@ func (t *tcpSocket) bury() {
 		// What it wants sent leaves still: it is on outq.
 		t.outq = append(t.outq, t.conn.Take()...)
 		t.conn.Release()
+		t.unaccount()
 	}
 	t.errs.Clear()
 	t.stack.unregister(&t.common)

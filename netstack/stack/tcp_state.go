@@ -20,6 +20,7 @@ type tcpState struct {
 	waits    atomic.Int64 // connections in TIME_WAIT
 
 	established atomic.Int64 // those in ESTABLISHED and CLOSE_WAIT
+	memory      atomic.Int64 // bytes in all queues
 }
 
 func (t *tcpState) init(s *Stack) { t.secrets = tcp.NewSecrets(s.cfg.Random) }
@@ -36,6 +37,29 @@ func (s *Stack) tcpTunables() *tcp.Tunables {
 
 // tcpTunablesChanged has them be read again.
 func (s *Stack) tcpTunablesChanged() { s.tcpState.tun.Store(nil) }
+
+// pageSize is the unit of tcp_mem.
+const pageSize = 4096
+
+// tcpPressed reports whether the queues of all connections hold more than tcp_mem's
+// second number; tcpFull the third.
+func (s *Stack) tcpPressed() bool { return s.tcpState.memory.Load() > s.tuneN(tTCPMem, 1)*pageSize }
+func (s *Stack) tcpFull() bool    { return s.tcpState.memory.Load() > s.tuneN(tTCPMem, 2)*pageSize }
+
+// account notes what the connection holds of memory. The caller holds the lock.
+func (t *tcpSocket) account() {
+	n := t.conn.Memory()
+	if d := n - t.held; d != 0 {
+		t.held = n
+		t.stack.tcpState.memory.Add(d)
+	}
+}
+
+// unaccount gives it back.
+func (t *tcpSocket) unaccount() {
+	t.stack.tcpState.memory.Add(-t.held)
+	t.held = 0
+}
 
 // readTCPTunables reads net.ipv4.tcp_*.
 func (s *Stack) readTCPTunables() *tcp.Tunables {

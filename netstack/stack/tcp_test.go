@@ -74,7 +74,7 @@ func TestTCPOverVeth(t *testing.T) {
 	for _, f := range []struct {
 		family int
 		addr   string
-	}{{unix.AF_INET, "10.0.0.2:80"}, {unix.AF_INET6, "[::ffff:10.0.0.2]:80"}} {
+	}{{unix.AF_INET, "10.0.0.2:80"}, {unix.AF_INET6, "[fd00::2]:80"}, {unix.AF_INET6, "[::ffff:10.0.0.2]:80"}} {
 		t.Run(f.addr, func(t *testing.T) {
 			v := newClock()
 			a, b := pair(t, v)

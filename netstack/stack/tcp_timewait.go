@@ -11,9 +11,10 @@ import (
 
 // timeWait stands in the table for a connection that ended, for 2 MSL.
 type timeWait struct {
-	stack     *Stack // immutable, as the next five
+	stack     *Stack // immutable, as the next six
 	own, peer netip.AddrPort
 	device    int
+	family    int
 	loopback  bool
 	timer     timer
 	bind      *binding // guarded by mu
@@ -33,7 +34,7 @@ func (t *tcpSocket) wait(now int64) {
 		s.tcpState.counters.TimeWaitOverflow.Add(1)
 		return
 	}
-	w := &timeWait{stack: s, own: t.local, peer: t.peer, device: t.device, tw: t.conn.TimeWait(now)}
+	w := &timeWait{stack: s, own: t.local, peer: t.peer, device: t.device, family: t.family, tw: t.conn.TimeWait(now)}
 	w.loopback = t.peer.Addr().IsLoopback()
 	w.timer.init(&s.timers, w.expire)
 	if !s.demux.replace(unix.IPPROTO_TCP, t.local, t.peer, t.device, t, w) {
@@ -51,8 +52,12 @@ func (t *tcpSocket) wait(now int64) {
 	w.timer.set(w.tw.Deadline)
 }
 
-// end takes it off the ports and the timers. The caller has it off the table.
+// end takes it off the ports and the timers. The caller has it off the table, and
+// does not hold the ports. nil is none.
 func (w *timeWait) end() {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
 	if w.over {
 		w.mu.Unlock()

@@ -16,7 +16,7 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	if n > 65535 {
 		return 0, unix.EMSGSIZE
 	}
-	if m.Flags&unix.MSG_OOB != 0 {
+	if m.Flags&unix.MSG_OOB != 0 && !u.v6() { // Linux does not look at it in IPv6
 		return 0, unix.EOPNOTSUPP
 	}
 	u.mu.Lock()

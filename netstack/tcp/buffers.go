@@ -55,7 +55,7 @@ func (d *drs) read(c *Conn, now, n int64) {
 	if copied <= d.space {
 		return
 	}
-	if c.tun.ModerateRcvBuf && !c.cfg.RcvLocked {
+	if c.tun.ModerateRcvBuf && !c.cfg.RcvLocked && !c.pressed {
 		// Twice what was read, for the sender may double its window, and more if it
 		// grew that fast lately.
 		w := 2*copied + 16*int64(c.advMSS())
@@ -74,7 +74,7 @@ func (d *drs) read(c *Conn, now, n int64) {
 // expandSndBuf lets the send buffer hold two windows of congestion, up to
 // tcp_wmem's limit.
 func (c *Conn) expandSndBuf() {
-	if c.cfg.SndLocked {
+	if c.cfg.SndLocked || c.pressed {
 		return
 	}
 	per := int64(256 + 320)
@@ -86,6 +86,13 @@ func (c *Conn) expandSndBuf() {
 		c.sndBuf = int(n)
 	}
 }
+
+// Memory is how many bytes wait in the connection's queues.
+func (c *Conn) Memory() int64 { return int64(c.Queued()) + c.rcv.n + c.ooo.bytes }
+
+// Press says that memory is short, or no more (tcp_mem): then nothing is kept that
+// came out of order, the window does not grow, and buffers are not tuned.
+func (c *Conn) Press(on bool) { c.pressed = on }
 
 // SetBuffers sets sizes that the user chose; 0 leaves one as it is.
 func (c *Conn) SetBuffers(now int64, snd, rcv int) {

@@ -99,6 +99,7 @@ type Conn struct {
 	finSeq      int64
 	urg         urgent
 	readShut    bool
+	pressed     bool // memory is short: see Press
 	sndScale    uint8
 	rcvScale    uint8
 

@@ -113,6 +113,10 @@ func (c *Conn) outOfOrder(now int64, s *Segment) {
 		return
 	}
 	c.stats.OOOPack++
+	if c.pressed {
+		c.cfg.Counters.OfoPruned.Add(1)
+		return // it will be sent again
+	}
 	c.cfg.Counters.OFOQueue.Add(1)
 	for i := range s.Data {
 		s.Data[i] = c.ooo.tail.pack(c.cfg.Pool, s.Data[i])

@@ -95,9 +95,6 @@ func (c *Conn) armDelack(now int64) {
 	a := &c.ack
 	d := a.ato
 	most := int64(delackMax)
-	if a.interactive {
-		most = int64(delackMax)
-	}
 	if c.rtt.srtt > 0 {
 		most = min(most, max(c.rtt.srtt, int64(delackMin)))
 	}

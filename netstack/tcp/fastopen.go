@@ -95,6 +95,8 @@ func (f *fastOpen) deliver(c *Conn, now int64, s *Segment) {
 	s.Data = nil
 	c.dataCame(now, s)
 	c.events |= EventReadable
+	// The answer may leave before the handshake is complete (section 4.2.2).
+	c.ctl.Cwnd = 10*c.ctl.MSS + 1
 }
 
 // FastOpened reports what TCP_INFO and MSG_FASTOPEN want to know: the cookie that

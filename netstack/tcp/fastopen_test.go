@@ -50,6 +50,37 @@ func TestFastOpen(t *testing.T) {
 			state ESTABLISHED
 			read 100
 		`},
+		{"and answers before the handshake is complete", "RFC 7413 4.2.2", nil, `
+			: fo
+			< S 0:100 <mss 1000,sackOK,fo abcdefgh>
+			> S. 0 ack 1
+			>*
+			read 100
+			write 1500
+			> . 1:1001 ack 101
+			> P. 1001:1501 ack 101
+			state SYN_RECV
+			< . 101 ack 1501
+			state ESTABLISHED
+			queued 0
+		`},
+		{"an answer whose handshake was lost is sent again", "RFC 7413 4.2.2", nil, `
+			: fo tlp=0
+			< S 0:100 <mss 1000,sackOK,fo abcdefgh>
+			>*
+			read 100
+			write 500
+			> P. 1:501 ack 101
+			+1s
+			> S. 0
+			>*
+			< . 101 ack 1
+			+3s # RFC 6298 section 5.7
+			> P. 1:501
+			>*
+			< . 101 ack 501
+			queued 0
+		`},
 		{"and gives one to who asks", "RFC 7413 4.2.1", nil, `
 			: cookie=abcdefgh
 			< S 0 <mss 1000,sackOK,fo>

@@ -5,7 +5,7 @@ import "hull/netstack/header"
 // push sends what may leave now: what was lost, then new data, then an
 // acknowledgment if none of them took it along.
 func (c *Conn) push(now int64) {
-	if c.state.maySend() {
+	if c.state.maySend() || c.state == SynReceived && c.fo.accepted {
 		if !c.rec.frtoNew {
 			c.sendLost(now)
 		}

@@ -293,6 +293,8 @@ func (c *Conn) synTimeout(now int64) {
 		if c.opt.SynRetries == 0 {
 			most = c.tun.SynAckRetries
 		}
+	} else if c.state == SynSent {
+		most += c.tun.SynLinearTimeouts
 	}
 	if t.since == 0 {
 		t.since = c.start

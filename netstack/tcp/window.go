@@ -59,6 +59,12 @@ func (c *Conn) freeWindow() int64 {
 	if free <= 0 {
 		return 0
 	}
+	if c.pressed {
+		// What was offered stands; a reader who has read all gets a little more.
+		if free = c.window(); c.rcv.n == 0 {
+			free = max(free, min(4*mss, full))
+		}
+	}
 	if c.rcvScale > 0 {
 		unit := int64(1) << c.rcvScale
 		return min((free+unit-1)&^(unit-1), 65535<<c.rcvScale)

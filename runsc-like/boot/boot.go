@@ -54,7 +54,7 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err
 	// works, and goes back when it rests.
 	debug.SetGCPercent(workGC)
 	s.memory.OnQuiet(debug.FreeOSMemory)
-	var signals *os.File
+	var signals *control.Signals
 	if cfg.Detached {
 		if signals, err = control.OpenSignals(); err != nil {
 			return 0, err
@@ -63,7 +63,7 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err
 	if err := f.it.Seal(); err != nil {
 		return 0, err
 	}
-	if err := s.newKernel(); err != nil {
+	if err := s.newKernel((<-early.clocks).it); err != nil {
 		return 0, err
 	}
 	if err := s.newMain(); err != nil {
@@ -104,11 +104,11 @@ func (s *sandbox) attend(conn *control.Conn) error {
 }
 
 // rest leaves the first process to be started by somebody who asks.
-func (s *sandbox) rest(conn *control.Conn, signals *os.File) error {
+func (s *sandbox) rest(conn *control.Conn, signals *control.Signals) error {
 	if err := conn.Send(control.Message{Kind: control.Created}); err != nil {
 		return err
 	}
-	go control.TakeSignals(signals, s.main.hostSignal)
+	go signals.Take(s.main.hostSignal)
 	go s.converse(conn)
 	go s.listen()
 	return nil
@@ -118,15 +118,14 @@ func (s *sandbox) rest(conn *control.Conn, signals *os.File) error {
 const workGC = 500
 
 // newKernel makes a kernel without tasks.
-func (s *sandbox) newKernel() error {
-	clocks := clock.New()
+func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 	vdso, err := loader.NewVDSO(s.memory, clocks, s.cfg.CPUs)
 	if err != nil {
 		return fmt.Errorf("vDSO: %w", err)
 	}
 	s.env = newEnvironment(console{s})
 	table := syscalls.Table()
-	s.networks = newNetworks()
+	s.networks = newNetworks(s.memory)
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queues := mqueue.NewBudget()

@@ -79,22 +79,24 @@ func (s *sandbox) connect(fds []int) (err error) {
 	}
 	// What is for all interfaces, and for new ones, first.
 	w.setTunables(n)
-	for _, l := range n.Links {
-		var nic *stack.NIC
+	nics := make([]*stack.NIC, len(n.Links))
+	for i, l := range n.Links {
 		if l.Loopback {
-			nic = w.stack.NICByName("lo")
-		} else {
-			fd := links[0]
-			links = links[1:]
-			if nic, err = w.addLink(l, fd); err != nil {
-				return fmt.Errorf("interface %s: %w", l.Name, err)
-			}
+			nics[i] = w.stack.NICByName("lo")
+			continue
 		}
-		if err := addAddrs(nic, l); err != nil {
+		fd := links[0]
+		links = links[1:]
+		if nics[i], err = w.addLink(l, fd); err != nil {
 			return fmt.Errorf("interface %s: %w", l.Name, err)
 		}
 	}
-	w.setTunables(n)
+	w.setTunables(n) // of the new ones: whether they have IPv6 at all
+	for i, l := range n.Links {
+		if err := addAddrs(nics[i], l); err != nil {
+			return fmt.Errorf("interface %s: %w", l.Name, err)
+		}
+	}
 	for _, l := range n.Links {
 		if nic := w.stack.NICByName(l.Name); l.Up && nic != nil {
 			if err := nic.Change(stack.Change{Flags: unix.IFF_UP, FlagsMask: unix.IFF_UP}); err != nil {

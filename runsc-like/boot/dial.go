@@ -37,7 +37,7 @@ func (s *sandbox) dialed(m control.Message, fds []int) control.Message {
 	go func() {
 		// Each direction ends by itself; an error of one ends both.
 		if _, err := io.Copy(c, in); err == nil {
-			err = c.CloseWrite()
+			_ = c.CloseWrite()
 		} else {
 			_ = c.Abort()
 		}

@@ -7,6 +7,7 @@ import (
 	"hull/platform/ptrace"
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
+	"hull/sentry/clock"
 )
 
 // Early is what a sentry has to make whatever its container is: it is made while
@@ -14,6 +15,7 @@ import (
 type Early struct {
 	platform chan made[platform.Platform]
 	filter   chan made[*jail.Filter]
+	clocks   chan made[*clock.Clocks]
 }
 
 // made is what a goroutine has made.
@@ -30,6 +32,7 @@ func Begin(r *control.Role) *Early {
 	}
 	return &Early{
 		platform: begin(func() (platform.Platform, error) { return newPlatform(r.Platform) }),
+		clocks:   begin(func() (*clock.Clocks, error) { return clock.New(clock.Offsets(r.Clock)), nil }),
 		filter:   begin(func() (*jail.Filter, error) { return jail.Compile(jail.SentryRules(r.Platform), denied) }),
 	}
 }

@@ -8,8 +8,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/nsfs"
 	"hull/netstack/buffer"
 	"hull/netstack/stack"
+	"hull/sentry/current"
+	"hull/sentry/kernel"
+	"hull/sentry/mem"
 	"hull/sentry/socket"
 	"hull/sentry/socket/inet"
 	"hull/sentry/socket/netlink"
@@ -19,6 +23,7 @@ import (
 	"hull/sentry/socket/netlink/sockdiag"
 	"hull/sentry/socket/netlink/uevent"
 	"hull/sentry/socket/netview"
+	"hull/sentry/socket/packet"
 	unixsock "hull/sentry/socket/unix"
 )
 
@@ -32,11 +37,14 @@ type networks struct {
 	flight  unixsock.Flight
 	cookies inet.Cookies
 	uevents uevent.Protocol
+	memory  *mem.File // of the rings of packet sockets
 	started time.Time
 	count   atomic.Int64
 }
 
-func newNetworks() *networks { return &networks{pool: new(buffer.Pool), started: time.Now()} }
+func newNetworks(memory *mem.File) *networks {
+	return &networks{pool: new(buffer.Pool), memory: memory, started: time.Now()}
+}
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
 // and the families over it.
@@ -58,7 +66,7 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		unix.AF_UNIX:    local,
 		unix.AF_INET:    sockets.Family(unix.AF_INET),
 		unix.AF_INET6:   sockets.Family(unix.AF_INET6),
-		unix.AF_PACKET:  sockets.Family(unix.AF_PACKET),
+		unix.AF_PACKET:  packet.New(sockets, n.memory),
 		unix.AF_NETLINK: netlink.New(ns, st, n.netlink(local)),
 	}
 	view := netview.New(ns, st, n.now)
@@ -81,7 +89,45 @@ func (n *networks) netlink(local *unixsock.Namespace) netlink.Config {
 			unix.NETLINK_GENERIC:        genetlink.Protocol{},
 			unix.NETLINK_KOBJECT_UEVENT: &n.uevents,
 		},
+		ByPID: stackOfPID,
+		ByFD:  stackOfFD,
 	}
+}
+
+// stackOfPID returns the stack of the network namespace that a process is in, nil if
+// there is none.
+func stackOfPID(t current.Task, pid int32) *stack.Stack {
+	kt, ok := t.(*kernel.Task)
+	if !ok {
+		return nil
+	}
+	other := kt.PIDNS().Task(pid)
+	if other == nil {
+		return nil
+	}
+	ns := other.PeekNetNS()
+	if ns == nil {
+		return nil
+	}
+	defer ns.DecRef()
+	return stackOf(ns)
+}
+
+// stackOfFD returns the stack of the network namespace that an open file stands for.
+func stackOfFD(t current.Task, fd int32) *stack.Stack {
+	kt, ok := t.(*kernel.Task)
+	if !ok {
+		return nil
+	}
+	f, err := kt.Files().Get(fd)
+	if err != nil {
+		return nil
+	}
+	defer f.DecRef(t)
+	if n := nsfs.Of(f); n != nil && n.NetNS() != nil {
+		return stackOf(n.NetNS())
+	}
+	return nil
 }
 
 // now is the stacks' clock: nanoseconds since the sandbox started, never 0.

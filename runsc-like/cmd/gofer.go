@@ -35,7 +35,7 @@ func gofer(cfg *control.Role) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		go control.TakeSignals(signals, func(sig unix.Signal) {
+		go signals.Take(func(sig unix.Signal) {
 			_ = life.Send(control.Message{Kind: control.Signal, Signo: int(sig)}) // the end is seen in stand
 		})
 	}

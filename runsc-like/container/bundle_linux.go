@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/cgroup"
 	"hull/runsc-like/profile"
@@ -257,17 +258,44 @@ func checkPersonality(l *specs.Linux) error {
 	return nil
 }
 
+// checkTime checks the offsets of the time namespace. A clock that would be
+// before the machine's start is refused when it is known what it is.
 func (c *checker) checkTime(l *specs.Linux) error {
+	const most = 1 << 32 // seconds: as much as an int64 of nanoseconds has, and reserve
 	for _, name := range slices.Sorted(maps.Keys(l.TimeOffsets)) {
 		field := fmt.Sprintf("linux.timeOffsets[%q]", name)
 		if name != "monotonic" && name != "boottime" {
 			return fieldf(field, "is no clock of a time namespace")
 		}
-		if o := l.TimeOffsets[name]; o.Secs != 0 || o.Nanosecs != 0 {
-			return refuse(exTime, field)
+		o := l.TimeOffsets[name]
+		switch {
+		case o.Nanosecs >= 1e9:
+			return fieldf(field+".nanosecs", "%d is a second or more", o.Nanosecs)
+		case o.Secs > most || o.Secs < -most:
+			return fieldf(field+".secs", "%d is out of range", o.Secs)
 		}
 	}
+	if len(l.TimeOffsets) > 0 && !slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.TimeNamespace }) {
+		return fieldf("linux.timeOffsets", "linux.namespaces has no time namespace for them")
+	}
 	return nil
+}
+
+// clockOffset is one of linux.timeOffsets, in nanoseconds; now is the host's clock.
+func clockOffset(l *specs.Linux, name string, now int32) (int64, error) {
+	o, ok := l.TimeOffsets[name]
+	if !ok {
+		return 0, nil
+	}
+	var ts unix.Timespec
+	if err := unix.ClockGettime(now, &ts); err != nil {
+		return 0, err
+	}
+	ns := o.Secs*1e9 + int64(o.Nanosecs)
+	if ts.Nano()+ns < 0 {
+		return 0, fieldf(fmt.Sprintf("linux.timeOffsets[%q]", name), "the clock would be negative")
+	}
+	return ns, nil
 }
 
 // checkImpossible refuses what is of the host's kernel alone.

@@ -136,7 +136,7 @@ func (c *Container) leaveCgroup() error {
 
 // frozen reports whether the container is paused.
 func (c *Container) frozen() (bool, error) {
-	if still, err := c.still(); err != nil || still || c.Sandbox == "" {
+	if still, err := c.still(); err != nil || still {
 		return still, err
 	}
 	status, err := c.Status()
@@ -169,8 +169,8 @@ func (r Root) Pause(id string) error {
 		case status != StatusRunning && status != StatusCreated:
 			return fmt.Errorf("container not running or created: %s", status)
 		}
-		if c.Sandbox != "" {
-			return c.order(control.Freeze)
+		if c.inPod() {
+			return c.order(control.Freeze) // the processes that run its code run others'
 		}
 		return m.Freeze()
 	})
@@ -185,10 +185,13 @@ func (r Root) Resume(id string) error {
 		case status != StatusPaused:
 			return fmt.Errorf("container not paused")
 		}
-		if c.Sandbox != "" {
-			return c.order(control.Thaw)
+		switch still, err := c.still(); {
+		case err != nil:
+			return err
+		case still && c.Sandbox == "":
+			return m.Thaw()
 		}
-		return m.Thaw()
+		return c.order(control.Thaw)
 	})
 }
 

@@ -56,7 +56,7 @@ func Exceptions() []Exception {
 		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},
 		{exDeadline, "SCHED_DEADLINE", true, "a sandbox has many threads, which cannot share a deadline"},
 		{exSeccomp, "and SCMP_ACT_NOTIFY", true, "an agent would be handed a descriptor of the host's kernel, which never sees the guest's calls; listeners inside the guest work"},
-		{exTime, "not 0", true, "time namespaces are not supported"},
+		{exTime, "of a container that joins others", true, "those of the first are the sandbox's: its containers share one time namespace"},
 		{exRDT, "", true, "cache and memory bandwidth are not divided"},
 		{exMemoryPolicy, "", true, "the guest's memory has no nodes; linux.resources.cpu.mems sets the sandbox's"},
 		{exNetDevices, "", true, "interfaces of the host are not moved into the guest's kernel"},

@@ -28,6 +28,9 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Clock.Monotonic != 0 || cfg.Clock.Boottime != 0 {
+		return nil, refuse(exTime, exTime)
+	}
 	cfg.ID, cfg.Share, cfg.Hold, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true, true
 	cfg.Terminal, cfg.Ignored = slave != nil, 0
 	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {

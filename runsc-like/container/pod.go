@@ -54,6 +54,20 @@ func (c *Container) podRole() string {
 	return podRole(c.Annotations)
 }
 
+// inPod reports whether the container shares its sandbox, or is made to.
+func (c *Container) inPod() bool {
+	if c.podRole() != "" {
+		return true
+	}
+	ids, _ := c.root().ids() // without any there is none
+	for _, id := range ids {
+		if o, err := c.root().Look(id); err == nil && o.Sandbox == c.ID {
+			return true
+		}
+	}
+	return false
+}
+
 // pod is what a container is to join.
 type pod struct {
 	sandbox *Container
@@ -105,6 +119,9 @@ func (r Root) podOf(s *specs.Spec) (*pod, error) {
 	}
 	if p.sandbox.Sandbox != "" || !p.sandbox.Sentry.Alive() {
 		return nil, fmt.Errorf("sandbox %s: %w", p.sandbox.ID, ErrNotRunning)
+	}
+	if still, err := p.sandbox.still(); err != nil || still {
+		return nil, errors.Join(err, fmt.Errorf("sandbox %s is paused", p.sandbox.ID))
 	}
 	// A kind that is not listed would be the host's: here it is the sandbox's.
 	of := func(kind specs.LinuxNamespaceType) string {

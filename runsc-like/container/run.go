@@ -162,7 +162,7 @@ func configure(o Options) (*control.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &control.Config{
+	cfg := &control.Config{
 		UIDs: uids, GIDs: gids,
 		Role: control.Role{
 			Jail:       jail.Confinement{FDs: control.SentryFDs},
@@ -182,7 +182,12 @@ func configure(o Options) (*control.Config, error) {
 			Umask:    o.Umask,
 			Ignored:  ignored(),
 		},
-	}, nil
+	}
+	if cfg.Clock.Monotonic, err = clockOffset(o.Spec.Linux, "monotonic", unix.CLOCK_MONOTONIC); err != nil {
+		return nil, err
+	}
+	cfg.Clock.Boottime, err = clockOffset(o.Spec.Linux, "boottime", unix.CLOCK_BOOTTIME)
+	return cfg, err
 }
 
 // rootsOf lists what the gofer is to serve: the root, then the bind mounts.

@@ -24,6 +24,11 @@ func (c *Container) dial() (*control.Conn, error) {
 	if !c.alive() {
 		return nil, ErrNotRunning
 	}
+	if c.Sandbox != "" {
+		if still, err := c.still(); err != nil || still {
+			return nil, errors.Join(err, fmt.Errorf("sandbox %s is paused", c.Sandbox))
+		}
+	}
 	conn, err := control.Dial(c.controlPath())
 	if err != nil && !c.alive() {
 		return nil, ErrNotRunning

@@ -67,6 +67,11 @@ type Role struct {
 	CPUs       int  `json:"cpus"`
 	// Platform is what runs guest code; for a sentry.
 	Platform string `json:"platform,omitempty"`
+	// Clock is how far the guest's clocks are from the host's, in nanoseconds.
+	Clock struct {
+		Monotonic int64 `json:"monotonic,omitempty"`
+		Boottime  int64 `json:"boottime,omitempty"`
+	} `json:"clock"`
 	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
 	Serve []jail.Root `json:"serve,omitempty"`
 	// StandIn says that a gofer stands for its container on the host: see

@@ -1,6 +1,8 @@
 // Package clock has the clocks that guests read: CLOCK_REALTIME, MONOTONIC,
 // BOOTTIME and their kin, with the host's values.
 //
+//   - A sandbox's clocks since the start of the machine may be Offsets away from
+//     the host's (time_namespaces(7)).
 //   - Where the host's time stamp counter is steady, time is computed from it,
 //     by the same parameters in the sentry and in the vDSO, so that both tell
 //     one story and neither traps. Else the host is asked each time.
@@ -37,11 +39,29 @@ const (
 	bases
 )
 
+// Offsets are added to the host's clocks, in nanoseconds.
+type Offsets struct {
+	Monotonic int64 `json:"monotonic,omitempty"` // CLOCK_MONOTONIC, and _RAW
+	Boottime  int64 `json:"boottime,omitempty"`
+}
+
+// of returns the offset of a base.
+func (o Offsets) of(base int) uint64 {
+	switch base {
+	case Monotonic, Raw:
+		return uint64(o.Monotonic)
+	case Boottime:
+		return uint64(o.Boottime)
+	}
+	return 0
+}
+
 // Clocks are the clocks of one sandbox.
 type Clocks struct {
-	steady bool         // immutable: the counter can be used
-	fresh  atomic.Int64 // host monotonic time of the last correction
-	params atomic.Pointer[Params]
+	offsets Offsets      // immutable
+	steady  bool         // immutable: the counter can be used
+	fresh   atomic.Int64 // host monotonic time of the last correction
+	params  atomic.Pointer[Params]
 
 	mu struct {
 		lock.Mutex[lock.Leaf]
@@ -67,14 +87,14 @@ const (
 )
 
 // New returns clocks that run with the host's.
-func New() *Clocks {
-	c := &Clocks{steady: invariantTSC()}
-	a := measure()
+func New(o Offsets) *Clocks {
+	c := &Clocks{offsets: o, steady: invariantTSC()}
+	a := c.measure()
 	c.mu.first = a
 	c.params.Store(&Params{Base: a.host})
 	if c.steady {
 		time.Sleep(calibration)
-		c.correct(measure())
+		c.correct(c.measure())
 		// The longer the measurement, the better: once more when there is time.
 		time.AfterFunc(100*time.Millisecond, c.force)
 		time.AfterFunc(5*time.Second, c.force)
@@ -90,8 +110,11 @@ func hostClock(id int32) uint64 {
 	return uint64(ts.Nano())
 }
 
+// Offsets returns how far the clocks are from the host's.
+func (c *Clocks) Offsets() Offsets { return c.offsets }
+
 // measure reads all clocks at one moment, as near as it can.
-func measure() sample {
+func (c *Clocks) measure() sample {
 	var best sample
 	width := ^uint64(0)
 	for range 5 {
@@ -114,6 +137,9 @@ func measure() sample {
 	best.host[Boottime] = offset(unix.CLOCK_BOOTTIME)
 	best.host[TAI] = offset(unix.CLOCK_TAI)
 	best.host[Raw] = offset(unix.CLOCK_MONOTONIC_RAW)
+	for i := range best.host {
+		best.host[i] += c.offsets.of(i)
+	}
 	return best
 }
 
@@ -142,7 +168,7 @@ func (c *Clocks) correct(s sample) {
 	}
 }
 
-func (c *Clocks) force() { c.correct(measure()) }
+func (c *Clocks) force() { c.correct(c.measure()) }
 
 // Refresh corrects the parameters if they are old.
 func (c *Clocks) Refresh() {
@@ -184,7 +210,7 @@ func (c *Clocks) Nanos(base int) int64 {
 	p := c.params.Load()
 	if p.Mult == 0 {
 		ids := [bases]int32{unix.CLOCK_REALTIME, unix.CLOCK_MONOTONIC, unix.CLOCK_BOOTTIME, unix.CLOCK_TAI, unix.CLOCK_MONOTONIC_RAW}
-		return int64(hostClock(ids[base]))
+		return int64(hostClock(ids[base]) + c.offsets.of(base))
 	}
 	return int64(p.at(base, rdtsc()))
 }

@@ -10,7 +10,7 @@ import (
 // TestFollowsHost compares with the host's clocks: between two readings of the
 // host, give or take what calibration may err.
 func TestFollowsHost(t *testing.T) {
-	c := New()
+	c := New(Offsets{})
 	time.Sleep(120 * time.Millisecond) // the second calibration
 	for id, name := range map[int32]string{unix.CLOCK_REALTIME: "realtime", unix.CLOCK_MONOTONIC: "monotonic", unix.CLOCK_BOOTTIME: "boottime"} {
 		base, _ := Base(id)
@@ -26,7 +26,7 @@ func TestFollowsHost(t *testing.T) {
 
 // TestNeverGoesBack reads the monotonic clock across corrections.
 func TestNeverGoesBack(t *testing.T) {
-	c := New()
+	c := New(Offsets{})
 	last := c.Nanos(Monotonic)
 	for i := range 20000 {
 		if i%1000 == 0 {
@@ -41,9 +41,34 @@ func TestNeverGoesBack(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
-	c := New()
+	c := New(Offsets{})
 	d := time.Until(c.Deadline(Monotonic, c.Nanos(Monotonic)+int64(time.Minute)))
 	if d < 59*time.Second || d > 61*time.Second {
 		t.Errorf("a minute from now is in %v", d)
+	}
+}
+
+// TestOffsets compares with the host's clocks: some are away by what was asked
+// for, the others are the host's.
+func TestOffsets(t *testing.T) {
+	o := Offsets{Monotonic: int64(time.Hour), Boottime: -int64(time.Second)}
+	for _, steady := range []bool{true, false} {
+		c := New(o)
+		if !steady {
+			c.params.Store(&Params{}) // as on a host whose counter is no clock
+		}
+		for id, want := range map[int32]int64{
+			unix.CLOCK_REALTIME: 0, unix.CLOCK_TAI: 0, unix.CLOCK_MONOTONIC: o.Monotonic, unix.CLOCK_MONOTONIC_COARSE: o.Monotonic,
+			unix.CLOCK_MONOTONIC_RAW: o.Monotonic, unix.CLOCK_BOOTTIME: o.Boottime,
+		} {
+			base, _ := Base(id)
+			if d := c.Nanos(base) - int64(hostClock(id)) - want; d < -int64(100*time.Millisecond) || d > int64(100*time.Millisecond) {
+				t.Errorf("clock %d (steady %v): %v from where it is to be", id, steady, time.Duration(d))
+			}
+		}
+		at := c.Deadline(Monotonic, c.Nanos(Monotonic)+int64(time.Minute))
+		if d := time.Until(at); d < 59*time.Second || d > 61*time.Second {
+			t.Errorf("a deadline in a minute is in %v", d)
+		}
 	}
 }

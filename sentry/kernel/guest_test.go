@@ -76,7 +76,7 @@ func newWorld(t *testing.T, tasks int) *world {
 	fs, root := tmpfs.New(m, env.AnonDev(), tmpfs.Options{Mode: 0755})
 	w.ns = vfs.NewNamespace(env, fs, root, "root", 0)
 	w.k, err = New(Config{
-		Platform: scripted.New(scripts...), Memory: m, Anon: vfs.NewAnonFS(env), Clocks: clock.New(), CPUs: 2,
+		Platform: scripted.New(scripts...), Memory: m, Anon: vfs.NewAnonFS(env), Clocks: clock.New(clock.Offsets{}), CPUs: 2,
 		Table: NewTable(map[uintptr]Row{callStep: {Name: "step", Func: w.call}}),
 		Log:   func(line string) { t.Log(line) },
 		Crash: func(reason any, _ []byte) { panic(t.Name() + ": " + fmt.Sprint(reason)) },

@@ -91,7 +91,7 @@ const maxSyscall = 1024
 
 // New returns a kernel without tasks.
 func New(c Config) (*Kernel, error) {
-	k := &Kernel{cfg: c, booted: time.Now(), initUser: c.User, futexes: futex.NewTable()}
+	k := &Kernel{cfg: c, booted: booted(c.Clocks), initUser: c.User, futexes: futex.NewTable()}
 	if k.initUser == nil {
 		k.initUser = auth.NewRootNamespace()
 	}
@@ -115,6 +115,15 @@ func New(c Config) (*Kernel, error) {
 func (k *Kernel) SetMaxTasks(n int) { k.maxTasks.Store(int64(n)) }
 
 // now is the time since the kernel was made, for accounting.
+// booted is the time at which a machine that has just started, and whose
+// CLOCK_BOOTTIME is some time ahead, says that it started.
+func booted(c *clock.Clocks) time.Time {
+	if c == nil {
+		return time.Now()
+	}
+	return time.Now().Add(-time.Duration(max(c.Offsets().Boottime, 0)))
+}
+
 func (k *Kernel) now() time.Duration { return time.Since(k.booted) }
 
 // Uptime is how long the kernel has been running.

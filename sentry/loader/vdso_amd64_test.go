@@ -141,7 +141,7 @@ func TestVDSOClocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Release()
-	v, err := NewVDSO(m, clock.New(), 1<<20)
+	v, err := NewVDSO(m, clock.New(clock.Offsets{}), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,7 @@ func lattice() []rule {
 		{"sentry/vfs", floor + " sentry/auth sentry/limits sentry/current sentry/mm"},
 		// Of these, those that stand on the network stack.
 		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram"},
+		{"sentry/socket/packet", sockets + " platform sentry/mem sentry/socket/inet netstack/stack"},
 		{"sentry/socket/netview", sockets + " netstack/*"},
 		{"sentry/socket/netlink/wire", ""},
 		{"sentry/socket/netlink/*", sockets + " sentry/socket/netlink/* sentry/socket/unix netstack/*"},

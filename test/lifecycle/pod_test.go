@@ -78,6 +78,9 @@ func podStories() []podStory {
 		{name: "pause one", a: idle, b: idle, script: `
 			up $a $A; up $b $D; say $R pause $a; status $a; status $b; say $R exec $a true; say $R exec $b echo on; say $R pause $a; say $R resume $a; status $a; say $R exec $a echo on
 			say $R resume $a; say $R pause $a; say $R delete --force $a; say $R state $a; say $R pause $b; say $R kill $b KILL; $R resume $b 2>/dev/null; await $b stopped; status $C`},
+		{name: "pause all", a: idle, b: idle, script: `
+			up $a $A; up $b $D; for c in $C $a $b; do say $R pause $c; done; for c in $C $a $b; do status $c; done; say $R resume $a; say $R exec $a echo on; say $R exec $C true; status $b
+			for c in $b $C; do say $R resume $c; say $R exec $c echo on; done`},
 		{name: "limits of one", a: idle, b: idle, change: func(a, _ *specs.Spec) {
 			pids := int64(6)
 			a.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &pids}}
@@ -229,7 +232,7 @@ exited() { i=0; while kill -0 $1 2>/dev/null; do i=$((i+1)); [ $i -lt 100 ] || {
 			"running\nrunning\non\n= 0\n= 0\nrunning\n"},
 		{"the sentry dies", `up $a $A; up $b $D; kill -KILL $(sentry $C); for c in $a $b $C; do exited $(cat $c.pid); status $c; say $R delete $c; done`,
 			"stopped\n= 0\nstopped\n= 0\nstopped\n= 0\n"},
-		{"a signal to who stands for it", `up $a $A; sleep 0.3; kill -TERM $(cat $a.pid); await $a stopped; status $C`, "running\n"},
+		{"a signal to who stands for it", `up $a $A; i=0; while kill -TERM $(cat $a.pid) 2>/dev/null && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done; await $a stopped; status $C`, "running\n"},
 		{"what it uses", `up $a $A; up $b $D; $R exec $a sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'
 			used() { $R events --stats $1 | sed -n 's/.*"usage":{"total":\([0-9]*\).*/\1/p'; }; [ $(used $a) -gt $(($(used $b) * 2)) ] && echo more
 			$R exec $a cat /sys/fs/cgroup/pids.current; $R exec $a wc -l </dev/null /sys/fs/cgroup/cgroup.procs | awk '{print $1}'`, "more\n3\n3\n"},

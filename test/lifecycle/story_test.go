@@ -55,6 +55,9 @@ func stories() []story {
 		{name: "signals", guest: `for s in HUP INT USR1 USR2; do trap "echo got $s" $s; done; trap 'echo bye; exit 4' TERM; while :; do sleep 0.05; done`, script: `
 			$R create --bundle $B $C >out 2>&1; $R start $C; sleep 0.3
 			for s in HUP SIGINT 10 usr2 TERM; do say $R kill $C $s; sleep 0.3; done; await stopped; cat out; say $R delete $C`},
+		{name: "signals to its process", guest: `for s in HUP INT QUIT USR1 ALRM WINCH; do trap "echo got $s" $s; done; trap 'echo bye; exit 4' TERM; echo up; while :; do sleep 0.05; done`, script: `
+			$R create --bundle $B --pid-file pid $C >out 2>&1; $R start $C; i=0; until grep -q up out || [ $i = 100 ]; do sleep 0.05; i=$((i+1)); done
+			for s in HUP INT QUIT USR1 ALRM WINCH TERM; do kill -$s $(cat pid); sleep 0.3; done; await stopped; cat out; say $R delete $C`},
 		{name: "signals that are none", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R kill $C NOSIG; say $R kill $C 99; status; say $R delete --force $C; say $R kill $C`},
 		{name: "kill before the start", guest: "echo never", script: `

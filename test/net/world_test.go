@@ -93,6 +93,13 @@ func join(t *testing.T, c config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			if out, err := exec.Command("tshark", "-n", "-r", w.file, "-c", "60").Output(); err == nil {
+				t.Logf("what passed at first:\n%s", out)
+			}
+		}
+	})
 	e = pcap.New(e, pw)
 	if c.faults != (fault.Config{}) {
 		e = fault.New(e, c.faults)

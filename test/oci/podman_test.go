@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"hull/test/internal/sandbox"
@@ -121,5 +122,5 @@ func (p *podman) load(t *testing.T, archive string) {
 func (d *daemons) podman(t *testing.T) {
 	p := &podman{dir: filepath.Join(d.dir, "p"), binary: sandbox.Binary(t)}
 	p.load(t, d.archive())
-	p.teller().compare(t, append(podmanCases(), rootPodmanCases()...))
+	p.teller().compare(t, slices.Concat(podmanCases(), rootPodmanCases(), podmanPodCases()))
 }

@@ -55,7 +55,7 @@ const emptyRoot = "/ tmpfs ro"
 
 // expectation is the table for one kind of caller.
 type expectation struct {
-	sentry, gofer posture
+	sentry, gofer, proxy posture
 }
 
 // common is what sentry and gofer have in common.
@@ -67,17 +67,21 @@ func common(id, role string) posture {
 }
 
 func expect(gofer, groups, caps string) expectation {
-	e := expectation{common(nobody, "sentry"), common(gofer, "gofer")}
+	e := expectation{common(nobody, "sentry"), common(gofer, "gofer"), common(nobody, "netproxy")}
 	e.sentry.mounts = []string{emptyRoot}
 	e.sentry.fds = []string{
 		"log", "log", "log", // 0, 1, 2
-		"socket", "socket", // control, gofer
+		"socket", "socket", "socket", // control, gofer, network proxy
 		"stdin", "stdout", "stderr",
 	}
 	e.gofer.mounts = []string{emptyRoot, "/0"}
 	e.gofer.fds = []string{"log", "log", "log", "null", "socket", "root", "root"} // the root, and the directory that it is in
 	e.gofer.caps = caps
-	e.sentry.groups, e.gofer.groups = groups, groups
+	// The proxy makes the guest's connections: its network is the host's.
+	e.proxy.mounts = []string{emptyRoot}
+	delete(e.proxy.namespaces, "net")
+	e.proxy.fds = []string{"null", "log", "stderr", "null", "socket"}
+	e.sentry.groups, e.gofer.groups, e.proxy.groups = groups, groups, groups
 	return e
 }
 
@@ -94,6 +98,7 @@ func TestPostureOfUser(t *testing.T) {
 func testPosture(t *testing.T, s *sandbox, want expectation) {
 	t.Run("sentry", func(t *testing.T) { s.check(t, s.sentry, want.sentry) })
 	t.Run("gofer", func(t *testing.T) { s.check(t, s.gofer, want.gofer) })
+	t.Run("proxy", func(t *testing.T) { s.check(t, s.proxy, want.proxy) })
 	for _, pid := range s.stubs {
 		t.Run("stub", func(t *testing.T) {
 			p := s.read(t, pid)

@@ -19,11 +19,11 @@ import (
 
 // sandbox is a live one.
 type sandbox struct {
-	cmd           *exec.Cmd
-	sentry, gofer int
-	stubs         []int
-	streams       map[string]string // what a stream of the caller is, and its name
-	stderr        string            // the file behind standard error
+	cmd                  *exec.Cmd
+	sentry, gofer, proxy int
+	stubs                []int
+	streams              map[string]string // what a stream of the caller is, and its name
+	stderr               string            // the file behind standard error
 }
 
 // startSandbox starts one that stays until its standard input ends, as root or
@@ -93,15 +93,24 @@ func startSandbox(t *testing.T, user *syscall.Credential) *sandbox {
 			s.sentry = pid
 		case "hull gofer-inside":
 			s.gofer = pid
+		case "hull netproxy-inside":
+			s.proxy = pid
 		default:
 			t.Errorf("unexpected child %d: %q", pid, cmdline(t, pid))
 		}
 	}
-	if s.sentry == 0 || s.gofer == 0 {
-		t.Fatal("no sentry or no gofer among the children")
+	if s.sentry == 0 || s.gofer == 0 || s.proxy == 0 {
+		t.Fatal("no sentry, no gofer or no network proxy among the children")
 	}
-	if c := children(t, s.gofer); len(c) != 0 {
-		t.Errorf("the gofer has children %v", c)
+	// The guest does not wait for the proxy, which reads nothing before it is sealed.
+	wait(t, "the proxy's filter", func() bool {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.proxy))
+		return err == nil && strings.Contains(string(b), "\nSeccomp:\t2\n")
+	})
+	for _, pid := range []int{s.gofer, s.proxy} {
+		if c := children(t, pid); len(c) != 0 {
+			t.Errorf("%s has children %v", cmdline(t, pid), c)
+		}
 	}
 	s.stubs = children(t, s.sentry)
 	return s
@@ -117,7 +126,7 @@ func (s *sandbox) kill(t *testing.T, pid int) {
 // gone waits until nothing of the sandbox is left.
 func (s *sandbox) gone(t *testing.T) {
 	t.Helper()
-	for _, pid := range append([]int{s.sentry, s.gofer}, s.stubs...) {
+	for _, pid := range append([]int{s.sentry, s.gofer, s.proxy}, s.stubs...) {
 		wait(t, fmt.Sprintf("process %d to be gone", pid), func() bool {
 			return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 		})

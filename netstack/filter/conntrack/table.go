@@ -164,6 +164,7 @@ func (t *Table) begin(p *Packet, now int64) *Ref {
 // begins another one.
 func (t *Table) seen(c *Conn, p *Packet, reply bool, now int64) *Ref {
 	k := t.tunables.Load()
+	changed := false
 	c.mu.Lock()
 	if p.Tuple.Proto == header.ProtocolTCP {
 		was := c.tcp
@@ -181,15 +182,13 @@ func (t *Table) seen(c *Conn, p *Packet, reply bool, now int64) *Ref {
 		if step.state == TCPEstablished && was != TCPEstablished {
 			c.set(Assured)
 		}
-		if was != step.state {
-			defer t.tell(Updated, c)
-		}
-	} else if reply && c.Status()&SeenReply != 0 || !reply && c.Status()&SeenReply != 0 {
+		changed = was != step.state
+	} else if c.Status()&SeenReply != 0 {
 		if p.Tuple.Proto == header.ProtocolUDP || p.Tuple.Proto == header.ProtocolUDPLite {
 			// Packets of both directions, for more than two seconds: a stream.
 			if now-c.began > 2e9 && c.Status()&Assured == 0 {
 				c.set(Assured)
-				defer t.tell(Updated, c)
+				changed = true
 			}
 		}
 	}
@@ -200,10 +199,13 @@ func (t *Table) seen(c *Conn, p *Packet, reply bool, now int64) *Ref {
 	if reply {
 		if c.Status()&SeenReply == 0 {
 			c.set(SeenReply)
-			t.tell(Updated, c)
+			changed = true
 		}
 	} else if c.Status()&SeenReply == 0 {
 		state = New
+	}
+	if changed && c.Status()&Confirmed != 0 {
+		t.tell(Updated, c)
 	}
 	return c.Ref(reply, state)
 }

@@ -35,7 +35,7 @@ const nearPort, farPort = 7001, 7002
 func veth(t *testing.T) *net.UDPConn {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("makes network interfaces: needs root")
+		t.Fatal("makes network interfaces: needs root")
 	}
 	runtime.LockOSThread() // the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -50,6 +50,21 @@ func veth(t *testing.T) *net.UDPConn {
 	} {
 		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
 			t.Fatalf("ip %s: %v: %s", line, err, out)
+		}
+	}
+	// Until Linux has noticed the other end, it drops what is sent.
+	for _, name := range []string{"near", "far"} {
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			i, err := net.InterfaceByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i.Flags&net.FlagRunning != 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s does not come up", name)
+			}
 		}
 	}
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: farAddr.AsSlice(), Port: farPort})

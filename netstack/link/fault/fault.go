@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hull/netstack/buffer"
+	"hull/netstack/header"
 	"hull/netstack/link"
 )
 
@@ -232,10 +233,17 @@ func (d *direction) close() {
 	d.queue = nil
 }
 
-// corrupt returns p with one bit changed, anywhere after the link's header.
+// corrupt returns p with one bit changed, anywhere after the link's header. Its
+// checksum, which is wrong then, is to be looked at.
 func (d *direction) corrupt(p *buffer.Packet) *buffer.Packet {
 	q := duplicate(p)
 	p.Release()
+	b, start, at := q.Head(), int(q.ChecksumStart), int(q.ChecksumStart)+int(q.ChecksumOffset)
+	if q.Checksum == buffer.ChecksumPartial && at+2 <= len(b) {
+		sum := ^header.Checksum(b[start:], 0)
+		b[at], b[at+1] = byte(sum>>8), byte(sum)
+	}
+	q.Checksum = buffer.ChecksumUnknown
 	const keep = 14
 	if b := q.Head(); len(b) > keep {
 		i := keep + d.rnd.IntN(len(b)-keep)

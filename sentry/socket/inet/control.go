@@ -211,6 +211,12 @@ func (s *Sock) recvControl(in *stack.RecvMeta, m *socket.Message) {
 	case in.Msg == nil:
 	case s.family == unix.AF_INET:
 		recvIP(in, m, want)
+	case s.family == unix.AF_INET6 && in.From.Addr().Unmap().Is4():
+		// A datagram of IPv4: as that family has it, but for where it went.
+		if want(stack.WantPktInfo) {
+			add(m, unix.SOL_IPV6, unix.IPV6_PKTINFO, binary.LittleEndian.AppendUint32(append16(nil, in.Msg.To.Addr()), uint32(in.Msg.IIF)))
+		}
+		recvIP(in, m, func(c stack.ControlSet) bool { return c != stack.WantPktInfo && want(c) })
 	case s.family == unix.AF_INET6:
 		recvIPv6(in, m, want)
 	case want(stack.WantAuxdata) && in.Msg.Link != nil:

@@ -101,7 +101,12 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 			return socket.IntValue(int32(s.st.Protocol())), nil
 		}
 	}
-	v, err := s.st.Option(int(level), int(name), max, nil)
+	return s.option(level, name, max, nil)
+}
+
+// option asks the endpoint.
+func (s *Sock) option(level, name int32, max int, in []byte) ([]byte, error) {
+	v, err := s.st.Option(int(level), int(name), max, in)
 	if err == unix.ENOPROTOOPT && s.family == unix.AF_INET && s.isForeign(level) {
 		err = unix.EOPNOTSUPP
 	}
@@ -135,7 +140,7 @@ const (
 
 // Answer implements socket.Asker.
 func (s *Sock) Answer(_ current.Task, level, name int32, in []byte) ([]byte, error) {
-	return s.st.Option(int(level), int(name), len(in), in)
+	return s.option(level, name, len(in), in)
 }
 
 // Cookie returns the socket's number for SO_COOKIE.

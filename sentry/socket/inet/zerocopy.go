@@ -2,6 +2,7 @@ package inet
 
 import (
 	"encoding/binary"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,8 @@ import (
 // Sends are numbered from 0. What is told is a range of numbers that nobody was
 // told of yet.
 type zeroCopy struct {
+	waiting atomic.Bool // there is something to be told
+
 	mu   lock.Mutex[lock.Leaf]
 	on   bool   // guarded by mu: SO_ZEROCOPY
 	told uint32 // guarded by mu: sends before it are told
@@ -36,16 +39,13 @@ func (z *zeroCopy) done() bool {
 	defer z.mu.Unlock()
 	if z.on {
 		z.sent++
+		z.waiting.Store(true)
 	}
 	return z.on
 }
 
 // pending reports whether there is something to be told.
-func (z *zeroCopy) pending() bool {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return z.sent != z.told
-}
+func (z *zeroCopy) pending() bool { return z.waiting.Load() }
 
 // take returns the first and last of the sends that are told now.
 func (z *zeroCopy) take() (first, last uint32, ok bool) {
@@ -55,6 +55,7 @@ func (z *zeroCopy) take() (first, last uint32, ok bool) {
 		return 0, 0, false
 	}
 	first, last, z.told = z.told, z.sent-1, z.sent
+	z.waiting.Store(false)
 	return first, last, true
 }
 

@@ -47,16 +47,6 @@ func (echo) Receive(t current.Task, s *Sock, data []byte) {
 	})
 }
 
-// testConfig is what a stack is given that sends nothing.
-func testConfig() stack.Config {
-	start := time.Now()
-	return stack.Config{
-		Pool: new(buffer.Pool), Wall: time.Now, Random: func(b []byte) { _, _ = rand.Read(b) },
-		Now:   func() int64 { return int64(time.Since(start)) + 1 },
-		After: func(d time.Duration, f func()) func() { t := time.AfterFunc(d, f); return func() { t.Stop() } },
-	}
-}
-
 type fixture struct {
 	t    *testing.T
 	task *currenttest.Task

@@ -108,8 +108,12 @@ func hexAddr(a netip.Addr, v6 bool) string {
 }
 
 func tcpLine(slot int, i *stack.SocketInfo, v6 bool) string {
+	tx := i.TxQueue
+	if i.State == tcpListen {
+		tx = 0 // what it holds is the backlog
+	}
 	s := fmt.Sprintf("%4d: %s %s %02X %08X:%08X %02X:%08X %08X %5d %8d %d", slot,
-		endpoint(i.Local.AddrPort, v6), endpoint(i.Remote.AddrPort, v6), i.State, i.TxQueue, i.RxQueue,
+		endpoint(i.Local.AddrPort, v6), endpoint(i.Remote.AddrPort, v6), i.State, tx, i.RxQueue,
 		i.Timer, int64(max(i.Expires, 0).Seconds()*ticks), i.Retransmits, i.Owner.UID, i.Probes, i.Owner.Inode)
 	if i.State == tcpTimeWait {
 		return s + fmt.Sprintf(" 3 %016x", 0)

@@ -81,9 +81,4 @@ int main() {
 	int ll = socket(AF_INET6, SOCK_DGRAM, 0);
 	R(bind(ll, &a.sa, n));
 	R(connect(ll, &a.sa, n));
-	a.in6.sin6_scope_id = 77;
-	R(bind(ll, &a.sa, n));
-	R(connect(ll, &a.sa, n));
-	a.in6.sin6_scope_id = 1;
-	R(bind(ll, &a.sa, n));
 }

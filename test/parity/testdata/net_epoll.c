@@ -10,8 +10,10 @@ static void next(const char *what) {
 	usleep(20000); // what comes over the wire has come
 	int n = epoll_wait(ep, e, 8, 0);
 	printf("%s:", what);
-	for (int i = 0; i < n; i++)
-		printf(" %c=%x", e[i].data.u32, e[i].events);
+	for (int c = 'A'; c <= 'z'; c++) // in one order
+		for (int i = 0; i < n; i++)
+			if (e[i].data.u32 == c)
+				printf(" %c=%x", c, e[i].events);
 	puts("");
 }
 

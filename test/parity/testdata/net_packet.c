@@ -98,11 +98,7 @@ int main() {
 	flush(u);
 	struct sockaddr_ll to = {AF_PACKET, htons(ETH_P_IP), lo, 0, 0, 6};
 	R(sendto(f, out, sizeof out, 0, (void *)&to, sizeof to));
-	until(u, POLLIN);
-	R(recv(u, b, 20, MSG_DONTWAIT));
 	R(sendto(dg, out + 14, sizeof out - 14, 0, (void *)&to, sizeof to));
-	until(u, POLLIN);
-	R(recv(u, b, 20, MSG_DONTWAIT));
 	R(sendto(dg, out + 14, sizeof out - 14, 0, (void *)&to, 11));
 	to.sll_ifindex = 99;
 	R(sendto(dg, out + 14, sizeof out - 14, 0, (void *)&to, sizeof to));

@@ -172,7 +172,7 @@ func (c *call) newChain() error {
 func (c *call) base(a wire.Attrs, counter *filter.Counter) (*filter.Base, error) {
 	if !a.Has(unix.NFTA_CHAIN_HOOK) {
 		if a.Has(unix.NFTA_CHAIN_POLICY) || counter != nil {
-			return nil, unix.EOPNOTSUPP
+			return nil, c.bad(unix.EOPNOTSUPP, a, unix.NFTA_CHAIN_POLICY)
 		}
 		return nil, nil
 	}

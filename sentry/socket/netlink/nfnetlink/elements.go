@@ -102,7 +102,7 @@ func (c *call) getElements(reset bool) error {
 			c.writeElements(b, unix.NFT_MSG_NEWSETELEM, unix.NLM_F_MULTI, t, s, part, ruleset.Generation, reset)
 		})
 	}
-	asked, err := c.elements(t, s, a.Bytes(unix.NFTA_SET_ELEM_LIST_ELEMENTS))
+	asked, err := c.elements(t, s, a)
 	if err != nil {
 		return err
 	}
@@ -119,10 +119,10 @@ func (c *call) getElements(reset bool) error {
 }
 
 // elements reads a list of elements of a set.
-func (c *call) elements(t *filter.Table, s *filter.Set, list []byte) ([]*filter.Element, error) {
+func (c *call) elements(t *filter.Table, s *filter.Set, a wire.Attrs) ([]*filter.Element, error) {
 	var all []*filter.Element
 	var failed error
-	wire.Each(list, func(_ uint16, _ int, v []byte) bool {
+	wire.Each(a.Bytes(unix.NFTA_SET_ELEM_LIST_ELEMENTS), func(_ uint16, _ int, v []byte) bool {
 		a, werr := wire.Parse(v, elementPolicy(), false)
 		if werr != nil {
 			failed = c.Refuse(werr, headerSize)
@@ -136,6 +136,19 @@ func (c *call) elements(t *filter.Table, s *filter.Set, list []byte) ([]*filter.
 		return true
 	})
 	return all, failed
+}
+
+// badElement has the acknowledgement say which element of a list failed.
+func (c *call) badElement(err error, a wire.Attrs, index int) error {
+	k := 0
+	wire.Each(a.Bytes(unix.NFTA_SET_ELEM_LIST_ELEMENTS), func(_ uint16, off int, _ []byte) bool {
+		if k++; k <= index {
+			return true
+		}
+		c.Offset = wire.HeaderSize + headerSize + a.Offset(unix.NFTA_SET_ELEM_LIST_ELEMENTS) + wire.AttrHeaderSize + off
+		return false
+	})
+	return err
 }
 
 // element reads one.
@@ -233,13 +246,13 @@ func (c *call) newElements() error {
 	if !a.Has(unix.NFTA_SET_ELEM_LIST_ELEMENTS) {
 		return unix.EINVAL
 	}
-	all, err := c.elements(t, s, a.Bytes(unix.NFTA_SET_ELEM_LIST_ELEMENTS))
+	all, err := c.elements(t, s, a)
 	if err != nil {
 		return err
 	}
-	for _, e := range all {
+	for i, e := range all {
 		if err := c.tx.AddElement(t, t.Set(s.Name), e, c.Header.Flags&unix.NLM_F_EXCL != 0); err != nil {
-			return err
+			return c.badElement(err, a, i)
 		}
 	}
 	c.told(unix.NFT_MSG_NEWSETELEM, t, s, all)
@@ -271,15 +284,15 @@ func (c *call) delElements(destroy bool) error {
 		c.told(unix.NFT_MSG_DELSETELEM, t, s, gone)
 		return nil
 	}
-	all, err := c.elements(t, s, a.Bytes(unix.NFTA_SET_ELEM_LIST_ELEMENTS))
+	all, err := c.elements(t, s, a)
 	if err != nil {
 		return err
 	}
 	var gone []*filter.Element
-	for _, e := range all {
+	for i, e := range all {
 		old, err := c.tx.DeleteElement(t, t.Set(s.Name), e)
 		if err != nil && !(destroy && err == unix.ENOENT) {
-			return err
+			return c.badElement(err, a, i)
 		}
 		if old != nil {
 			gone = append(gone, old)

@@ -17,6 +17,7 @@ type Protocol struct{}
 var (
 	_ netlink.Protocol = Protocol{}
 	_ netlink.Guarded  = Protocol{}
+	_ netlink.Watcher  = Protocol{}
 )
 
 // The subsystems, NFNL_SUBSYS_*, and what frames a batch.

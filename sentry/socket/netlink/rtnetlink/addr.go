@@ -82,7 +82,11 @@ func writeAddr(b *wire.Builder, a *stack.Addr, name string) {
 		b.U32(ifaRTPriority, a.Metric)
 	}
 	ne := binary.NativeEndian
-	info := ne.AppendUint32(nil, seconds(a.Preferred))
+	preferred := seconds(a.Preferred)
+	if a.Preferred == 0 && a.Valid != 0 && a.Flags&unix.IFA_F_DEPRECATED != 0 {
+		preferred = 0
+	}
+	info := ne.AppendUint32(nil, preferred)
 	info = ne.AppendUint32(info, seconds(a.Valid))
 	b.Attr(unix.IFA_CACHEINFO, append(info, make([]byte, 8)...))
 }

@@ -96,7 +96,7 @@ func (c *call) createLink(m ifinfomsg, a, info wire.Attrs) error {
 	default:
 		return c.Fail(unix.EOPNOTSUPP, "Unknown device type")
 	}
-	n, err := target.AddNIC(cfg)
+	n, err := add(target, cfg)
 	if err != nil {
 		return err
 	}
@@ -107,6 +107,26 @@ func (c *call) createLink(m ifinfomsg, a, info wire.Attrs) error {
 		return err
 	}
 	return nil
+}
+
+// add adds an interface. Of a veth the other end is made first, as Linux does, and
+// has the lower number.
+func add(st *stack.Stack, cfg stack.NICConfig) (*stack.NIC, error) {
+	if cfg.Kind != stack.KindVeth {
+		return st.AddNIC(cfg)
+	}
+	far, at := *cfg.Peer, cfg.PeerStack
+	near := cfg
+	near.Peer, near.PeerStack = nil, nil
+	far.Peer, far.PeerStack = &near, st
+	m, err := at.AddNIC(far)
+	if err != nil {
+		return nil, err
+	}
+	if n := st.NIC(m.Info().Parent); n != nil {
+		return n, nil
+	}
+	return nil, unix.ENODEV
 }
 
 // common reads what all kinds of interface may be given.
@@ -276,7 +296,7 @@ func (c *call) changeIn(st *stack.Stack, n *stack.NIC, m ifinfomsg, a wire.Attrs
 					return unix.EINVAL
 				}
 				if br.Info().Kind != stack.KindBridge {
-					return c.Fail(unix.EOPNOTSUPP, "Device does not support enslaving")
+					return unix.EOPNOTSUPP
 				}
 			}
 			ch.Master = &master

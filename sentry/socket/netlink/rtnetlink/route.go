@@ -323,14 +323,16 @@ func (c *call) answer(b *wire.Builder, m rtmsg, f *route.Flow, res *route.Result
 		// A route of IPv6 is shown as it is, but for its destination.
 		h.protocol = r.Protocol
 	} else {
-		if m.flags&rtmFlagLookup == 0 {
+		// As long as nobody changed the rules, Linux keeps both tables in one.
+		merged := table == route.TableLocal && len(c.stack.RIB(false).Rules()) == len(route.DefaultRules(false))
+		if m.flags&rtmFlagLookup == 0 || merged {
 			table = route.TableMain
 		}
 		switch r.Type {
 		case unix.RTN_LOCAL:
 			h.flags |= localFlag
 		case unix.RTN_BROADCAST:
-			h.flags |= broadcastFlag
+			h.flags |= localFlag | broadcastFlag
 		case unix.RTN_MULTICAST:
 			h.flags |= multicastFlag
 		}

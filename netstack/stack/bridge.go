@@ -1,0 +1,264 @@
+package stack
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"hull/netstack/buffer"
+	"hull/netstack/header"
+	"hull/netstack/link"
+)
+
+// bridge is what an interface of kind bridge is besides: its ports, and where it
+// heard which hardware address. It speaks no spanning tree; a port forwards from
+// the moment that it is one.
+type bridge struct {
+	nic   *NIC
+	ports atomic.Pointer[[]*NIC] // changed with the stack's lock
+
+	mu  sync.Mutex
+	fdb map[link.Address]heard
+}
+
+// heard is where an address was heard, and when last.
+type heard struct {
+	port *NIC
+	at   int64
+}
+
+const (
+	// fdbAge is how long an address is known after it was heard: IEEE 802.1D's and
+	// Linux's 300 seconds.
+	fdbAge = 300 * second
+	// maxFDB bounds the addresses that are known; nothing is learnt beyond it.
+	maxFDB = 1 << 14
+	// maxPorts is Linux's BR_MAX_PORTS.
+	maxPorts = 1024
+)
+
+// newBridge makes n a bridge. Without a port it has no carrier.
+func newBridge(n *NIC) *bridge {
+	n.carrier.Store(false)
+	return &bridge{nic: n, fdb: map[link.Address]heard{}}
+}
+
+func (b *bridge) list() []*NIC {
+	if l := b.ports.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// setPorts changes the ports. The caller holds the stack's lock.
+func (b *bridge) setPorts(l []*NIC, ev *events) {
+	b.ports.Store(&l)
+	b.nic.carrier.Store(len(l) > 0)
+	ev.link(b.nic, false)
+}
+
+// enslave makes the interface a port of b, or of none. The caller holds the
+// stack's lock.
+func (n *NIC) enslave(b *bridge, ev *events) {
+	old := n.master.Load()
+	if old == b {
+		return
+	}
+	if old != nil {
+		n.master.Store(nil)
+		n.promisc.Add(-1)
+		old.setPorts(slices.DeleteFunc(slices.Clone(old.list()), func(p *NIC) bool { return p == n }), ev)
+		old.forget(n)
+	}
+	if b != nil && len(b.list()) < maxPorts {
+		n.promisc.Add(1)
+		b.setPorts(append(slices.Clone(b.list()), n), ev)
+		n.master.Store(b)
+	}
+}
+
+// dissolve frees all ports: the bridge is removed.
+func (b *bridge) dissolve(ev *events) {
+	for _, p := range b.list() {
+		p.enslave(nil, ev)
+		ev.link(p, false)
+	}
+}
+
+// forget forgets what was heard at a port.
+func (b *bridge) forget(port *NIC) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for a, h := range b.fdb {
+		if h.port == port {
+			delete(b.fdb, a)
+		}
+	}
+}
+
+// learn takes note of where an address was heard.
+func (b *bridge) learn(a link.Address, port *NIC, now int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.fdb[a]; !known && len(b.fdb) >= maxFDB {
+		for x, h := range b.fdb {
+			if now-h.at > fdbAge {
+				delete(b.fdb, x)
+			}
+		}
+		if len(b.fdb) >= maxFDB {
+			return
+		}
+	}
+	b.fdb[a] = heard{port, now}
+}
+
+// find returns the port at which an address was heard, or nil.
+func (b *bridge) find(a link.Address, now int64) *NIC {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h, ok := b.fdb[a]
+	if !ok || now-h.at > fdbAge || h.port.master.Load() != b {
+		return nil
+	}
+	return h.port
+}
+
+// FDBEntry is one address that a bridge knows.
+type FDBEntry struct {
+	Addr  link.Address
+	Port  int
+	Age   int64 // nanoseconds since it was heard; 0 of our own
+	Local bool  // it is the bridge's or a port's own
+}
+
+// FDB returns the addresses that a bridge knows, none of another interface.
+func (n *NIC) FDB() []FDBEntry {
+	b := n.bridge
+	if b == nil {
+		return nil
+	}
+	out := []FDBEntry{{Addr: n.Address(), Port: n.index, Local: true}}
+	for _, p := range b.list() {
+		out = append(out, FDBEntry{Addr: p.Address(), Port: p.index, Local: true})
+	}
+	now := n.stack.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for a, h := range b.fdb {
+		if now-h.at <= fdbAge {
+			out = append(out, FDBEntry{Addr: a, Port: h.port.index, Age: now - h.at})
+		}
+	}
+	return out
+}
+
+// own reports whether an address is the bridge's or of one of its ports.
+func (b *bridge) own(a link.Address) bool {
+	return a == b.nic.Address() || slices.ContainsFunc(b.list(), func(p *NIC) bool { return p.Address() == a })
+}
+
+// input takes a frame in that arrived at port n, whole, and owns it.
+func (b *bridge) input(n *NIC, p *buffer.Packet, x *batch) {
+	if !b.nic.isUp() || n.headerSize() != header.EthernetSize {
+		n.stats.rxDropped.Add(1)
+		p.Release()
+		return
+	}
+	eth := header.Ethernet(p.Head())
+	src, dst := link.Address(eth.Src()), link.Address(eth.Dst())
+	if src[0]&1 != 0 || src == (link.Address{}) || reservedGroup(dst) {
+		p.Release()
+		return
+	}
+	if !b.own(src) {
+		b.learn(src, n, x.now)
+	}
+	switch {
+	case dst[0]&1 != 0:
+		b.flood(p, n)
+		b.local(p, x)
+	case b.own(dst):
+		if dst != b.nic.Address() && p.Own(header.EthernetSize) {
+			// To a port's own address, which is ours: the bridge takes it.
+			a := b.nic.Address()
+			copy(p.Head(), a[:])
+		}
+		b.local(p, x)
+	default:
+		if b.nic.flags.Load()&unix.IFF_PROMISC != 0 || b.nic.promisc.Load() > 0 {
+			b.local(p.Clone(), x)
+		}
+		if to := b.find(dst, x.now); to != nil {
+			if to != n {
+				to.forwardFrame(p)
+			} else {
+				p.Release()
+			}
+			return
+		}
+		b.flood(p, n)
+		p.Release()
+	}
+}
+
+// reservedGroup reports whether frames to a never pass a bridge: IEEE 802.1D
+// table 7-10.
+func reservedGroup(a link.Address) bool {
+	return a[0] == 1 && a[1] == 0x80 && a[2] == 0xc2 && a[3] == 0 && a[4] == 0 && a[5] < 16
+}
+
+// local gives a frame to the bridge's own interface.
+func (b *bridge) local(p *buffer.Packet, x *batch) {
+	b.nic.stats.rxPackets.Add(1)
+	b.nic.stats.rxBytes.Add(uint64(p.Len()))
+	b.nic.frameIn(p, x)
+}
+
+// flood sends copies of a frame, which stays the caller's, out of all ports but one.
+func (b *bridge) flood(p *buffer.Packet, but *NIC) {
+	for _, o := range b.list() {
+		if o != but && o.isUp() {
+			o.forwardFrame(p.Clone())
+		}
+	}
+}
+
+// forwardFrame sends a frame on through a port, and owns it.
+func (n *NIC) forwardFrame(p *buffer.Packet) {
+	if p.GSO.Size == 0 && p.Len() > n.MTU()+header.EthernetSize+header.VLANSize {
+		n.stats.txDropped.Add(1)
+		p.Release()
+		return
+	}
+	if p.Checksum == buffer.ChecksumValid && p.GSO.Size == 0 {
+		p.Checksum = buffer.ChecksumUnknown // it stands in the frame
+	}
+	_ = n.transmit([]*buffer.Packet{p})
+}
+
+// send takes what the bridge's own interface sends.
+func (b *bridge) send(ps []*buffer.Packet) {
+	now := b.nic.stack.now()
+	for _, p := range ps {
+		if !p.Pull(header.EthernetSize) {
+			p.Release()
+			continue
+		}
+		dst := link.Address(header.Ethernet(p.Head()).Dst())
+		if dst[0]&1 == 0 {
+			if to := b.find(dst, now); to != nil {
+				_ = to.transmit([]*buffer.Packet{p})
+				continue
+			}
+		}
+		for _, o := range b.list() {
+			if o.isUp() {
+				_ = o.transmit([]*buffer.Packet{p.Clone()})
+			}
+		}
+		p.Release()
+	}
+}

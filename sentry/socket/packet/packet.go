@@ -1,0 +1,128 @@
+// Package packet has AF_PACKET sockets, packet(7): those of package inet, with
+// rings of frames that a guest maps (PACKET_RX_RING).
+//
+//   - It owns a ring's memory, which is the sandbox's, and its mappings.
+//   - What is in the ring, and who may write where, is netstack/stack's affair.
+package packet
+
+import (
+	"golang.org/x/sys/unix"
+
+	"hull/netstack/stack"
+	"hull/sentry/current"
+	"hull/sentry/mem"
+	"hull/sentry/mm"
+	"hull/sentry/socket"
+	"hull/sentry/socket/inet"
+	"hull/sentry/vfs"
+)
+
+const (
+	solPacket = 263
+	rxRing    = 5 // PACKET_RX_RING
+)
+
+// Family makes packet sockets of a network.
+type Family struct {
+	net    *inet.Network // immutable
+	memory *mem.File     // immutable: where rings are
+}
+
+// New returns the family over net's stack.
+func New(net *inet.Network, memory *mem.File) *Family { return &Family{net, memory} }
+
+var _ socket.Family = (*Family)(nil)
+
+// Socket implements socket.Family.
+func (f *Family) Socket(t current.Task, typ, protocol int32) (socket.Socket, error) {
+	s, err := f.net.NewSock(t, unix.AF_PACKET, typ, protocol)
+	if err != nil {
+		return nil, err
+	}
+	return &Sock{Sock: s, memory: f.memory}, nil
+}
+
+// Pair implements socket.Family.
+func (f *Family) Pair(t current.Task, typ, protocol int32) (a, b socket.Socket, err error) {
+	s, err := f.Socket(t, typ, protocol)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Release(t, nil)
+	return nil, nil, unix.EOPNOTSUPP
+}
+
+// Sock is a packet socket.
+type Sock struct {
+	*inet.Sock
+	memory *mem.File // immutable
+	rings  rings
+}
+
+var (
+	_ socket.Socket = (*Sock)(nil)
+	_ vfs.Mapper    = (*Sock)(nil)
+	_ vfs.Timed     = (*Sock)(nil)
+)
+
+// SetOption implements socket.Socket.
+func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
+	if level == solPacket && name == rxRing {
+		return s.setRing(value)
+	}
+	return s.Sock.SetOption(t, level, name, value)
+}
+
+// setRing makes the ring that a struct tpacket_req or tpacket_req3 asks for, or
+// ends it if it asks for no blocks. EBUSY while it is mapped.
+func (s *Sock) setRing(value []byte) error {
+	x, ok := s.Endpoint().(stack.Ringer)
+	if !ok {
+		return unix.ENOPROTOOPT
+	}
+	r, err := x.ParseRing(value)
+	if err != nil {
+		return err
+	}
+	if r.Blocks == 0 {
+		g := s.rings.get()
+		if !g.retire() {
+			return unix.EBUSY
+		}
+		if err := x.SetRing(r, nil); err != nil {
+			g.revive()
+			return err
+		}
+		s.rings.set(nil)
+		return nil
+	}
+	g, blocks, err := newRing(s.memory, uint64(r.BlockSize), r.Blocks)
+	if err != nil {
+		return err
+	}
+	if err := x.SetRing(r, blocks); err != nil {
+		g.free()
+		return err
+	}
+	s.rings.set(g)
+	return nil
+}
+
+// Map implements vfs.Mapper: the whole ring, and nothing else.
+func (s *Sock) Map(_ current.Task, _ *vfs.File, o *mm.MapOpts) (mm.Mappable, error) {
+	g := s.rings.get()
+	if g == nil || o.Offset != 0 || o.Length != g.size() || !o.Shared {
+		return nil, unix.EINVAL
+	}
+	return g, nil
+}
+
+// Release implements vfs.FileImpl. Nothing is written to the ring any more, whose
+// mappings keep their pages.
+func (s *Sock) Release(t current.Task, f *vfs.File) {
+	if x, ok := s.Endpoint().(stack.Ringer); ok {
+		_ = x.SetRing(stack.RingRequest{}, nil) // it does not fail without blocks
+	}
+	s.Sock.Release(t, f)
+	s.rings.set(nil)
+}

@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestNetlink runs the scripts in testdata/netlink in a new network namespace of
+// the host and in hull: iproute2's, iptables' and nftables' programs say the same.
+func TestNetlink(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	data, err := filepath.Abs("testdata/netlink")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := filepath.Glob(data + "/*.sh")
+	if err != nil || len(scripts) < 5 {
+		t.Fatalf("%d scripts, %v", len(scripts), err)
+	}
+	bin := hull(t)
+	for _, script := range scripts {
+		t.Run(strings.TrimSuffix(filepath.Base(script), ".sh"), func(t *testing.T) {
+			const start = `exec 2>&1; . "$0"`
+			native := dir(t)
+			want := run(t, "", "unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+				"/bin/bash", "-c", "export data="+data+"; cd "+native+"; "+start, script)
+			inside := dir(t)
+			got := run(t, "", bin, "do", "--network", "none", "--cwd", inside, "--env", "data="+data, "--", "/bin/bash", "-c", start, script)
+			if got != want {
+				t.Errorf("status %d, natively %d; what differs:\n%s", got.status, want.status, differences(want.out, got.out))
+			}
+		})
+	}
+}
+
+// differences shows the lines that only one of two outputs has, by a program that
+// can: diff(1).
+func differences(want, got string) string {
+	f, err := os.MkdirTemp("", "diff")
+	if err != nil {
+		return got
+	}
+	defer os.RemoveAll(f)
+	for name, s := range map[string]string{"natively": want, "hull": got} {
+		if err := os.WriteFile(filepath.Join(f, name), []byte(s), 0o600); err != nil {
+			return got
+		}
+	}
+	return diff(f)
+}
+
+func diff(in string) string {
+	c := exec.Command("diff", "-U1", "natively", "hull")
+	c.Dir = in
+	out, _ := c.CombinedOutput() // its status only says that they differ
+	return string(out)
+}
