@@ -28,7 +28,10 @@ func makeUser(t *testing.T) *ordinary {
 	if err != nil {
 		t.Fatal(err)
 	}
-	remove := func() { _ = exec.Command("userdel", account).Run() } // one of a test that was killed
+	// Podman leaves a process that holds its user namespace. There may be no user yet.
+	remove := func() {
+		_ = exec.Command("sh", "-c", `kill -KILL $(ps -o pid= -u "$0"); sleep 0.1; userdel "$0"`, account).Run()
+	}
 	remove()
 	if out, err := exec.Command("useradd", "--home-dir", dir, "--no-create-home", "--shell", "/bin/sh", account).CombinedOutput(); err != nil {
 		t.Fatalf("useradd: %v\n%s", err, out)
