@@ -65,7 +65,7 @@ func dockerCases() []scriptCase {
 
 // docker runs the cases of the docker command.
 func (d *daemons) docker(t *testing.T) {
-	d.teller("RUN=docker run --network none --runtime $RT").compare(t, dockerCases())
+	d.teller("RUN=docker run --network none --runtime $RT").compare(t, append(dockerCases(), flagCases()...))
 }
 
 // teller runs scripts over docker with more variables; $RT is the runtime.
