@@ -18,6 +18,7 @@ import (
 	"hull/sentry/auth"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
+	"hull/sentry/lock"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
@@ -26,8 +27,10 @@ import (
 type TTY struct {
 	k       *kernel.Kernel
 	control kernel.TerminalControl
-	own     *host.File // a descriptor of its own, which /dev/tty is opened on
 	number  atomic.Int32
+
+	mu  lock.Mutex[lock.Leaf]
+	own *host.File // guarded by mu: a descriptor of its own, which /dev/tty is opened on; nil after Close
 }
 
 var _ kernel.Terminal = (*TTY)(nil)
@@ -44,6 +47,18 @@ func New(k *kernel.Kernel, fd int) (*TTY, error) {
 		return nil, err
 	}
 	return &TTY{k: k, own: h}, nil
+}
+
+// Close gives the terminal's own descriptor up: who it was for has ended. Files that
+// are open stay so; it cannot be opened anew.
+func (t *TTY) Close() {
+	t.mu.Lock()
+	own := t.own
+	t.own = nil
+	t.mu.Unlock()
+	if own != nil {
+		own.Release(nil, nil)
+	}
 }
 
 // Control implements kernel.Terminal.
@@ -69,8 +84,13 @@ func (t *TTY) File(fd int, flags uint32, cred *auth.Cred) (*vfs.File, error) {
 	return vfs.Anonymous(t.k.Anon(), &file{File: h, t: t}, "/dev/console", unix.S_IFCHR|0620, flags, cred, true), nil
 }
 
-// OpenFile implements what /dev/tty asks of a terminal.
+// OpenFile implements what /dev/tty asks of a terminal: EIO once it was closed.
 func (t *TTY) OpenFile(current.Task, *vfs.File) (vfs.FileImpl, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.own == nil {
+		return nil, unix.EIO
+	}
 	return &file{File: t.own.Share(), t: t}, nil
 }
 

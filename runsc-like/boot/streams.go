@@ -16,7 +16,8 @@ import (
 // standard input, output and error, and what else it is to have, are the caller's
 // own descriptors, so that offset and end of file are shared with whoever else has
 // them. Those that are the host's terminal are one terminal of the guest, which
-// becomes the controlling one if p.terminal says so. release takes its name back.
+// becomes the controlling one if p.terminal says so. release takes
+// its name back, and lets go of it.
 func (c *container) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (files *vfs.FDTable, tty kernel.Terminal, release func(), err error) {
 	o := opener{c: c, ctx: ctx, cred: cred, p: p, release: func() {}}
 	files = vfs.NewFDTable()
@@ -63,6 +64,7 @@ func (o *opener) open(fd int) (*vfs.File, error) {
 		if o.tty, err = hosttty.New(o.c.s.kernel, fd); err != nil {
 			return nil, err
 		}
+		o.release = o.tty.Close
 		o.nameTerminal()
 	}
 	return o.openTerminal(fd, open)
@@ -79,7 +81,7 @@ func (o *opener) nameTerminal() {
 		return
 	}
 	if name, release := o.c.nameTerminal(o.ctx, o.tty, o.cred); release != nil {
-		o.name, o.release = name, release
+		o.name, o.release = name, func() { release(); o.tty.Close() }
 	}
 }
 
