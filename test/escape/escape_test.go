@@ -101,8 +101,14 @@ func TestEscapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	out := inside(t, dir, 5*time.Minute, secret, strconv.Itoa(os.Getpid()), name)
-	allRefused(t, out, 25)
+	served, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer served.Close()
+	port := strconv.Itoa(served.Addr().(*net.TCPAddr).Port)
+	out := inside(t, dir, 5*time.Minute, secret, strconv.Itoa(os.Getpid()), name, port)
+	allRefused(t, out, 26)
 	left, err := os.ReadDir(filepath.Join(dir, "tmp"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("left on the host: %v %v", left, err)
@@ -127,6 +133,7 @@ func allRefused(t *testing.T, out string, least int) {
 		switch {
 		case strings.HasSuffix(line, ": refused"):
 			refused++
+		case strings.HasPrefix(line, "hull: network: the guest was kept from"): // told once
 		case line != "" && line != "all tried":
 			t.Errorf("%s", line)
 		}

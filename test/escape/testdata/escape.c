@@ -1,7 +1,9 @@
 // What a program inside tries in order to get out. Each attempt prints one
 // line: "refused" or "ESCAPED". Arguments: a file of the host that the root does
-// not have, a process of the host, an abstract socket of the host.
+// not have, a process of the host, an abstract socket of the host, a port that
+// somebody listens on at the host's loopback interface.
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -143,12 +145,25 @@ static void processes(int pid) {
 	verdict("any process but its own", escaped);
 }
 
-static void sockets(const char *name) {
+// reaches reports whether somebody answers at an address and port.
+static int reaches(const char *host, const char *port) {
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
+	struct timeval patience = {3, 0};
+	inet_pton(AF_INET, host, &a.sin_addr);
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+	int r = connect(s, (void *)&a, sizeof a);
+	close(s);
+	return r == 0;
+}
+
+static void sockets(const char *name, const char *port) {
 	struct sockaddr_un a = {AF_UNIX};
 	strncpy(a.sun_path + 1, name, sizeof a.sun_path - 2);
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
 	verdict("abstract socket of the host", connect(s, (void *)&a, 3 + strlen(name)) == 0);
-	verdict("packet socket", socket(AF_PACKET, SOCK_RAW, 0) >= 0);
+	verdict("the host's loopback interface", reaches("127.0.0.1", port) || reaches("127.1.2.3", port) || reaches("0.0.0.0", port));
+	verdict("the host by the gateway", reaches("10.0.2.2", port) || reaches("10.0.2.3", port));
 }
 
 // inChild runs f in a child and returns how it ended.
@@ -222,7 +237,7 @@ int main(int argc, char **argv) {
 	races();
 	devices();
 	processes(atoi(argv[2]));
-	sockets(argv[3]);
+	sockets(argv[3], argv[4]);
 	instructions();
 	puts("all tried");
 	return 0;
