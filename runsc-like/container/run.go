@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -167,7 +169,7 @@ func configure(o Options) (*control.Config, error) {
 		Role: control.Role{
 			Jail:       jail.Confinement{FDs: control.SentryFDs},
 			TrapDenied: o.TrapDenied,
-			CPUs:       runtime.NumCPU(),
+			CPUs:       processors(o.Spec),
 			Platform:   o.Platform,
 		},
 		Strace:      o.Strace,
@@ -348,4 +350,27 @@ func isErrno(err error, errno unix.Errno) bool { return errors.Is(err, errno) }
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
+}
+
+// processors returns how many the guest sees: those of the host, or as many of them
+// as linux.resources.cpu.cpus lists. They are numbered from 0.
+func processors(s *specs.Spec) int {
+	all := runtime.NumCPU()
+	if s.Linux == nil || s.Linux.Resources == nil || s.Linux.Resources.CPU == nil || s.Linux.Resources.CPU.Cpus == "" {
+		return all
+	}
+	n := 0
+	for part := range strings.SplitSeq(s.Linux.Resources.CPU.Cpus, ",") {
+		from, to, isRange := strings.Cut(strings.TrimSpace(part), "-")
+		first, err := strconv.Atoi(from)
+		last := first
+		if err == nil && isRange {
+			last, err = strconv.Atoi(to)
+		}
+		if err != nil {
+			return all // the host's kernel will say what is wrong with it
+		}
+		n += max(0, min(last, all-1)-first+1)
+	}
+	return max(1, min(n, all))
 }

@@ -16,7 +16,7 @@ func podmanPodCases() []scriptCase {
 		{"pod, one stops", `pod; $RUNP -d --name $N $I ` + loop + ` >/dev/null; $RUNP -d --name $N-b $I ` + loop + ` >/dev/null; sleep 0.5; $P stop -t 10 $N >/dev/null; state
 			say $P exec $N-b echo on; $P start $N >/dev/null; sleep 0.5; $P logs $N; $P rm -f -t 0 $N >/dev/null; say $P exec $N-b echo still; podstate; away`},
 		{"pod, all stop", `pod; $RUNP -d --name $N $I ` + loop + ` >/dev/null; sleep 0.5; $P pod kill $N-pod >/dev/null; $P wait $N; $P pod start $N-pod >/dev/null; podstate; sleep 0.5; $P logs $N
-			$P pod stop -t 5 $N-pod >/dev/null; podstate; state; $P pod restart $N-pod >/dev/null; podstate; $P pod pause $N-pod >/dev/null; podstate; $P pod unpause $N-pod >/dev/null; podstate; away; $P ps -aq`},
+			$P pod stop -t 5 $N-pod >/dev/null; podstate; state; $P pod restart $N-pod >/dev/null; podstate; $P pod pause $N-pod >/dev/null; podstate; $P pod unpause $N-pod >/dev/null; podstate; away`},
 		{"pod with one pid namespace", `pod --share pid,ipc,uts,net; $RUNP -d --name $N $I sh -c 'sleep 1001; true' >/dev/null; sleep 0.3; $RUNP --rm $I sh -c 'ps | grep -c "sleep 100[01]$"; [ $$ = 1 ] || echo no init'
 			$RUNP --rm $I sh -c 'kill -9 $(ps | awk "/sleep 1001\$/{print \$1; exit}")'; $P wait $N; podstate; away`},
 		{"namespaces of another container", `back $I sh -c 'sleep 1001; true'; $RUN --rm --pid container:$N $I ps | grep -c 'sleep 1001$'; $RUN -d --name $N-b --ipc container:$N --uts container:$N $I sleep 100 >/dev/null
