@@ -27,7 +27,7 @@ import (
 func linuxPeer(t *testing.T, mtu int, f *fault.Config) *Stack {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("makes network interfaces: needs root")
+		t.Fatal("makes network interfaces: needs root")
 	}
 	runtime.LockOSThread() // the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {

@@ -25,7 +25,7 @@ that is not there.`,
   hull do -- python3 -c 'print("hello")'
   hull do --rw . -- make
   hull do --root /srv/debian --volume ~/src:/src:ro --cwd /src -- ls -l
-  hull do --allow-net '*.debian.org:80' --allow-net deb.debian.org -- apt-get update
+  hull do --allow-net '*.example.org:80' --allow-net example.org -- curl example.org
   hull do -p 8080:80 -- python3 -m http.server 80
   hull do --user nobody --env LANG=C -- id`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -25,7 +25,7 @@ import (
 func namespace(t *testing.T, lines ...string) (path string, ip func(args string) string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("makes network namespaces: needs root")
+		t.Fatal("makes network namespaces: needs root")
 	}
 	ready, ask, answer := make(chan string), make(chan string), make(chan string)
 	t.Cleanup(func() { close(ask) })

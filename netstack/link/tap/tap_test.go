@@ -32,7 +32,7 @@ func (sink) LinkChanged(bool, int) {}
 // summed by who receives it.
 func TestTUN(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("makes a network interface: needs root")
+		t.Fatal("makes a network interface: needs root")
 	}
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
