@@ -91,6 +91,13 @@ type Context struct {
 
 // Switch takes one step.
 func (c *Context) Switch(_ platform.AddressSpace, ac *arch.Context) (platform.Event, error) {
+	// An endless loop is over with the interrupt, whether that came during it
+	// or just before: a script goes on the same way in both orders.
+	if len(c.steps) > 0 && c.steps[0].Event.Kind == 0 {
+		<-c.wake
+		c.steps = c.steps[1:]
+		return platform.Event{Kind: platform.Interrupted}, nil
+	}
 	select {
 	case <-c.wake:
 		return platform.Event{Kind: platform.Interrupted}, nil
@@ -100,11 +107,6 @@ func (c *Context) Switch(_ platform.AddressSpace, ac *arch.Context) (platform.Ev
 		return platform.Event{}, ErrEnd
 	}
 	step := c.steps[0]
-	if step.Event.Kind == 0 {
-		<-c.wake
-		c.steps = c.steps[1:]
-		return platform.Event{Kind: platform.Interrupted}, nil
-	}
 	c.steps = c.steps[1:]
 	ac.Regs.OrigRax = ^uint64(0)
 	ac.FPU.Dirty = false

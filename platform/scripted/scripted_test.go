@@ -20,6 +20,7 @@ func TestScript(t *testing.T) {
 		Call(unix.SYS_WRITE, 1, 0x1000, 5),
 		Touch(0x2000, platform.Access{Write: true}),
 		Spin(),
+		Spin(),
 		Call(unix.SYS_EXIT),
 	})
 	c := p.NewContext()
@@ -43,7 +44,9 @@ func TestScript(t *testing.T) {
 	if ev := expect(platform.Fault); ev.Addr != 0x2000 || !ev.Access.Write {
 		t.Errorf("fault %+v", ev)
 	}
-	go c.Interrupt()
+	go c.Interrupt() // during the loop, or before it
+	expect(platform.Interrupted)
+	c.Interrupt() // before the loop
 	expect(platform.Interrupted)
 	c.Interrupt()
 	c.Interrupt()
