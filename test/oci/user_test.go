@@ -168,6 +168,7 @@ func (d *daemons) userPodman(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.load(t, archive)
+	t.Run("installed", p.installsForPodman)
 	// The rest is podman's own, and slow where each container is a copy of the image.
 	cases := slices.DeleteFunc(podmanCases(), func(c scriptCase) bool {
 		return !slices.Contains([]string{"run", "what cannot be run", "users and capabilities", "volumes", "exec", "terminals", "stop and start"}, c.name)
