@@ -20,7 +20,7 @@ type Config struct {
 	GCStale         Time
 	UnicastProbes   int
 	MulticastProbes int
-	PendingBytes    int // of one entry
+	PendingBytes    int // that wait at one entry, with what holds them
 	Thresh1         int // entries that are kept in any case
 	Thresh2         int // more than that are looked through for old ones
 	Thresh3         int // there are never more
@@ -60,7 +60,13 @@ type Cache struct {
 	cfg     Config
 	entries map[netip.Addr]*Entry
 	dynamic int // entries that are not lasting
+	waiting int // bytes that wait at all entries
 }
+
+// maxWaiting bounds the bytes that wait at all entries of a cache: packets to
+// neighbours that do not answer may be as many as there are addresses. Past it, each
+// entry has one packet.
+const maxWaiting = 8 << 20
 
 // New returns an empty cache. random returns a number below n.
 func New(cfg Config, out Link, random func(n int64) int64) *Cache {
@@ -182,9 +188,8 @@ func (c *Cache) drop(e *Entry, w *work) {
 	if e.state&lasting == 0 {
 		c.dynamic--
 	}
-	e.dead = true
-	w.dropped = append(w.dropped, e.pending...)
-	e.pending, e.bytes, e.deadline = nil, 0, 0
+	e.dead, e.deadline = true, 0
+	w.dropped = append(w.dropped, c.unqueue(e)...)
 	e.fast.Store(0)
 	delete(c.entries, e.addr)
 	if e.state != 0 {
@@ -228,15 +233,31 @@ func (c *Cache) Send(now Time, e *Entry, source netip.Addr, ps []*buffer.Packet)
 
 // wait queues ps; the oldest make room.
 func (c *Cache) wait(e *Entry, ps []*buffer.Packet, w *work) {
+	add := func(n int) {
+		e.bytes += n
+		c.waiting += n
+	}
 	for _, p := range ps {
 		e.pending = append(e.pending, p)
-		e.bytes += p.Len()
+		add(cost(p))
 	}
-	for len(e.pending) > 1 && (e.bytes > c.cfg.PendingBytes || len(e.pending) > 1024) {
-		e.bytes -= e.pending[0].Len()
+	for len(e.pending) > 1 && (e.bytes > c.cfg.PendingBytes || c.waiting > maxWaiting || len(e.pending) > 1024) {
+		add(-cost(e.pending[0]))
 		w.dropped = append(w.dropped, e.pending[0])
 		e.pending = e.pending[1:]
 	}
+}
+
+// cost is about what a packet holds: its headers' chunk, and its bytes, which may
+// be in a chunk that others share.
+func cost(p *buffer.Packet) int { return buffer.SmallChunk + p.Len() }
+
+// unqueue takes what waits at e.
+func (c *Cache) unqueue(e *Entry) []*buffer.Packet {
+	ps := e.pending
+	c.waiting -= e.bytes
+	e.pending, e.bytes = nil, 0
+	return ps
 }
 
 // change sets the state and says so.
@@ -328,7 +349,6 @@ func (c *Cache) expire(e *Entry, now Time, w *work) {
 }
 
 func (c *Cache) fail(e *Entry, now Time, w *work) {
-	w.failed = append(w.failed, failure{e.addr, e.pending})
-	e.pending, e.bytes = nil, 0
+	w.failed = append(w.failed, failure{e.addr, c.unqueue(e)})
 	c.change(e, Failed, now, w)
 }

@@ -3,6 +3,7 @@ package neigh
 import (
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -174,6 +175,27 @@ func TestBounds(t *testing.T) {
 	c.Send(0, e, netip.Addr{}, packets(pool, 5000))
 	if len(e.pending) > 1024 {
 		t.Errorf("%d packets wait", len(e.pending))
+	}
+}
+
+// What waits has its bound at each neighbour, and at all of them together: also
+// small packets hold chunks.
+func TestBoundOfWaiting(t *testing.T) {
+	c, _, pool := start()
+	pool.Held = &atomic.Int64{}
+	for i := range 1000 {
+		e := c.Get(1, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		_ = c.Send(1, e, netip.Addr{}, packets(pool, 500))
+		if n := len(e.pending) * buffer.SmallChunk; n == 0 || n > c.cfg.PendingBytes {
+			t.Fatalf("%d packets wait at neighbour %d", len(e.pending), i)
+		}
+	}
+	if n := pool.Held.Load(); n > maxWaiting+1000*buffer.SmallChunk {
+		t.Errorf("%d bytes wait", n)
+	}
+	c.Flush(true)
+	if n := pool.Held.Load(); n != 0 || c.waiting != 0 {
+		t.Errorf("%d bytes are held, %d counted, after all is given up", n, c.waiting)
 	}
 }
 
