@@ -1,7 +1,9 @@
 package neigh
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +63,7 @@ type Cache struct {
 	entries map[netip.Addr]*Entry
 	dynamic int // entries that are not lasting
 	waiting int // bytes that wait at all entries
+	shrunk  Time
 }
 
 // maxWaiting bounds the bytes that wait at all entries of a cache: packets to
@@ -162,25 +165,56 @@ func (c *Cache) get(now Time, a netip.Addr, w *work) *Entry {
 	return e
 }
 
-// shrink removes entries that nobody used for a while, and if there is no room
-// left at all, the one that was used the longest ago.
+// shrinkEvery is how often a cache that has room left is looked through.
+const shrinkEvery = int64(5 * time.Second)
+
+// shrink removes entries that nobody used for a while. If there is no room left at
+// all, it makes much of it, so that a flood of neighbours costs little each: the
+// entries go first that never proved anything, and of those alike the ones that were
+// used the longest ago.
 func (c *Cache) shrink(now Time, w *work) {
-	var oldest *Entry
+	full := c.dynamic >= c.cfg.Thresh3
+	if !full && c.shrunk != 0 && now-c.shrunk < shrinkEvery {
+		return
+	}
+	c.shrunk = now
+	var left []*Entry
 	for _, e := range c.entries {
-		if e.state&lasting != 0 || e.pending != nil {
-			continue
-		}
-		if e.state&(Stale|Failed) != 0 && now-e.used.Load() > int64(5*time.Second) {
+		switch {
+		case e.state&lasting != 0 || e.pending != nil:
+		case e.state&(Stale|Failed) != 0 && now-e.used.Load() > int64(5*time.Second):
 			c.drop(e, w)
-			continue
-		}
-		if oldest == nil || e.used.Load() < oldest.used.Load() {
-			oldest = e
+		default:
+			left = append(left, e)
 		}
 	}
-	if c.dynamic >= c.cfg.Thresh3 && oldest != nil {
-		c.drop(oldest, w)
+	if c.dynamic < c.cfg.Thresh3 {
+		return
 	}
+	slices.SortFunc(left, func(a, b *Entry) int {
+		if a.proven() != b.proven() {
+			return cmp.Compare(bit(a.proven()), bit(b.proven()))
+		}
+		return cmp.Compare(a.used.Load(), b.used.Load())
+	})
+	// The proven ones only as far as there must be room at all.
+	for i, e := range left {
+		if c.dynamic <= c.cfg.Thresh2 || e.proven() && (i > 0 && c.dynamic < c.cfg.Thresh3) {
+			break
+		}
+		c.drop(e, w)
+	}
+}
+
+// proven reports whether the neighbour ever answered us: it can be reached, and did
+// not only say that it is there.
+func (e *Entry) proven() bool { return e.confirmed != 0 && e.state != Failed }
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // drop takes e out of the cache.

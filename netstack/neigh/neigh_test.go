@@ -220,3 +220,32 @@ func TestSet(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A flood of neighbours who only say that they are there does not push out one that
+// answered.
+func TestFloodKeepsProven(t *testing.T) {
+	c, _, pool := start()
+	now := second
+	e := c.Get(now, peer)
+	_ = c.Send(now, e, netip.Addr{}, packets(pool, 1))
+	c.Learn(now, Update{Addr: peer, HW: hw(7), HasHW: true, Solicited: true, Override: true})
+	for i := range 50000 {
+		now += second / 5000
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		c.Learn(now, Update{Addr: a, HW: hw(1), HasHW: true, Override: true, Create: true})
+		if i%2 == 0 { // and is answered
+			if e := c.Get(now, a); e == nil || c.Send(now, e, netip.Addr{}, packets(pool, 1)) != nil {
+				t.Fatal("no room for a new neighbour")
+			}
+		}
+		if c.dynamic > c.cfg.Thresh3 || c.dynamic != len(c.entries) {
+			t.Fatalf("%d entries, %d counted", len(c.entries), c.dynamic)
+		}
+		if i%500 == 0 {
+			c.Tick(now)
+		}
+	}
+	if i, ok := c.Lookup(peer); !ok || i.HW != hw(7) {
+		t.Errorf("the neighbour that answered is gone: %+v", i)
+	}
+}
