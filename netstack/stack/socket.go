@@ -130,7 +130,10 @@ type SendMeta struct {
 type RecvMeta struct {
 	// Flags are MSG_PEEK, MSG_OOB, MSG_TRUNC, MSG_ERRQUEUE, MSG_WAITALL before;
 	// MSG_TRUNC, MSG_OOB, MSG_ERRQUEUE, MSG_EOR after.
-	Flags   int
+	Flags int
+	// Least has MSG_PEEK of a stream say EAGAIN while it has fewer bytes and more
+	// may come.
+	Least   int
 	From    Address
 	HasFrom bool
 
