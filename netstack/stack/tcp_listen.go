@@ -138,7 +138,9 @@ func (s *Stack) tcpUnmatched(now int64, b *binding, r *received) {
 			return
 		}
 	}
-	s.tcpReset(&seg, r)
+	if !s.isForeign(r) {
+		s.tcpReset(&seg, r)
+	}
 }
 
 // tcpReset answers a segment that belongs to no connection.
