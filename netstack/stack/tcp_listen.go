@@ -258,7 +258,7 @@ func (t *tcpSocket) child(r *received) *tcpSocket {
 	}
 	c.common.init(t.stack, c, t.family, unix.SOCK_STREAM, unix.IPPROTO_TCP, t.owner)
 	c.options = t.options
-	c.owner.Inode = 0
+	c.owner.Inode, c.ip6.anycast = 0, nil
 	c.timer.init(&t.stack.timers, c.timerFired)
 	c.parent, c.fresh, c.phase = t, true, tcpConnected
 	c.bind = c.binding(c, r.dst.Addr(), r.dst.Port(), 0)
