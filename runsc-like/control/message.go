@@ -59,6 +59,8 @@ type Message struct {
 	Container string `json:"container,omitempty"` // whom it is about; "" is the first one
 	Code      int    `json:"code,omitempty"`
 	Text      string `json:"text,omitempty"`
+	Errno     int    `json:"errno,omitempty"` // why a program was not executed
+	Stat      bool   `json:"stat,omitempty"`  // of Errno: what the program is could not be found out
 	Signo     int    `json:"signo,omitempty"`
 	PID       int    `json:"pid,omitempty"` // the guest's number
 	Status    string `json:"status,omitempty"`
