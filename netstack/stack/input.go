@@ -242,7 +242,7 @@ func (s *Stack) tcpIn(in *inbound) {
 		t.deliver(in.b.now, r)
 		return
 	}
-	s.tcpUnmatched(in.b.now, s.demux.listener(unix.IPPROTO_TCP, r.dst, r.src, iif), r)
+	s.tcpUnmatched(in.b.now, s.demux.listener(unix.IPPROTO_TCP, r.dst, r.src, iif, r), r)
 }
 
 func (s *Stack) countBad(in *inbound, c counter) {

@@ -278,7 +278,7 @@ func (u *udpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 		u.mu.Lock()
 		u.corked = false
 		u.mu.Unlock()
-		_, err := u.push()
+		err := u.push()
 		return err
 	}
 	u.mu.Lock()
@@ -368,7 +368,7 @@ func (s *Stack) udpIn(in *inbound) {
 		t.deliver(in.b.now, r)
 		return
 	}
-	if b := s.demux.listener(unix.IPPROTO_UDP, r.dst, r.src, iif); b != nil {
+	if b := s.demux.listener(unix.IPPROTO_UDP, r.dst, r.src, iif, r); b != nil {
 		b.target.deliver(in.b.now, r)
 		return
 	}

@@ -51,7 +51,10 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 		x.Release()
 		return 0, err
 	}
-	return n, u.transmit(x, &t, port, size, noCheck)
+	if err := u.transmit(x, &t, port, size, noCheck); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // checkSegments checks a send that is cut into datagrams of size bytes each.
@@ -257,18 +260,18 @@ func (u *udpSocket) sendMore(src io.Reader, n int, m *SendMeta) (int, error) {
 	if more {
 		return n, nil
 	}
-	if _, err := u.push(); err != nil {
+	if err := u.push(); err != nil {
 		return 0, err
 	}
 	return n, nil
 }
 
 // push sends the corked datagram, if there is one.
-func (u *udpSocket) push() (int, error) {
+func (u *udpSocket) push() error {
 	u.mu.Lock()
 	if !u.cork.Active {
 		u.mu.Unlock()
-		return 0, nil
+		return nil
 	}
 	t := u.corkTo
 	views := u.cork.Take()
@@ -279,7 +282,7 @@ func (u *udpSocket) push() (int, error) {
 	n := x.Len()
 	if err := t.checkSegments(n, size, noCheck); err != nil {
 		x.Release()
-		return 0, err
+		return err
 	}
-	return n, u.transmit(x, &t, port, size, noCheck)
+	return u.transmit(x, &t, port, size, noCheck)
 }
