@@ -31,6 +31,7 @@ type udpSocket struct {
 	exact   bool     // it is in the table of connections
 	cork    udp.Cork
 	corkTo  udpTarget // where the corked datagram goes
+	corkCut int       // and in pieces of how many bytes, or 0
 	corked  bool      // UDP_CORK
 	segment int
 	gro     bool

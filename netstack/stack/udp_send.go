@@ -34,7 +34,7 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	noCheck := u.flags&fNoCheck != 0 && t.to.Addr().Is4() || u.noTx6 && t.to.Addr().Is6()
 	port := u.local.Port()
 	if cork {
-		u.cork.Active, u.corkTo = true, t
+		u.cork.Active, u.corkTo, u.corkCut = true, t, size
 	}
 	u.mu.Unlock()
 	if cork {
@@ -247,7 +247,7 @@ func (u *udpSocket) sendMore(src io.Reader, n int, m *SendMeta) (int, error) {
 			}
 			return 0, err
 		}
-		u.cork.Active, u.corkTo = true, t
+		u.cork.Active, u.corkTo, u.corkCut = true, t, u.segmentSize(m)
 	}
 	err := u.cork.Add(views, udp.MaxPayload(u.corkTo.to.Addr().Is6()))
 	if err != nil {
@@ -275,7 +275,7 @@ func (u *udpSocket) push() error {
 	}
 	t := u.corkTo
 	views := u.cork.Take()
-	port, size := u.local.Port(), u.segment
+	port, size := u.local.Port(), u.corkCut
 	noCheck := u.flags&fNoCheck != 0 && t.to.Addr().Is4() || u.noTx6 && t.to.Addr().Is6()
 	u.mu.Unlock()
 	x := u.stack.cfg.Pool.NewPacket(views...)
