@@ -49,31 +49,33 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 if who == "get":
     socks = []
     for p in map(int, todo):
-        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("", p)); u.settimeout(1.5); socks.append(u)
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("", p)); u.settimeout(20); socks.append(u)
     open("ready" + todo[0], "w").close()
-    for u in socks:
+    for u in reversed(socks): # what is sent last arrives last
         try: print(u.getsockname()[1], u.recv(100))
-        except socket.timeout: print(u.getsockname()[1], "nothing")
+        except OSError: print(u.getsockname()[1], "nothing")
+        for o in socks: o.setblocking(False)
 else:
     for a in todo:
         ip, p = a.split(":")
         s.sendto(b"hello", (ip, int(p)))
 END
 until_ready() { for i in $(seq 50); do [ -e ready$1 ] && break; sleep 0.1; done; }
-ip netns exec right python3 peer.py get 7 8 9 6 11 > right.out & R=$!
+ip netns exec right python3 peer.py get 7 8 6 11 9 > right.out & R=$!
 python3 peer.py get 10 12 > own.out & O=$!
 until_ready 7; until_ready 10
-ip netns exec left python3 peer.py put 10.9.0.2:7 10.9.0.2:8 10.9.0.2:9 10.9.0.2:6 10.9.0.9:10 10.9.0.9:12
 python3 peer.py put 10.9.0.2:11
+ip netns exec left python3 peer.py put 10.9.0.2:7 10.9.0.2:8 10.9.0.2:6 10.9.0.9:10 10.9.0.9:12 10.9.0.2:9
 wait $R $O
 cat right.out own.out
 nft list table netdev n | grep counter
 nft list table bridge b | grep counter
 nft add chain netdev n e '{ type filter hook egress device "v2" priority 0; policy drop; }'
+nft add rule netdev n e udp dport 9 accept
 nft list chain netdev n e
-rm ready*; ip netns exec right python3 peer.py get 8 > right.out & R=$!
+rm ready*; ip netns exec right python3 peer.py get 8 9 > right.out & R=$!
 until_ready 8
-ip netns exec left python3 peer.py put 10.9.0.2:8
+ip netns exec left python3 peer.py put 10.9.0.2:8 10.9.0.2:9
 wait $R; cat right.out
 nft add chain netdev n x '{ type filter hook ingress device "none" priority 0; }' 2>&1 | head -1
 nft add chain netdev n x '{ type filter hook ingress priority 0; }' 2>&1 | head -1
