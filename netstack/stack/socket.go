@@ -40,6 +40,10 @@ type Owner struct {
 	// Raw and Admin say that the owner had CAP_NET_RAW and CAP_NET_ADMIN in the
 	// namespace when the socket was made.
 	Raw, Admin bool
+	// Beside says that the socket keeps nobody from the ports that it has: it is
+	// none of those that the namespace's programs know of. Packets to its very
+	// address are its own, also beside a socket that is bound to any.
+	Beside bool
 }
 
 // Socket is an endpoint. Its methods may be called by any goroutine.

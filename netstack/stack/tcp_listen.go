@@ -139,7 +139,9 @@ func (s *Stack) tcpUnmatched(now int64, b *binding, r *received) {
 		t.arrived(now, &seg, r)
 		return
 	}
-	s.tcpReset(&seg, r)
+	if !s.isForeign(r) {
+		s.tcpReset(&seg, r)
+	}
 }
 
 // listenerOf returns the socket of a binding, nil if it is none of TCP.

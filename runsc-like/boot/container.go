@@ -16,6 +16,7 @@ import (
 	"hull/runsc-like/control"
 	"hull/sentry/kernel"
 	"hull/sentry/seccomp"
+	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -73,10 +74,9 @@ func (s *sandbox) newContainer(cfg *control.Container) *container {
 // newMain makes the first container.
 func (s *sandbox) newMain() error {
 	c := s.newContainer(&s.cfg.Container)
-	c.pids, c.uts, c.ipc = s.kernel.RootPIDNS(), s.kernel.InitUTS(), s.kernel.InitIPC()
-	if s.cfg.Pod {
-		c.pids = s.kernel.NewPIDNamespace()
-	}
+	// A pid namespace of its own, so that it does not see the processes of who may
+	// join: all are in the kernel's first one, too.
+	c.pids, c.uts, c.ipc = s.kernel.NewPIDNamespace(), s.kernel.InitUTS(), s.kernel.InitIPC()
 	s.main = c
 	s.mu.Lock()
 	s.all[c.cfg.ID] = c
@@ -150,6 +150,12 @@ func (c *container) start(conn *control.Conn) error {
 	c.made = nil
 	init, err := p.Run()
 	if err != nil {
+		defer p.Discard()
+		if c.unexecutable(p, err) {
+			_ = conn.Send(control.Message{Kind: control.Started})
+			c.end(statusUnexecutable)
+			return nil
+		}
 		c.watchers = slices.DeleteFunc(c.watchers, func(w *control.Conn) bool { return w == conn })
 		_ = conn.Send(failed(err))
 		c.end(failureStatus(err))
@@ -315,6 +321,27 @@ const (
 	statusNotFound      = 127
 )
 
+// statusUnexecutable is the exit status of a container's process that was there and
+// could not be executed, as other runtimes have it.
+const statusUnexecutable = 1
+
+// unexecutable reports whether err is that the program was found and could not be
+// executed. Then the process was started as far as a container's caller is told, and
+// says so itself. One that stands for a process outside was not.
+func (c *container) unexecutable(p *kernel.Prepared, err error) bool {
+	var se *kernel.StartError
+	if c.cfg.Overlay || !errors.As(err, &se) || se.Path == "" {
+		return false
+	}
+	const stderr = 2
+	if f, err := p.Files().Get(stderr); err == nil {
+		b := fmt.Appendf(nil, "exec %s: %v\n", se.Path, se.Errno)
+		_, _ = f.Write(hasty{c.boot}, usermem.One(usermem.Bytes(b), 0, uint64(len(b)))) // nobody else is there to be told
+		f.DecRef(c.boot)
+	}
+	return true
+}
+
 // failureStatus is the exit status that goes with an error of a start.
 func failureStatus(err error) int {
 	var se *kernel.StartError
@@ -330,5 +357,10 @@ func failureStatus(err error) int {
 
 // failed is what is said of an error.
 func failed(err error) control.Message {
-	return control.Message{Kind: control.Failed, Code: failureStatus(err), Text: err.Error()}
+	m := control.Message{Kind: control.Failed, Code: failureStatus(err), Text: err.Error()}
+	var se *kernel.StartError
+	if errors.As(err, &se) {
+		m.Errno, m.Stat = int(se.Errno), se.Stat
+	}
+	return m
 }

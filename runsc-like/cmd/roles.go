@@ -63,9 +63,13 @@ func confine(next string) int {
 		return fatal(err)
 	}
 	if cfg.Hold {
-		// A creator that dies before it lets go leaves nothing behind.
+		// A creator that dies before it lets go leaves nothing behind; one that failed
+		// has said why.
 		if n, err := unix.Read(control.FDControl, make([]byte, control.MaxMessage)); n <= 0 {
-			return fatal(fmt.Errorf("the creator is gone (%v)", err))
+			if err != nil {
+				return fatal(fmt.Errorf("the creator: %w", err))
+			}
+			return container.StatusFailed
 		}
 	}
 	if cfg.Detached && next == sentryInside || cfg.StandIn {

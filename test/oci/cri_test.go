@@ -15,8 +15,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
-
-	"hull/test/internal/sandbox"
 )
 
 // podImage is what the containers of pods run, and their sandbox.
@@ -67,14 +65,11 @@ state = "%[1]s/state"
     bin_dir = "%[1]s/cni"
     conf_dir = "%[1]s/net.d"
 `, dir, sock, podImage)
-	for handler, binary := range map[string]string{"runc": "runc", "hull": sandbox.Binary(t)} {
-		config += fmt.Sprintf(`[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.%[1]s]
+	config += `[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.%[1]s.options]
-    BinaryName = %[2]q
-`, handler, binary)
-	}
-	write(t, filepath.Join(dir, "config.toml"), config)
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options] # the last line has no end
+    BinaryName = "runc"`
+	installed(t, "containerd", filepath.Join(dir, "config.toml"), config)
 	makeNetwork(t, dir)
 	daemon(t, dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
 	makePodImage(t, dir)

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,8 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"hull/test/internal/sandbox"
 )
 
 // daemons are a containerd and a dockerd of the tests' own.
@@ -52,12 +49,8 @@ func startWith(t *testing.T, dockerd []string, more ...string) *daemons {
 		filepath.Join(dir, "croot"), filepath.Join(dir, "cstate"), d.sock)
 	write(t, filepath.Join(dir, "config.toml"), config)
 	daemon(t, dir, d.sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
-	runtimes, err := json.Marshal(map[string]any{"runtimes": map[string]any{"hull": map[string]string{"path": sandbox.Binary(t)}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "daemon.json"), string(runtimes))
-	args := append(dockerd[1:], "--config-file", filepath.Join(dir, "daemon.json"),
+	installed(t, "docker", d.config(), "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
+	args := append(dockerd[1:], "--config-file", d.config(),
 		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "docker.pid"),
 		"--host", d.host, "--containerd", d.sock)
 	daemon(t, dir, filepath.Join(dir, "docker.sock"), dockerd[0], append(args, more...)...)
@@ -77,6 +70,9 @@ func startWith(t *testing.T, dockerd []string, more ...string) *daemons {
 
 // archive is the file that has the image.
 func (d *daemons) archive() string { return filepath.Join(d.dir, "image.tar") }
+
+// config is dockerd's configuration file.
+func (d *daemons) config() string { return filepath.Join(d.dir, "daemon.json") }
 
 func write(t *testing.T, name, text string) {
 	t.Helper()
