@@ -54,4 +54,5 @@ func TestDockerNetworks(t *testing.T) {
 	e := d.teller("RUN=docker run --runtime $RT", "PORT=8081", "NET=7", "DOCKERD="+strings.TrimSpace(string(pid)))
 	e.prelude, e.apart = e.prelude+networkPrelude, true
 	e.compare(t, networkCases())
+	t.Run("software", func(t *testing.T) { d.software(t, e) })
 }
