@@ -163,6 +163,9 @@ func WriteConfig(c *Config) (*os.File, error) { return seal(c) }
 // WriteRole returns a sealed memory file that holds r alone.
 func WriteRole(r *Role) (*os.File, error) { return seal(r) }
 
+// WriteJSON returns a sealed memory file that holds v as JSON.
+func WriteJSON(v any) (*os.File, error) { return seal(v) }
+
 // seal returns a sealed memory file that holds v.
 func seal(v any) (*os.File, error) {
 	b, err := json.Marshal(v)

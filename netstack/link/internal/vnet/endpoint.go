@@ -152,7 +152,7 @@ func (e *Endpoint) receive(d link.Dispatcher, done chan struct{}) {
 			return
 		}
 		if !e.up.Swap(true) {
-			d.LinkChanged(true, e.c.MTU)
+			d.LinkChanged(true, 0)
 		}
 		if r.collect(got, e.c.Pool); len(r.out) > 0 {
 			d.Deliver(r.out)
@@ -181,7 +181,7 @@ func (e *Endpoint) failed(d link.Dispatcher, errno unix.Errno) bool {
 
 func (e *Endpoint) downed(d link.Dispatcher) {
 	if e.up.Swap(false) {
-		d.LinkChanged(false, e.c.MTU)
+		d.LinkChanged(false, 0)
 	}
 }
 
