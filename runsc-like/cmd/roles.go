@@ -24,6 +24,7 @@ func roles() map[string]func() int {
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
+		container.WatchRole:   watchNetwork,
 	}
 }
 
@@ -31,6 +32,14 @@ func roles() map[string]func() int {
 func monitor() int {
 	lean()
 	return container.Monitor()
+}
+
+// watchNetwork tells a sandbox of what changes in its container's network.
+func watchNetwork() int {
+	deafen()
+	runtime.GOMAXPROCS(1)
+	lean()
+	return container.Watch()
 }
 
 // fatal writes the line that the launcher shows.
