@@ -9,11 +9,17 @@ import (
 )
 
 // lean makes the process keep little memory that it does not use: a sandbox
-// mostly rests, and many rest on one machine.
+// mostly rests, and many rest on one machine. Starting is left alone: there would be
+// a collection in the midst of it.
 func lean() {
-	debug.SetGCPercent(leanGC)
+	const initial = 100 // of every program
 	code := codeOf()
-	time.AfterFunc(settled, debug.FreeOSMemory)
+	time.AfterFunc(settled, func() {
+		if now := debug.SetGCPercent(leanGC); now != initial {
+			debug.SetGCPercent(now) // the role has its own
+		}
+		debug.FreeOSMemory()
+	})
 	time.AfterFunc(settled+settled/2, func() { forget(code) }) // what collecting needed goes too
 }
 
