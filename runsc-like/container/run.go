@@ -75,6 +75,7 @@ type detachment struct {
 	id     string
 	listen *os.File // the socket for later commands
 	log    *os.File
+	agent  *agent   // decides about calls of the guest; nil if there is none
 	// within calls start where the processes belong, with what startIn needs.
 	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.
@@ -92,6 +93,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		cfg.ID, cfg.Detached, cfg.Ignored = d.id, true, 0
 		cfg.Terminal = o.Spec.Process.Terminal
 		cfg.Extra = len(o.Extra)
+		cfg.Agent = d.agent != nil
 	}
 	s = &sandbox{cfg: cfg}
 	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
@@ -112,6 +114,9 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	within := func(start func(int) error) error { return start(-1) }
 	if d != nil {
 		fds, within = append(append(fds, d.listen), o.Extra...), d.within
+		if d.agent != nil {
+			fds = append(fds, d.agent.device)
+		}
 	}
 	b, err := sentryBirth("sentry", fds, d != nil)
 	if err != nil {

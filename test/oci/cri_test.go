@@ -17,7 +17,6 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"hull/test/internal/docker"
-	"hull/test/internal/sandbox"
 )
 
 // podImage is what the containers of pods run, and their sandbox.
@@ -68,14 +67,11 @@ state = "%[1]s/state"
     bin_dir = "%[1]s/cni"
     conf_dir = "%[1]s/net.d"
 `, dir, sock, podImage)
-	for handler, binary := range map[string]string{"runc": "runc", "hull": sandbox.Binary(t)} {
-		config += fmt.Sprintf(`[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.%[1]s]
+	config += `[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.%[1]s.options]
-    BinaryName = %[2]q
-`, handler, binary)
-	}
-	write(t, filepath.Join(dir, "config.toml"), config)
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options] # the last line has no end
+    BinaryName = "runc"`
+	installed(t, "containerd", filepath.Join(dir, "config.toml"), config)
 	makeNetwork(t, dir)
 	containerd, err := docker.Run(dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
 	if err != nil {

@@ -27,8 +27,11 @@ type Options struct {
 	// OwnBridge lets dockerd make docker0 instead, and its rules of the packet
 	// filter.
 	OwnBridge bool
-	Command   []string // the words that start dockerd; nil is its name
-	Args      []string // more arguments of dockerd
+	// Config is the file that dockerd has its configuration from; without one it knows
+	// Runtimes and nothing else.
+	Config  string
+	Command []string // the words that start dockerd; nil is its name
+	Args    []string // more arguments of dockerd
 }
 
 // Daemons are a containerd and a dockerd.
@@ -66,6 +69,30 @@ func (d *Daemons) start(o Options) error {
 	if err := d.run(d.Containerd, "containerd", "--config", in("config.toml")); err != nil {
 		return err
 	}
+	if o.Config == "" {
+		o.Config = in("daemon.json")
+		if err := o.configure(); err != nil {
+			return err
+		}
+	}
+	command := o.Command
+	if len(command) == 0 {
+		command = []string{"dockerd"}
+	}
+	args := append(slices.Clone(command[1:]), "--config-file", o.Config, "--data-root", in("data"), "--exec-root", in("exec"),
+		"--pidfile", in("docker.pid"), "--host", d.Host, "--containerd", d.Containerd)
+	if !o.OwnBridge {
+		bridge := o.Bridge
+		if bridge == "" {
+			bridge = "none"
+		}
+		args = append(args, "--bridge", bridge, "--iptables=false", "--ip6tables=false")
+	}
+	return d.run(in("docker.sock"), command[0], append(args, o.Args...)...)
+}
+
+// configure makes the configuration file of dockerd.
+func (o *Options) configure() error {
 	runtimes := map[string]any{}
 	for name, path := range o.Runtimes {
 		if name != "runc" { // which dockerd knows of itself
@@ -76,23 +103,7 @@ func (d *Daemons) start(o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(in("daemon.json"), b, 0o644); err != nil {
-		return err
-	}
-	command := o.Command
-	if len(command) == 0 {
-		command = []string{"dockerd"}
-	}
-	args := append(slices.Clone(command[1:]), "--config-file", in("daemon.json"), "--data-root", in("data"), "--exec-root", in("exec"),
-		"--pidfile", in("docker.pid"), "--host", d.Host, "--containerd", d.Containerd)
-	if !o.OwnBridge {
-		bridge := o.Bridge
-		if bridge == "" {
-			bridge = "none"
-		}
-		args = append(args, "--bridge", bridge, "--iptables=false", "--ip6tables=false")
-	}
-	return d.run(in("docker.sock"), command[0], append(args, o.Args...)...)
+	return os.WriteFile(o.Config, b, 0o644)
 }
 
 func (d *Daemons) run(socket, name string, args ...string) error {
