@@ -75,7 +75,7 @@ type detachment struct {
 	id     string
 	listen *os.File // the socket for later commands
 	log    *os.File
-	agent  *agent   // decides about calls of the guest; nil if there is none
+	agent  *agent // decides about calls of the guest; nil if there is none
 	// within calls start where the processes belong, with what startIn needs.
 	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.

@@ -61,6 +61,7 @@ func lattice() []rule {
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
 		{"sentry/seccomp", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/timer", floor + " sentry/current"},
+		{"sentry/klog", floor},
 		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/current/currenttest sentry/mem sentry/mm sentry/ipc"},
 

@@ -276,6 +276,13 @@ func podCases() map[string]func(k *kubelet) {
 			k.exec(b, "nc 127.0.0.1 8080 </dev/null")
 			k.exec(a, "nosuch")
 			k.exec(a, "kill -9 $$")
+			k.exec(a, `awk 'BEGIN { s = sprintf("%40000000s", "x"); print length(s); fflush(); system("sleep 1000") }' >/tmp/held & until grep -q . /tmp/held; do sleep 0.1; done`)
+			for _, c := range []string{a, b} {
+				s, err := k.runtime.ContainerStats(k.ctx, &cri.ContainerStatsRequest{ContainerId: c})
+				k.must("ContainerStats", err)
+				used := s.Stats.Memory.GetWorkingSetBytes().GetValue()
+				k.note("stats: %v %v", used > 40000000, used < 20000000)
+			}
 			k.log("a")
 			k.log("b")
 			k.stop(a, 5)
