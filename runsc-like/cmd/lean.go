@@ -13,14 +13,19 @@ import (
 // a collection in the midst of it.
 func lean() {
 	const initial = 100 // of every program
-	code := codeOf()
 	time.AfterFunc(settled, func() {
 		if now := debug.SetGCPercent(leanGC); now != initial {
 			debug.SetGCPercent(now) // the role has its own
 		}
-		debug.FreeOSMemory()
+		rest()
 	})
-	time.AfterFunc(settled+settled/2, func() { forget(code) }) // what collecting needed goes too
+}
+
+// rest gives back what the process does not use. What collecting needs of the binary
+// goes too, once Go's threads have gone to sleep after it.
+func rest() {
+	debug.FreeOSMemory()
+	time.AfterFunc(settled/2, func() { forget(codeOf()) })
 }
 
 // leanGC is GOGC of processes that mostly wait. A sentry at work has more: with
