@@ -67,8 +67,7 @@ func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error),
 		}
 	}
 	// Else Go looks for changes of the number of processors by itself.
-	// More than processors: a task that waits in a host call may hold one.
-	runtime.GOMAXPROCS(2*cfg.Base().CPUs + 2)
+	runtime.GOMAXPROCS(cfg.Base().CPUs)
 	lean()
 	status, err := role(cfg)
 	if err != nil {

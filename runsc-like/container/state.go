@@ -84,6 +84,8 @@ type Container struct {
 	Record
 	dir  string
 	lock *os.File // nil if it was only looked at
+	// cgroup is the container's, once somebody asked for it.
+	cgroup *cgroup.Manager
 }
 
 // setSpec puts what is needed of a configuration into the record.

@@ -10,9 +10,10 @@ import (
 
 // daemons are a containerd and a dockerd of the tests' own.
 type daemons struct {
-	dir  string
-	sock string   // of containerd
-	env  []string // of clients
+	dir    string
+	config string   // dockerd's file
+	sock   string   // of containerd
+	env    []string // of clients
 }
 
 // start starts both, and ends them with the test. Containers have no network.
@@ -27,10 +28,8 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can start dockerd")
 	}
-	o.Configure = func(file string) error {
-		installed(t, "docker", file, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
-		return nil
-	}
+	o.Config = filepath.Join(t.TempDir(), "daemon.json")
+	installed(t, "docker", o.Config, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
 	both, err := docker.Start(o)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +39,7 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 			t.Error(err)
 		}
 	})
-	d := &daemons{dir: both.Dir, sock: both.Containerd, env: both.Env}
+	d := &daemons{dir: both.Dir, config: o.Config, sock: both.Containerd, env: both.Env}
 	makeImage(t, d.archive())
 	in, err := os.Open(d.archive())
 	if err != nil {
