@@ -242,6 +242,19 @@ func (s *addressSpace) Fork() (platform.AddressSpace, error) {
 	return n, nil
 }
 
+// Expose implements platform.Exposer.
+func (s *addressSpace) Expose() (pid int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return 0, errReleased
+	}
+	if len(s.calls) > 0 {
+		err = s.with(s.flush)
+	}
+	return int(s.leader.tgid), err
+}
+
 // addWorker makes a worker that the calling OS thread traces.
 func (s *addressSpace) addWorker() (*thread, error) {
 	s.mu.Lock()

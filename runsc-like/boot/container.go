@@ -45,6 +45,7 @@ type container struct {
 	tty       kernel.Terminal // the host's, or nil
 	stdin     int             // the host's descriptor, if tty is not nil
 	filter    *seccomp.Filter // of each of its processes
+	agent     *supervision    // of the filter, from outside, or nil
 	life      *control.Conn   // with who stands for it; nil for the first
 
 	done chan struct{}       // closed when it is stopped
@@ -82,7 +83,11 @@ func (s *sandbox) newMain() error {
 	s.all[c.cfg.ID] = c
 	s.mu.Unlock()
 	fds := []int{control.FDStdin, control.FDStdout, control.FDStderr}
-	for i := range c.cfg.Extra {
+	extra := c.cfg.Extra
+	if c.cfg.Agent {
+		extra += control.AgentFDs
+	}
+	for i := range extra {
 		fds = append(fds, control.FDListen+1+i)
 	}
 	return c.prepare(control.FDGofer, fds)
@@ -95,7 +100,12 @@ func (c *container) prepare(gofer int, fds []int) error {
 		spec: c.spec.Process, umask: c.cfg.Umask, ignored: kernel.SignalSet(c.cfg.Ignored), direct: c.cfg.Overlay,
 		terminal: c.cfg.Terminal, fds: fds, main: true,
 	}
-	err := c.open(gofer)
+	var line []int
+	if c.cfg.Agent && len(fds) >= control.AgentFDs {
+		n := len(fds) - control.AgentFDs
+		p.fds, line = fds[:n], fds[n:]
+	}
+	err := c.open(gofer, line)
 	if err != nil {
 		p.close()
 		return err
@@ -116,12 +126,14 @@ func (c *container) prepare(gofer int, fds []int) error {
 	return nil
 }
 
-// open connects the gofer and makes the container's mount namespace.
-func (c *container) open(gofer int) (err error) {
+// open connects the gofer and makes the container's mount namespace. line is for an
+// agent who decides about calls. The descriptors are taken over.
+func (c *container) open(gofer int, line []int) (err error) {
 	if c.gofer, err = client.New(gofer); err != nil {
+		closeAll(line)
 		return fmt.Errorf("gofer: %w", err)
 	}
-	if c.filter, err = filterOf(c.cfg.Seccomp); err != nil {
+	if c.filter, c.agent, err = filterOf(c.cfg.Seccomp, line); err != nil {
 		return err
 	}
 	c.ns, err = c.mountAll()
@@ -175,6 +187,9 @@ func (c *container) await(init *kernel.ThreadGroup) {
 func (c *container) end(code int) {
 	if c != c.s.main {
 		c.release()
+	}
+	if c.agent != nil {
+		c.agent.stop()
 	}
 	c.status, c.code = control.StatusStopped, code
 	for _, w := range c.watchers {

@@ -8,6 +8,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/runsc-like/control"
 	"hull/runsc-like/profile"
 	"hull/sentry/kernel"
 	"hull/sentry/seccomp"
@@ -124,10 +125,24 @@ func (c *container) readFile(ctx *vfs.Context, name string, most int) ([]byte, e
 }
 
 // filterOf returns the filter of a configuration, which is checked as one of a
-// guest.
-func filterOf(p *profile.Program) (*seccomp.Filter, error) {
+// guest, and who decides about calls that it hands over. line is taken over.
+func filterOf(p *profile.Program, line []int) (*seccomp.Filter, *supervision, error) {
+	f, l, err := compiled(p)
+	if err != nil || l == nil || len(line) != control.AgentFDs {
+		closeAll(line)
+		if l != nil {
+			l.Close()
+		}
+		return f, nil, err
+	}
+	s, err := supervise(l, line)
+	return f, s, err
+}
+
+// compiled returns the filter, and its listener if it has one.
+func compiled(p *profile.Program) (*seccomp.Filter, *seccomp.Listener, error) {
 	if p == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	const size = 8 // of struct sock_filter
 	code := make([]seccomp.Instr, len(p.Code)/size)
@@ -137,12 +152,16 @@ func filterOf(p *profile.Program) (*seccomp.Filter, error) {
 	}
 	program, err := seccomp.Compile(code)
 	if err != nil {
-		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}
 	var none *seccomp.Filter
-	f, err := none.Add(program, p.Log, nil)
-	if err != nil {
-		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+	var l *seccomp.Listener
+	if p.Listener {
+		l = seccomp.NewListener(p.Killable)
 	}
-	return f, nil
+	f, err := none.Add(program, p.Log, l)
+	if err != nil {
+		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+	}
+	return f, l, nil
 }

@@ -28,6 +28,9 @@ func roles() map[string]func() int {
 		"dnsrelay":        func() int { return confine("dnsrelay-inside") },
 		"dnsrelay-inside": func() int { return inside(control.ReadRole, relay) },
 
+		"agent":        func() int { return confine("agent-inside") },
+		"agent-inside": func() int { return inside(control.ReadRole, agentHelper) },
+
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
 	}

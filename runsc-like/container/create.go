@@ -28,6 +28,7 @@ type CreateOptions struct {
 
 	master              *os.File // with Relay
 	callerIn, callerOut *os.File
+	agent               *agentLink // nil if there is none
 }
 
 // Create makes a container whose process Start will start. It stays when the
@@ -78,6 +79,10 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	if err := c.save(); err != nil {
 		return c, nil, err
 	}
+	if o.agent, err = c.startAgent(o); err != nil {
+		return c, nil, err
+	}
+	defer o.agent.close()
 	if pod != nil {
 		conn, err = c.join(o, pod)
 	} else {
@@ -86,6 +91,12 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	closeFiles(o.Extra)
 	if err != nil {
 		return c, nil, err
+	}
+	if o.agent != nil {
+		if err := o.agent.hand(c, o.Spec.Linux.Seccomp.ListenerMetadata); err != nil {
+			conn.Close()
+			return c, nil, err
+		}
 	}
 	if o.PidFile != "" {
 		if err := writePid(o.PidFile, c.first().PID); err != nil {
@@ -120,7 +131,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		return nil, err
 	}
 	made := false
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, within: mk.within, record: func(sentry, gofer int) error {
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: o.agent.files(), within: mk.within, record: func(sentry, gofer int) error {
 		made = true
 		if err := c.record(mk, sentry, gofer); err != nil {
 			return err

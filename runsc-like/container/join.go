@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 
 	"hull/runsc-like/control"
 )
@@ -32,7 +33,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		return nil, refuse(exTime, exTime)
 	}
 	cfg.ID, cfg.Share, cfg.Hold, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true, true
-	cfg.Terminal, cfg.Ignored = slave != nil, 0
+	cfg.Terminal, cfg.Ignored, cfg.Agent = slave != nil, 0, o.agent != nil
 	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing)
 	} {
 		fds[i] = int(f.Fd())
 	}
-	for _, f := range o.Extra {
+	for _, f := range slices.Concat(o.Extra, o.agent.files()) {
 		fds = append(fds, int(f.Fd()))
 	}
 	var m control.Message

@@ -76,6 +76,7 @@ type detachment struct {
 	id     string
 	listen *os.File // the socket for later commands
 	log    *os.File
+	agent  []*os.File // after all others: control.Container.Agent
 	// within calls start where the processes belong, with what startIn needs.
 	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.
@@ -92,8 +93,8 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	if d != nil {
 		cfg.ID, cfg.Hold, cfg.Detached, cfg.Ignored = d.id, true, true, 0
 		cfg.Terminal = o.Spec.Process.Terminal
-		cfg.Jail.FDs += 1 + len(o.Extra)
-		cfg.Extra = len(o.Extra)
+		cfg.Jail.FDs += 1 + len(o.Extra) + len(d.agent)
+		cfg.Extra, cfg.Agent = len(o.Extra), len(d.agent) > 0
 	}
 	s = &sandbox{cfg: cfg}
 	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
@@ -113,7 +114,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	fds := []*os.File{p.log, p.log, p.log, p.control, p.sentryEnd, p.config, o.Stdin, o.Stdout, o.Stderr}
 	within := func(start func(int) error) error { return start(-1) }
 	if d != nil {
-		fds, within = append(append(fds, d.listen), o.Extra...), d.within
+		fds, within = slices.Concat(fds, []*os.File{d.listen}, o.Extra, d.agent), d.within
 	}
 	c, err := sentryCommand(fds, cfg)
 	if err != nil {

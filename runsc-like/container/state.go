@@ -48,6 +48,7 @@ type Record struct {
 	Gofer   Process       `json:"gofer"`
 	Proxy   Process       `json:"proxy,omitzero"` // of a network of mode user
 	Relay   Process       `json:"relay,omitzero"` // to name servers on the loopback interface of its namespace
+	Agent   Process       `json:"agent,omitzero"` // serves the listener of a seccomp agent
 	Network *NetworkState `json:"network,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
@@ -229,7 +230,7 @@ func (c *Container) load() error {
 		err = fmt.Errorf("id: is %q", c.ID)
 	case len(c.Config) == 0 || c.Config[0] != '{':
 		err = errors.New("spec: is none")
-	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible():
+	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible() || !c.Agent.possible():
 		err = errors.New("sentry.pid, gofer.pid, proxy.pid or relay.pid: is no process number")
 	case c.Network != nil && c.Network.Taken != nil && c.Network.Taken.Check() != nil:
 		err = errors.New("network.taken: is none")

@@ -23,6 +23,11 @@ import (
 type Program struct {
 	Code []byte `json:"code"` // struct sock_filter, one after the other
 	Log  bool   `json:"log,omitempty"`
+	// Listener says that calls are handed to who listens at Profile.ListenerPath,
+	// Killable that only signals that kill end such a call once it was taken
+	// (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).
+	Listener bool `json:"listener,omitempty"`
+	Killable bool `json:"killable,omitempty"`
 }
 
 // Error says which field of linux.seccomp is wrong.
@@ -37,8 +42,11 @@ func errorf(field, format string, args ...any) error {
 // Compile compiles p. A call that libseccomp does not know is left out, as other
 // runtimes do: profiles name those of many kernels. An error is an *Error.
 func Compile(p *specs.LinuxSeccomp) (*Program, error) {
-	if p.ListenerPath != "" || p.ListenerMetadata != "" {
-		return nil, errorf("listenerPath", "a listener outside the guest would need a descriptor of the host's kernel, which does not see the guest's calls")
+	if p.ListenerPath == "" && p.ListenerMetadata != "" {
+		return nil, errorf("listenerMetadata", "there is no listenerPath that it could be for")
+	}
+	if p.DefaultAction == specs.ActNotify {
+		return nil, errorf("defaultAction", "%s is for single calls", p.DefaultAction)
 	}
 	def, err := action("defaultAction", p.DefaultAction, p.DefaultErrnoRet)
 	if err != nil {
@@ -52,9 +60,11 @@ func Compile(p *specs.LinuxSeccomp) (*Program, error) {
 	out := &Program{}
 	for i, flag := range p.Flags {
 		switch flag {
-		case "SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagSpecAllow, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
-			// One thread, no mitigations of speculation by the guest's kernel, no
-			// listener: nothing to do.
+		case "SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagSpecAllow:
+			// One thread, no mitigations of speculation by the guest's kernel:
+			// nothing to do.
+		case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
+			out.Killable = true
 		case specs.LinuxSeccompFlagLog:
 			out.Log = true
 		default:
@@ -68,6 +78,16 @@ func Compile(p *specs.LinuxSeccomp) (*Program, error) {
 	}
 	last := -1
 	for i := range p.Syscalls {
+		if p.Syscalls[i].Action == specs.ActNotify {
+			if p.ListenerPath == "" {
+				return nil, errorf(fmt.Sprintf("syscalls[%d].action", i), "%s needs a listenerPath", specs.ActNotify)
+			}
+			if slices.Contains(p.Syscalls[i].Names, "write") {
+				// Other runtimes need it to hand the listener over.
+				return nil, errorf(fmt.Sprintf("syscalls[%d].names", i), "%s is not possible for write", specs.ActNotify)
+			}
+			out.Listener = true
+		}
 		n, err := addCalls(f, &p.Syscalls[i], fmt.Sprintf("syscalls[%d]", i), def)
 		if err != nil {
 			return nil, err
@@ -155,7 +175,7 @@ func action(field string, a specs.LinuxSeccompAction, ret *uint) (seccomp.ScmpAc
 	case specs.ActLog:
 		return seccomp.ActLog, nil
 	case specs.ActNotify:
-		return 0, errorf(field, "%s: calls are not handed to listeners", a)
+		return seccomp.ActNotify, nil
 	}
 	return 0, errorf(field, "%q is no action", a)
 }

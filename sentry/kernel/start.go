@@ -124,6 +124,7 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	a.Net.IncRef()
 	if a.Seccomp != nil {
 		t.seccomp.Store(&seccompState{filter: a.Seccomp})
+		a.Seccomp.Join(nil)
 	}
 	t.own.ctx = k.cfg.Platform.NewContext()
 	if err := k.publish(t, nil, &CloneArgs{}); err != nil {
@@ -215,6 +216,7 @@ func (t *Task) mayExec(name string) (stat bool, err error) {
 // forget takes back a task that never ran.
 func (k *Kernel) forget(t *Task) {
 	k.tasks.Lock()
+	t.seccompLeave()
 	t.leave()
 	t.group.join(nil)
 	k.tasks.count--

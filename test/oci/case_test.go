@@ -82,6 +82,7 @@ func (e *teller) compare(t *testing.T, cases []scriptCase) {
 func TestCallers(t *testing.T) {
 	d := start(t)
 	t.Run("docker", d.docker)
+	t.Run("privileged", d.privileged)
 	t.Run("build", d.build)
 	t.Run("compose", d.compose)
 	t.Run("ctr", d.ctr)

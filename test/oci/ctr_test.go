@@ -52,6 +52,7 @@ func ctrCases() []scriptCase {
 		{"signals", `back $I $N sh -c 'trap "exit 6" HUP; while :; do sleep 0.05; done'; sleep 0.3; say $CTR task kill -s 1 $N; await STOPPED; say $CTR task rm $N; say $CTR task kill $N; $CTR c rm $N
 			back $I $N sh -c 'sleep 101 & sleep 100'; say $CTR task kill --all -s SIGKILL $N; await STOPPED; say $CTR task rm $N`},
 		{"delete a running one", `back $I $N sleep 100; say $CTR c rm $N; say $CTR task rm $N; state; say $CTR task rm -f $N; say $CTR c rm $N; $CTR c ls -q`},
+		{"checkpoint", `back $I $N sleep 100; say $CTR task checkpoint $N; state; say $CTR task exec --exec-id a $N echo on; say $CTR task rm -f $N`},
 		{"no root", `say $RUN --rm --rootfs $PWD/none $N true; $CTR c ls -q`},
 		{"network of the host", `say $RUN --rm --net-host $I $N sh -c 'cat /etc/resolv.conf >/dev/null && echo has it'`},
 		{"other ids", `say $RUN --rm --uidmap 0:100000:65536 --gidmap 0:100000:65536 $I $N sh -c 'id -u; cat /proc/self/uid_map | tr -s " "; touch /tmp/x; ls -ln /tmp/x | cut -d" " -f1-12'`},

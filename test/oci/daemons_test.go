@@ -31,17 +31,7 @@ func startWith(t *testing.T, dockerd []string, more ...string) *daemons {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can start dockerd")
 	}
-	// Sockets have short names.
-	dir, err := os.MkdirTemp("", "hull-oci")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		unmountBelow(dir)
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := memoryDir(t, "hull-oci")
 	d := &daemons{dir: dir, host: "unix://" + filepath.Join(dir, "docker.sock")}
 	d.env = append(os.Environ(), "DOCKER_HOST="+d.host, "DOCKER_CONFIG="+dir, "LC_ALL=C", "DOCKER_BUILDKIT=0")
 	d.sock = filepath.Join(dir, "c.sock")
@@ -66,6 +56,26 @@ func startWith(t *testing.T, dockerd []string, more ...string) *daemons {
 		t.Fatalf("docker load: %v\n%s", err, out)
 	}
 	return d
+}
+
+// memoryDir makes a directory that is gone with the test, in memory: daemons have
+// much written to stable storage. Its name is short, as those of sockets are.
+func memoryDir(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", name)
+	if err == nil {
+		err = syscall.Mount(name, dir, "tmpfs", 0, "mode=755")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		unmountBelow(dir)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // archive is the file that has the image.

@@ -1,0 +1,146 @@
+package container
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/runsc-like/agent"
+	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
+	"hull/runsc-like/profile"
+)
+
+// agentLink is what there is between a container that is being made and an agent
+// that decides about calls of it.
+type agentLink struct {
+	to       *net.UnixConn // the agent's socket
+	listener *os.File      // for the agent
+	sentry   []*os.File    // for the sentry: control.AgentFDs
+	helper   *os.Process
+}
+
+// close lets go of what others have by now, or nobody is to have.
+func (a *agentLink) close() {
+	if a == nil {
+		return
+	}
+	closeFiles(append(a.sentry, a.listener))
+	a.to.Close()
+	if a.helper != nil {
+		_ = a.helper.Release() // it ends with the sentry's end of its line
+	}
+}
+
+// files are those for the sentry, after all others.
+func (a *agentLink) files() []*os.File {
+	if a == nil {
+		return nil
+	}
+	return a.sentry
+}
+
+// startAgent starts the helper for the agent at linux.seccomp.listenerPath, if calls
+// are handed to one; nil if not.
+func (c *Container) startAgent(o *CreateOptions) (a *agentLink, err error) {
+	s := o.Spec.Linux.Seccomp
+	if s == nil {
+		return nil, nil
+	}
+	if p, err := profile.Compile(s); err != nil || !p.Listener {
+		return nil, err // which was checked before
+	}
+	refuse := func(err error) (*agentLink, error) { return nil, fieldf("linux.seccomp.listenerPath", "%v", err) }
+	to, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: s.ListenerPath, Net: "unix"})
+	if err != nil {
+		return refuse(err)
+	}
+	a = &agentLink{to: to}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	dev, listener, err := agent.Open()
+	if err != nil {
+		return refuse(err)
+	}
+	defer dev.Close()
+	a.listener = listener
+	far, near, err := socketPair("seccomp agent")
+	if err != nil {
+		return nil, err
+	}
+	defer far.Close()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		near.Close()
+		return nil, err
+	}
+	a.sentry = []*os.File{near, os.NewFile(uintptr(fd), "owner")}
+	return a, c.startAgentHelper(a, far, dev)
+}
+
+// startAgentHelper starts the process that serves the listener.
+func (c *Container) startAgentHelper(a *agentLink, far, dev *os.File) error {
+	log, err := os.OpenFile(c.path(logFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	owner := a.sentry[1]
+	own := &control.Role{Jail: jail.Confinement{FDs: control.ProxyFDs + 2}, Detached: true, CPUs: runtime.NumCPU()}
+	f, err := control.WriteRole(own)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	helper, err := sentryCommand([]*os.File{null, log, log, null, far, f, dev, owner}, &control.Config{Role: *own})
+	if err != nil {
+		return err
+	}
+	helper.Args = []string{"hull", "agent"}
+	helper.SysProcAttr.Cloneflags &^= unix.CLONE_NEWPID // numbers of processes are to be the agent's
+	if err := startIn(-1, helper, "helper of the seccomp agent"); err != nil {
+		return err
+	}
+	a.helper = helper.Process
+	if c.Agent, err = processOf(helper.Process.Pid); err == nil {
+		err = c.save()
+	}
+	return err
+}
+
+// hand gives the agent its listener, with what the specification wants it to be told.
+func (a *agentLink) hand(c *Container, metadata string) error {
+	pid := c.first().PID
+	b, err := json.Marshal(specs.ContainerProcessState{
+		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: pid, Metadata: metadata,
+		State: specs.State{Version: specs.Version, ID: c.ID, Status: specs.StateCreating, Pid: pid, Bundle: c.Bundle, Annotations: c.Annotations},
+	})
+	if err != nil {
+		return err
+	}
+	n, oob, err := a.to.WriteMsgUnix(b, unix.UnixRights(int(a.listener.Fd())), nil)
+	if err == nil && (n != len(b) || oob == 0) {
+		err = errors.New("the state was not sent whole")
+	}
+	if err != nil {
+		return fieldf("linux.seccomp.listenerPath", "%v", err)
+	}
+	if err := c.enterLater(c.Agent.PID); err != nil {
+		return fmt.Errorf("helper of the seccomp agent: %w", err)
+	}
+	return nil
+}
