@@ -41,12 +41,11 @@ type container struct {
 	procs     *kernel.Container
 	group     *cgroup.Group
 	terminals terminals
-	console   *hosttty.TTY      // what /dev/console is, or nil
-	tty       kernel.Terminal   // the host's, or nil
-	stdin     int               // the host's descriptor, if tty is not nil
-	filter    *seccomp.Filter   // of each of its processes
-	listener  *seccomp.Listener // of the filter, for an agent of the host; or nil
-	life      *control.Conn     // with who stands for it; nil for the first
+	console   *hosttty.TTY    // what /dev/console is, or nil
+	tty       kernel.Terminal // the host's, or nil
+	stdin     int             // the host's descriptor, if tty is not nil
+	filter    *seccomp.Filter // of each of its processes
+	life      *control.Conn   // with who stands for it; nil for the first
 
 	done chan struct{}       // closed when it is stopped
 	mu   sync.Mutex          // guards what follows
@@ -85,23 +84,12 @@ func (s *sandbox) newMain() error {
 	for i := range c.cfg.Extra {
 		fds = append(fds, control.FDListen+1+i)
 	}
-	if c.cfg.Agent {
-		fds = append(fds, control.FDListen+1+c.cfg.Extra)
-	}
 	return c.prepare(control.FDGofer, fds)
 }
 
 // prepare makes the container's files and its first process, ready to be
-// started. The descriptors are taken over: the process's, then the agent's.
+// started. The descriptors are taken over.
 func (c *container) prepare(gofer int, fds []int) error {
-	agent := -1
-	if n := len(fds) - 1; c.cfg.Agent {
-		fds, agent = fds[:n], fds[n]
-	}
-	if err := c.makeFilter(agent); err != nil {
-		closeAll(append(fds, gofer))
-		return err
-	}
 	p := process{
 		spec: c.spec.Process, umask: c.cfg.Umask, ignored: kernel.SignalSet(c.cfg.Ignored), direct: c.cfg.Overlay,
 		terminal: c.cfg.Terminal, fds: fds, main: true,
@@ -131,6 +119,9 @@ func (c *container) prepare(gofer int, fds []int) error {
 func (c *container) open(gofer int) (err error) {
 	if c.gofer, err = client.New(gofer); err != nil {
 		return fmt.Errorf("gofer: %w", err)
+	}
+	if c.filter, err = filterOf(c.cfg.Seccomp); err != nil {
+		return err
 	}
 	c.ns, err = c.mountAll()
 	return err
@@ -185,9 +176,6 @@ func (c *container) end(code int) {
 		c.release()
 	}
 	c.status, c.code = control.StatusStopped, code
-	if c.listener != nil {
-		c.listener.Leave()
-	}
 	for _, w := range c.watchers {
 		_ = w.Send(control.Message{Kind: control.Exited, Code: code}) // one that is gone needs no answer
 	}

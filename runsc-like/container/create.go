@@ -115,22 +115,14 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	if slave != nil {
 		defer slave.Close()
 	}
-	agent, err := openAgent(o.Spec)
-	if err != nil {
-		return nil, err
-	}
-	defer agent.close()
 	mk, err := c.makeCgroup()
 	if err != nil {
 		return nil, err
 	}
 	made := false
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: agent, within: mk.within, record: func(sentry, gofer int) error {
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, within: mk.within, record: func(sentry, gofer int) error {
 		made = true
 		if err := c.record(mk, sentry, gofer); err != nil {
-			return err
-		}
-		if err := agent.tell(c.hookState(specs.StateCreating)); err != nil {
 			return err
 		}
 		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)

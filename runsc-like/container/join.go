@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-
 	"hull/runsc-like/control"
 )
 
@@ -41,21 +39,12 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 	if ends.release, ends.hold, err = controlPair(); err != nil {
 		return nil, err
 	}
-	agent, err := openAgent(o.Spec)
-	if err != nil {
-		return nil, err
-	}
-	defer agent.close()
-	cfg.Agent = agent != nil
 	gofer, err := c.startStandIn(o, cfg, ends)
-	if err == nil {
-		err = agent.tell(c.hookState(specs.StateCreating))
-	}
 	if err == nil {
 		err = ends.release.Send(control.Message{Kind: control.Go})
 	}
 	if err == nil {
-		if conn, err = c.enter(o, cfg, ends, agent); err == nil {
+		if conn, err = c.enter(o, cfg, ends); err == nil {
 			return conn, gofer.Process.Release()
 		}
 	}
@@ -116,7 +105,7 @@ func (c *Container) place(o *CreateOptions, root int) error {
 }
 
 // enter hands the container to the sandbox, and waits until it is made there.
-func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing, a *agent) (*control.Conn, error) {
+func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing) (*control.Conn, error) {
 	f, err := control.WriteContainer(&cfg.Container)
 	if err != nil {
 		return nil, err
@@ -140,9 +129,6 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing,
 	}
 	for _, f := range o.Extra {
 		fds = append(fds, int(f.Fd()))
-	}
-	if a != nil {
-		fds = append(fds, int(a.device.Fd()))
 	}
 	var m control.Message
 	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {

@@ -76,7 +76,6 @@ type detachment struct {
 	id     string
 	listen *os.File // the socket for later commands
 	log    *os.File
-	agent  *agent   // decides about calls of the guest; nil if there is none
 	// within calls start where the processes belong, with what startIn needs.
 	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.
@@ -95,9 +94,6 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		cfg.Terminal = o.Spec.Process.Terminal
 		cfg.Jail.FDs += 1 + len(o.Extra)
 		cfg.Extra = len(o.Extra)
-		if cfg.Agent = d.agent != nil; cfg.Agent {
-			cfg.Jail.FDs++
-		}
 	}
 	s = &sandbox{cfg: cfg}
 	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
@@ -118,9 +114,6 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	within := func(start func(int) error) error { return start(-1) }
 	if d != nil {
 		fds, within = append(append(fds, d.listen), o.Extra...), d.within
-		if d.agent != nil {
-			fds = append(fds, d.agent.device)
-		}
 	}
 	c, err := sentryCommand(fds, cfg)
 	if err != nil {

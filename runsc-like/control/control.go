@@ -111,8 +111,6 @@ type Container struct {
 	// Extra is how many descriptors the first process has beside its standard
 	// streams: those after FDListen, if a sentry starts with it.
 	Extra int `json:"extra,omitempty"`
-	// Agent says that after those comes one more, for notify.Serve.
-	Agent bool `json:"agent,omitempty"`
 	// Roots says what the gofer serves: the root first, then each bind mount of
 	// Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`

@@ -91,7 +91,6 @@ func lattice() []rule {
 		// The host's side, and the one package that knows every implementation.
 		{"runsc-like/jail", ""},
 		{"runsc-like/profile", "sentry/seccomp"}, // the sentry's part is for its tests
-		{"runsc-like/notify", "sentry/seccomp sentry/wait"},
 		{"runsc-like/control", "runsc-like/jail runsc-like/profile"},
 		{"runsc-like/cgroup", ""},
 		{"runsc-like/hooks", ""},
@@ -99,8 +98,8 @@ func lattice() []rule {
 		{"runsc-like/netproxy", "netstack/*"},
 		{"runsc-like/dnsrelay", ""},
 		{"runsc-like/netconf", "runsc-like/control netstack/link/afpacket"},
-		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/notify runsc-like/netconf runsc-like/netproxy runsc-like/dnsrelay netstack/link/pipe"},
-		{"runsc-like/boot", "runsc-like/notify runsc-like/dnsrelay runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile netstack/*"},
+		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/netconf runsc-like/netproxy runsc-like/dnsrelay netstack/link/pipe"},
+		{"runsc-like/boot", "runsc-like/dnsrelay runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile netstack/*"},
 		{"runsc-like/cmd", "runsc-like/dnsrelay runsc-like/netproxy netstack/buffer netstack/link/pipe runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
 
