@@ -38,6 +38,12 @@ func (e *Counter) Values(reset bool) (packets, bytes uint64) {
 	return e.packets.Load(), e.bytes.Load()
 }
 
+// Add adds to what was counted.
+func (e *Counter) Add(packets, bytes uint64) {
+	e.packets.Add(packets)
+	e.bytes.Add(bytes)
+}
+
 // Copy implements Stateful.
 func (e *Counter) Copy() Stateful { return NewCounter(e.Values(false)) }
 

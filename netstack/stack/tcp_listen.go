@@ -125,6 +125,9 @@ func (t *tcpSocket) discard(now int64) {
 // listener of b, or for nobody if b is nil. It owns r.pkt.
 func (s *Stack) tcpUnmatched(now int64, b *binding, r *received) {
 	defer r.pkt.Release()
+	if t := listenerOf(b); t != nil && !t.admits(r) {
+		return
+	}
 	var seg tcp.Segment
 	if !tcp.Parse(r.pkt, &seg, nil) {
 		s.count(cTcpInErrs)
@@ -132,13 +135,29 @@ func (s *Stack) tcpUnmatched(now int64, b *binding, r *received) {
 	}
 	defer func() { releaseViews(seg.Data) }()
 	seg.CE = r.tos&3 == 3
-	if b != nil {
-		if t, ok := b.target.(*tcpSocket); ok {
-			t.arrived(now, &seg, r)
-			return
-		}
+	if t := listenerOf(b); t != nil {
+		t.arrived(now, &seg, r)
+		return
 	}
-	s.tcpReset(&seg, r)
+	if !s.isForeign(r) {
+		s.tcpReset(&seg, r)
+	}
+}
+
+// listenerOf returns the socket of a binding, nil if it is none of TCP.
+func listenerOf(b *binding) *tcpSocket {
+	if b == nil {
+		return nil
+	}
+	t, _ := b.target.(*tcpSocket)
+	return t
+}
+
+// admits is passes for a listener.
+func (t *tcpSocket) admits(r *received) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.passes(r)
 }
 
 // tcpReset answers a segment that belongs to no connection.

@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	go func() {
-		err := Serve(dev, far, w.owner)
+		err := Serve(int(dev.Fd()), far, w.owner)
 		dev.Close()
 		far.Close()
 		w.ended <- err

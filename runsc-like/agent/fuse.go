@@ -88,14 +88,15 @@ type initOut struct {
 	Rest                           [9]uint32
 }
 
-// device is /dev/fuse, the file system's side.
-type device struct{ f *os.File }
+// device is /dev/fuse, the file system's side. Reading from it holds a thread: Go's
+// poller takes the end of the file system for an error of its own.
+type device struct{ fd int }
 
 // next reads a request. ENODEV is that nobody has the file any more.
 func (d device) next(buf []byte) (r request, err error) {
 	n := 0
 	for {
-		n, err = d.f.Read(buf)
+		n, err = unix.Read(d.fd, buf)
 		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINTR) {
 			break // else a request was taken back meanwhile
 		}
@@ -126,7 +127,7 @@ func (d device) answer(unique uint64, errno unix.Errno, values ...any) error {
 	binary.NativeEndian.PutUint32(b, uint32(len(b)))
 	binary.NativeEndian.PutUint32(b[4:], uint32(-int32(errno)))
 	binary.NativeEndian.PutUint64(b[8:], unique)
-	_, err := d.f.Write(b)
+	_, err := unix.Write(d.fd, b)
 	return err
 }
 
@@ -136,7 +137,7 @@ func (d device) wake(handle uint64) {
 	b = binary.NativeEndian.AppendUint32(b, notifyPoll)
 	b = binary.NativeEndian.AppendUint64(b, 0)
 	b = binary.NativeEndian.AppendUint64(b, handle)
-	_, _ = d.f.Write(b) // who has gone need not be woken
+	_, _ = unix.Write(d.fd, b) // who has gone need not be woken
 }
 
 // plain answers what any file is asked, and reports whether it was that.
@@ -164,7 +165,7 @@ func (d device) plain(r *request) (bool, error) {
 // Open makes a listener: the file for the agent, and the device by which Serve
 // serves it. The caller needs the right to mount.
 func Open() (dev, listener *os.File, err error) {
-	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("/dev/fuse: %w", err)
 	}
@@ -174,12 +175,12 @@ func Open() (dev, listener *os.File, err error) {
 		return nil, nil, fmt.Errorf("mount a FUSE file system: %w", err)
 	}
 	defer unix.Close(mount)
-	dev = os.NewFile(uintptr(fd), "/dev/fuse") // not before: it could not be polled
+	dev = os.NewFile(uintptr(fd), "/dev/fuse")
 	// A process that closes the file waits for the answer to a flush, unless it is
 	// known that there is none: this one does before there are others, who may be
 	// children of this process that have it for a moment.
 	go func() {
-		d, buf := device{dev}, make([]byte, minBuffer)
+		d, buf := device{fd}, make([]byte, minBuffer)
 		for {
 			r, err := d.next(buf)
 			if err != nil {

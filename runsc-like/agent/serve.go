@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
 	"slices"
 	"sync"
 
@@ -47,7 +46,7 @@ type helper struct {
 // sentry at the other end of line is gone. owner is a descriptor that the sentry has
 // too: before it tells of a call it makes the process that has the call's memory the
 // owner, whose number the kernel then tells each side in its own pid namespace.
-func Serve(dev *os.File, line *Line, owner int) error {
+func Serve(dev int, line *Line, owner int) error {
 	h := &helper{dev: device{dev}, line: line, owner: owner}
 	ended := make(chan error, 2)
 	go func() { ended <- h.serveLine() }()

@@ -74,10 +74,9 @@ func (s *sandbox) newContainer(cfg *control.Container) *container {
 // newMain makes the first container.
 func (s *sandbox) newMain() error {
 	c := s.newContainer(&s.cfg.Container)
-	c.pids, c.uts, c.ipc = s.kernel.RootPIDNS(), s.kernel.InitUTS(), s.kernel.InitIPC()
-	if s.cfg.Pod {
-		c.pids = s.kernel.NewPIDNamespace()
-	}
+	// A pid namespace of its own, so that it does not see the processes of who may
+	// join: all are in the kernel's first one, too.
+	c.pids, c.uts, c.ipc = s.kernel.NewPIDNamespace(), s.kernel.InitUTS(), s.kernel.InitIPC()
 	s.main = c
 	s.mu.Lock()
 	s.all[c.cfg.ID] = c

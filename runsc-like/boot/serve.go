@@ -110,8 +110,6 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 		return conn.Send(control.Message{Kind: control.Done})
 	case control.Processes:
 		return c.tellProcesses(conn)
-	case control.Usage:
-		return conn.Send(control.Message{Kind: control.Used, Use: c.use()})
 	case control.Freeze:
 		c.procs.Freeze()
 		return conn.Send(control.Message{Kind: control.Done})
@@ -135,12 +133,6 @@ func (s *sandbox) unwatch(conn *control.Conn) {
 	for _, c := range s.all {
 		c.unwatch(conn)
 	}
-}
-
-// use is what the container's processes use.
-func (c *container) use() *control.Use {
-	user, sys := c.procs.Times()
-	return &control.Use{User: user.Nanoseconds(), System: sys.Nanoseconds(), Memory: c.group.Memory(), Tasks: c.procs.Tasks()}
 }
 
 // changeLimits takes over the limits that r has; others stay.

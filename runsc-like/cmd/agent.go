@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"os"
-
 	"hull/runsc-like/agent"
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
@@ -16,9 +14,8 @@ func agentHelper(cfg *control.Role) (int, error) {
 		return 0, err
 	}
 	const device, owner = control.ProxyFDs, control.ProxyFDs + 1
-	dev := os.NewFile(device, "/dev/fuse")
 	if err := jail.Seal(jail.AgentRules(), denied(cfg)); err != nil {
 		return 0, err
 	}
-	return 0, agent.Serve(dev, line, owner)
+	return 0, agent.Serve(device, line, owner)
 }

@@ -87,6 +87,24 @@ func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *pl
 	return gofer, err
 }
 
+// place puts the process that all others of the container's are copies of, which
+// the sandbox numbers root, into the container's cgroup. Only a process of the
+// sandbox's can be meant.
+func (c *Container) place(o *CreateOptions, root int) error {
+	m, err := c.manager()
+	if err != nil {
+		return err
+	}
+	pid := c.stubs()[root]
+	if pid == 0 {
+		return fmt.Errorf("the sandbox has no process %d", root)
+	}
+	if err := setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, pid); err != nil || m == nil {
+		return err
+	}
+	return m.AddThread(pid)
+}
+
 // enter hands the container to the sandbox, and waits until it is made there.
 func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing) (*control.Conn, error) {
 	f, err := control.WriteContainer(&cfg.Container)
@@ -116,6 +134,14 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing)
 	var m control.Message
 	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {
 		m, err = conn.Receive()
+	}
+	if err == nil && m.Kind == control.Place {
+		if err = c.place(o, m.PID); err == nil {
+			err = conn.Send(control.Message{Kind: control.Done})
+		}
+		if err == nil {
+			m, err = conn.Receive()
+		}
 	}
 	switch {
 	case err != nil:

@@ -108,7 +108,7 @@ func (c *Container) connect(conn *control.Conn) error {
 		defer line.Close()
 		n.Servers, links = servers, append(slices.Clone(links), line)
 	}
-	err = netconf.Strip(c.networkPath(), &n.Network)
+	err = netconf.Take(c.networkPath())
 	if err == nil {
 		err = handNetwork(conn, &n.Network, links, c.Network.Pcap)
 	}

@@ -32,11 +32,10 @@ const (
 	Processes Kind = "processes" // list the processes (Process*, Done)
 	Process   Kind = "process"   // one of them
 	Limit     Kind = "limit"     // Resources changed (Done)
-	Usage     Kind = "usage"     // what does the container use? (Used)
-	Used      Kind = "used"      // Use
 	Freeze    Kind = "freeze"    // stop all its processes where they are (Done)
 	Thaw      Kind = "thaw"      // the end of Freeze (Done)
-	Join      Kind = "join"      // make a further container (Created): with descriptors
+	Join      Kind = "join"      // make a further container (Place, Created): with descriptors
+	Place     Kind = "place"     // put process PID, as the sandbox numbers it, into the container's cgroup (Done)
 	Forget    Kind = "forget"    // take away one that Join made, killing what runs (Done)
 	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
 	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
@@ -74,18 +73,8 @@ type Message struct {
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// Of a Process.
 	Info *ProcessInfo `json:"info,omitempty"`
-	// Of a Used.
-	Use *Use `json:"use,omitempty"`
 	// Frozen, of an Is.
 	Frozen bool `json:"frozen,omitempty"`
-}
-
-// Use is what the processes of a container use, as the sandbox counts it.
-type Use struct {
-	User   int64  `json:"user"`   // nanoseconds of processor time
-	System int64  `json:"system"` // likewise, in the guest's kernel
-	Memory uint64 `json:"memory"` // bytes
-	Tasks  int    `json:"tasks"`
 }
 
 // ProcessInfo is what ps(1) shows of a process of the guest.
@@ -97,6 +86,8 @@ type ProcessInfo struct {
 	TTY     string  `json:"tty"`
 	Seconds float64 `json:"seconds"` // of processor time
 	Command string  `json:"command"`
+	// Process is the one on the host that runs its code, as the sandbox numbers it; 0 for none.
+	Process int `json:"process,omitempty"`
 }
 
 // ExecConfig is a process to run in a container that runs already.

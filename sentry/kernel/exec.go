@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/platform"
 	"hull/sentry/arch"
 	"hull/sentry/auth"
 	"hull/sentry/loader"
@@ -52,7 +53,7 @@ func (t *Task) Exec(a ExecArgs) error {
 		return err
 	}
 	stack := t.group.limits.Get(unix.RLIMIT_STACK).Cur
-	space, err := mm.New(t.k.cfg.Memory, t.k.cfg.Platform, t.has.personality, stack)
+	space, err := mm.New(t.k.cfg.Memory, t.group.container.host, t.has.personality, stack)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,22 @@ func (t *Task) Exec(a ExecArgs) error {
 		return err
 	}
 	t.commitExec(a, space, cred, secure, res)
+	if h, ok := space.Host().(platform.Titler); ok {
+		h.Title(t.Comm(), words(p.argv), false)
+	}
 	return nil
+}
+
+// words is a command line as /proc/PID/cmdline has it, no longer than a page.
+func words(argv []string) []byte {
+	var b []byte
+	for _, w := range argv {
+		if len(b) >= usermem.PageSize {
+			break
+		}
+		b = append(append(b, w[:min(len(w), usermem.PageSize)]...), 0)
+	}
+	return b
 }
 
 // commitExec makes the task the program that was loaded.

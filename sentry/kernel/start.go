@@ -124,13 +124,13 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	a.Net.IncRef()
 	if a.Seccomp != nil {
 		t.seccomp.Store(&seccompState{filter: a.Seccomp})
-		a.Seccomp.Join(nil)
 	}
 	t.own.ctx = k.cfg.Platform.NewContext()
 	if err := k.publish(t, nil, &CloneArgs{}); err != nil {
 		t.discard()
 		return nil, err
 	}
+	t.seccompJoin() // nobody else has the task yet
 	p := &Prepared{t, a}
 	name, err := t.lookPath(a.Args[0], a.Env)
 	stat := false

@@ -50,9 +50,10 @@ func lattice() []rule {
 		{"sentry/loader", floor + " sentry/mem sentry/mm sentry/auth sentry/limits"},
 		{"sentry/vfs", floor + " sentry/auth sentry/limits sentry/current sentry/mm"},
 		// Of these, those that stand on the network stack.
-		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram"},
+		{"sentry/socket/xtables", sockets + " netstack/*"},
+		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram sentry/socket/xtables"},
 		{"sentry/socket/packet", sockets + " platform sentry/mem sentry/socket/inet netstack/stack"},
-		{"sentry/socket/netview", sockets + " netstack/*"},
+		{"sentry/socket/netview", sockets + " netstack/* sentry/socket/xtables"},
 		{"sentry/socket/netlink/wire", ""},
 		{"sentry/socket/netlink/*", sockets + " sentry/socket/netlink/* sentry/socket/unix netstack/*"},
 		{"sentry/socket/*", sockets},

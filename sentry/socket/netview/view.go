@@ -38,7 +38,7 @@ func (v *View) Stack() *stack.Stack { return v.stack }
 
 // Names implements socket.View.
 func (*View) Names() []string {
-	return []string{"anycast6", "arp", "dev", "dev_mcast", "fib_trie", "icmp", "icmp6", "if_inet6", "igmp", "igmp6",
+	return []string{"anycast6", "arp", "dev", "dev_mcast", "fib_trie", "icmp", "icmp6", "if_inet6", "igmp", "igmp6", "ip6_tables_names", "ip_tables_names",
 		"ipv6_route", "netstat", "packet", "protocols", "psched", "ptype", "raw", "raw6", "route", "rt6_stats", "rt_cache",
 		"snmp", "snmp6", "sockstat", "sockstat6", "softnet_stat", "tcp", "tcp6", "udp", "udp6", "udplite", "udplite6"}
 }
@@ -86,6 +86,8 @@ func (v *View) Show(name string, w *bytes.Buffer) {
 		w.WriteString("Type Device      Function\n0800          ip_rcv\n0806          arp_rcv\n86dd          ipv6_rcv\n")
 	case "softnet_stat":
 		w.WriteString("00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000\n")
+	case "ip_tables_names", "ip6_tables_names":
+		v.tables(w, name == "ip6_tables_names")
 	case "packet":
 		v.packet(w)
 	default:
