@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,8 +22,9 @@ const (
 
 // Bounds of what is kept for an agent.
 const (
-	maxWaiting = 1024 // ioctls that wait for a call
-	maxPolls   = 256  // open files that somebody polls
+	patience   = 2 * time.Second // for it to close the listener when all is over
+	maxWaiting = 1024            // ioctls that wait for a call
+	maxPolls   = 256             // open files that somebody polls
 
 	pollRdNorm = 0x40 // POLLRDNORM
 )
@@ -48,13 +50,21 @@ type helper struct {
 // owner, whose number the kernel then tells each side in its own pid namespace.
 func Serve(dev int, line *Line, owner int) error {
 	h := &helper{dev: device{dev}, line: line, owner: owner}
-	ended := make(chan error, 2)
-	go func() { ended <- h.serveLine() }()
-	go func() { ended <- h.serveDevice() }()
-	err := <-ended
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.end()
+	told, closed := make(chan error, 1), make(chan error, 1)
+	go func() { told <- h.serveLine() }()
+	go func() { closed <- h.serveDevice() }()
+	var err error
+	select {
+	case err = <-closed:
+	case err = <-told:
+		h.mu.Lock()
+		h.end()
+		h.mu.Unlock()
+		select { // an agent that asks once more hears that it is over
+		case <-closed:
+		case <-time.After(patience):
+		}
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, unix.ENODEV) {
 		return nil
 	}

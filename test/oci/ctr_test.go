@@ -73,6 +73,7 @@ func (d *daemons) ctr(t *testing.T) {
 	}
 	root := func(runtime string) string { return d.dir + "/" + runtime }
 	e := &teller{
+		label:   "ctr-",
 		prelude: ctrPrelude,
 		env: func(runtime, name string) []string {
 			return append(os.Environ(), "I="+image, "N="+name, "RT="+binary[runtime], "RR="+root(runtime), "CTR="+ctr(runtime),

@@ -11,7 +11,7 @@ func flagCases() []scriptCase {
 		{"attach without input", `back -i $I cat; timeout 2 docker attach $N </dev/null; echo "= $?"; docker inspect -f '{{.State.Running}}' $N; docker rm -f $N >/dev/null
 			back $I sh -c 'trap "exit 5" TERM; while :; do sleep 0.05; done'; sleep 0.3; docker attach --sig-proxy=false $N </dev/null & P=$!; sleep 0.5; docker kill -s TERM $N >/dev/null; wait $P; echo "= $?"`},
 		{"input ends", `printf 'a\nb\n' | say $RUN --rm -i $I ` + reader + `; say $RUN --rm -i $I cat </dev/null`},
-		{"short runs", `for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do $RUN --rm $I echo $i; done | tr '\n' ' '`},
+		{"short runs", `for i in 1 2 3 4 5 6 7 8 9 10; do $RUN --rm $I echo $i; done | tr '\n' ' '`},
 		{"resize", `tty "stty rows 30 cols 99; (sleep 1.5; stty rows 41 cols 88 </dev/tty) & $RUN --rm -it $I sh -c 'i=0; until [ \"\$(stty size)\" = \"41 88\" ]; do i=\$((i+1)); [ \$i -lt 80 ] || exit 1; sleep 0.1; done; echo resized'"`},
 		{"out of memory", `$RUN -d --name $N -m 64m --memory-swap 64m $I sh -c 'sleep 0.3; tail /dev/zero; sleep 5' >/dev/null; docker wait $N >/dev/null; docker inspect -f '{{.State.OOMKilled}}' $N`},
 		{"out of memory, all of it", `$RUN -d --name $N -m 64m --memory-swap 64m $I tail /dev/zero >/dev/null; docker wait $N; state`},

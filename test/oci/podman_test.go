@@ -87,6 +87,7 @@ func (p *podman) command(runtime string) string {
 
 func (p *podman) teller() *teller {
 	return &teller{
+		label:   "podman-",
 		user:    p.user,
 		prelude: podmanPrelude,
 		env: func(runtime, name string) []string {
