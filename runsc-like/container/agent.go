@@ -13,7 +13,6 @@ import (
 
 	"hull/runsc-like/agent"
 	"hull/runsc-like/control"
-	"hull/runsc-like/jail"
 	"hull/runsc-like/profile"
 )
 
@@ -23,7 +22,6 @@ type agentLink struct {
 	to       *net.UnixConn // the agent's socket
 	listener *os.File      // for the agent
 	sentry   []*os.File    // for the sentry: control.AgentFDs
-	helper   *os.Process
 }
 
 // close lets go of what others have by now, or nobody is to have.
@@ -33,9 +31,6 @@ func (a *agentLink) close() {
 	}
 	closeFiles(append(a.sentry, a.listener))
 	a.to.Close()
-	if a.helper != nil {
-		_ = a.helper.Release() // it ends with the sentry's end of its line
-	}
 }
 
 // files are those for the sentry, after all others.
@@ -94,9 +89,7 @@ func (c *Container) startAgentHelper(a *agentLink, far, dev *os.File) error {
 		return err
 	}
 	defer log.Close()
-	owner := a.sentry[1]
-	own := &control.Role{Jail: jail.Confinement{FDs: control.ProxyFDs + 2}, Detached: true, CPUs: runtime.NumCPU()}
-	f, err := control.WriteRole(own)
+	f, err := control.WriteRole(&control.Role{Detached: true, CPUs: runtime.NumCPU()})
 	if err != nil {
 		return err
 	}
@@ -106,18 +99,22 @@ func (c *Container) startAgentHelper(a *agentLink, far, dev *os.File) error {
 		return err
 	}
 	defer null.Close()
-	helper, err := sentryCommand([]*os.File{null, log, log, null, far, f, dev, owner}, &control.Config{Role: *own})
+	owner := a.sentry[1]
+	b, err := sentryBirth("agent", []*os.File{null, log, log, null, far, f, dev, owner}, true)
 	if err != nil {
 		return err
 	}
-	helper.Args = []string{"hull", "agent"}
-	helper.SysProcAttr.Cloneflags &^= unix.CLONE_NEWPID // numbers of processes are to be the agent's
-	if err := startIn(-1, helper, "helper of the seccomp agent"); err != nil {
+	b.Namespaces &^= unix.CLONE_NEWPID // numbers of processes are to be the agent's
+	helper, err := startIn(-1, b, "helper of the seccomp agent")
+	if err != nil {
 		return err
 	}
-	a.helper = helper.Process
-	if c.Agent, err = processOf(helper.Process.Pid); err == nil {
+	if c.Agent, err = processOf(helper.Pid); err == nil {
 		err = c.save()
+	}
+	if err != nil {
+		helper.Kill()
+		helper.Wait()
 	}
 	return err
 }

@@ -61,6 +61,7 @@ func lattice() []rule {
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
 		{"sentry/seccomp", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/timer", floor + " sentry/current"},
+		{"sentry/klog", floor},
 		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/current/currenttest sentry/mem sentry/mm sentry/ipc"},
 
@@ -91,7 +92,8 @@ func lattice() []rule {
 		// The host's side, and the one package that knows every implementation.
 		{"runsc-like/jail", ""},
 		{"runsc-like/profile", "sentry/seccomp"}, // the sentry's part is for its tests
-		{"runsc-like/control", "runsc-like/jail runsc-like/profile"},
+		{"runsc-like/leanjson", ""},
+		{"runsc-like/control", "runsc-like/jail runsc-like/profile runsc-like/leanjson"},
 		{"runsc-like/cgroup", ""},
 		{"runsc-like/hooks", ""},
 		{"runsc-like/install", ""},
@@ -99,7 +101,7 @@ func lattice() []rule {
 		{"runsc-like/dnsrelay", ""},
 		{"runsc-like/agent", ""},
 		{"runsc-like/netconf", "runsc-like/control netstack/link/afpacket"},
-		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/netconf runsc-like/netproxy runsc-like/dnsrelay runsc-like/agent netstack/link/pipe"},
+		{"runsc-like/container", "runsc-like/leanjson runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/netconf runsc-like/netproxy runsc-like/dnsrelay runsc-like/agent netstack/link/pipe"},
 		{"runsc-like/boot", "runsc-like/dnsrelay runsc-like/agent runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile netstack/*"},
 		{"runsc-like/cmd", "runsc-like/dnsrelay runsc-like/agent runsc-like/netproxy netstack/buffer netstack/link/pipe runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
