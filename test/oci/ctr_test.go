@@ -38,7 +38,7 @@ func ctrCases() []scriptCase {
 			say $RUN --rm --mount type=tmpfs,src=tmpfs,dst=/t,options=size=64k $I $N sh -c 'df /t | tail -1 | awk "{print \$2}"'; say $RUN --rm --mount type=bind,src=$PWD/none,dst=/m,options=rbind $I $N true; $CTR c ls -q`},
 		{"read-only", `say $RUN --rm --read-only $I $N sh -c 'touch /x'; say $RUN --rm --device /dev/null $I $N sh -c 'ls /dev'`},
 		{"limits", `say $RUN --rm --memory-limit 67108864 --cpus 0.5 $I $N true; back --memory-limit 67108864 --cpus 0.5 $I $N sleep 100; $CTR task metrics $N | grep -i -e memory.limit -e memory.usage_in_bytes -e pids.limit | awk '{print $1, NF}' | sort; $CTR task metrics --format json $N | grep -o '"hierarchical_memory_limit":[0-9]*'`},
-		{"background", `back $I $N ` + loop + `; $CTR task ls | awk -v n=$N '$1 == n { print $3 }'; $CTR task ps $N | grep -c "^$($CTR task ls | awk -v n=$N '$1 == n { print $2 }') "; kill -0 $($CTR task ls | awk -v n=$N '$1 == n { print $2 }') && echo alive
+		{"background", `back $I $N ` + loop + `; $CTR task ls | awk -v n=$N '$1 == n { print $3 }'; $CTR task ps $N | grep -c '^[0-9]' | sed 's/^[1-9].*/some/'; kill -0 $($CTR task ls | awk -v n=$N '$1 == n { print $2 }') && echo alive
 			$CTR task kill -s TERM $N; await STOPPED; say $CTR task rm $N; say $CTR task rm $N; $CTR c rm $N; $CTR c ls -q`},
 		{"pid file", `$RUN -d --pid-file pid $I $N sleep 100; [ "$(cat pid)" = "$($CTR task ls | awk -v n=$N '$1 == n { print $2 }')" ] && echo same; say $CTR task rm -f $N; kill -0 $(cat pid) 2>/dev/null || echo gone`},
 		{"container, then task", `say $CTR c create --runc-binary $RT --runc-root $RR $I $N sh -c 'echo out; exit 6'; $CTR c ls -q; say $CTR task start $N; say $CTR task start $N; say $CTR c rm $N`},

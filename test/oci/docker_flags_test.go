@@ -8,7 +8,7 @@ func flagCases() []scriptCase {
 	return []scriptCase{
 		{"attach, detach", `back -it $I ` + reader + `; attach() { (sleep 0.7; printf "$1\n"; sleep 0.5; printf '\020\021'; sleep 0.5) | script -qec "docker attach $N" /dev/null >/dev/null 2>&1; docker inspect -f '{{.State.Running}}' $N; }
 			attach one; attach two; docker logs $N | tr -d '\r' | grep got`},
-		{"attach without input", `back -i $I cat; timeout 2 docker attach $N </dev/null; echo "= $?"; docker inspect -f '{{.State.Running}}' $N; docker rm -f $N >/dev/null
+		{"attach without input", `back -i $I cat; timeout -s KILL 2 docker attach $N </dev/null; echo "= $?"; docker inspect -f '{{.State.Running}}' $N; docker rm -f $N >/dev/null
 			back $I sh -c 'trap "exit 5" TERM; while :; do sleep 0.05; done'; sleep 0.3; docker attach --sig-proxy=false $N </dev/null & P=$!; sleep 0.5; docker kill -s TERM $N >/dev/null; wait $P; echo "= $?"`},
 		{"input ends", `printf 'a\nb\n' | say $RUN --rm -i $I ` + reader + `; say $RUN --rm -i $I cat </dev/null`},
 		{"short runs", `for i in 1 2 3 4 5 6 7 8 9 10; do $RUN --rm $I echo $i; done | tr '\n' ' '`},
