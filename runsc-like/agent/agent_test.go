@@ -151,6 +151,14 @@ func TestCalls(t *testing.T) {
 		t.Errorf("asked %+v, %v", r, err)
 	}
 	w.wait("valid", done, nil)
+	done = w.begin(notifValid, unsafe.Pointer(&answer))
+	r = w.asked(Valid)
+	for _, tag := range []uint64{r.Tag + 1, r.Tag} { // nobody waits for the first
+		if err := w.line.Tell(&Reply{Kind: Done, Tag: tag, Errno: -1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.wait("an errno that is none", done, unix.EIO)
 }
 
 func TestRefused(t *testing.T) {
@@ -225,8 +233,11 @@ func TestEndOfSentry(t *testing.T) {
 	first := w.begin(notifReceive, unsafe.Pointer(&a))
 	w.asked(Receive)
 	second := w.begin(notifReceive, unsafe.Pointer(&b))
+	id := uint64(7)
+	third := w.begin(notifValid, unsafe.Pointer(&id))
+	w.asked(Valid)
 	w.line.Close()
-	for _, c := range []chan error{first, second} {
+	for _, c := range []chan error{first, second, third} {
 		select {
 		case err := <-c:
 			if err != unix.ENOENT {

@@ -37,6 +37,7 @@ type helper struct {
 
 	mu      sync.Mutex // guards what follows
 	waiting []uint64   // ioctls that wait for a call
+	sent    []uint64   // ioctls that wait for the sentry's answer
 	asked   bool       // a Receive is under way
 	kept    *Reply     // what came when nobody waited any more
 	poll    uint32     // as the sentry says
@@ -74,10 +75,10 @@ func Serve(dev int, line *Line, owner int) error {
 // end answers all who wait. mu is held.
 func (h *helper) end() {
 	h.over = true
-	for _, u := range h.waiting {
+	for _, u := range slices.Concat(h.waiting, h.sent) {
 		_ = h.dev.answer(u, unix.ENOENT) // who has gone needs no answer
 	}
-	h.waiting = nil
+	h.waiting, h.sent = nil, nil
 	h.wake()
 }
 
@@ -102,13 +103,25 @@ func (h *helper) serveLine() error {
 			h.asked = false
 			h.received(&r)
 		case Done:
-			_ = h.dev.answer(r.Tag, unix.Errno(r.Errno), ioctlOut{}) // who has gone needs no answer
+			if i := slices.Index(h.sent, r.Tag); i >= 0 {
+				h.sent = slices.Delete(h.sent, i, i+1)
+				_ = h.dev.answer(r.Tag, errnoOf(r.Errno), ioctlOut{}) // who has gone needs no answer
+			}
 		case Ready:
 			h.poll = r.Poll
 			h.wake()
 		}
 		h.mu.Unlock()
 	}
+}
+
+// errnoOf is an errno that the sentry gave, if it is one that FUSE lets pass.
+func errnoOf(n int32) unix.Errno {
+	const end = 512 // of what Linux tells programs
+	if n < 0 || n >= end {
+		return unix.EIO
+	}
+	return unix.Errno(n)
 }
 
 // received gives a call to the one who waits longest. mu is held.
@@ -259,8 +272,14 @@ func (h *helper) ioctl(unique uint64, cmd uint32, in []byte) unix.Errno {
 
 // forward asks the sentry, whose answer is the ioctl's. mu is held.
 func (h *helper) forward(r *Request) unix.Errno {
-	if h.over || h.line.Ask(r) != nil {
+	switch {
+	case h.over:
+		return unix.ENOENT
+	case len(h.sent) >= maxWaiting:
+		return unix.EBUSY
+	case h.line.Ask(r) != nil:
 		return unix.ENOENT
 	}
+	h.sent = append(h.sent, r.Tag)
 	return 0
 }
