@@ -21,6 +21,7 @@ func roles() map[string]func() int {
 		"gofer":    func() int { return inside(control.ReadRole, gofer) },
 		"netproxy": func() int { return inside(control.ReadRole, proxy) },
 		"dnsrelay": func() int { return inside(control.ReadRole, relay) },
+		"agent":    func() int { return inside(control.ReadRole, agentHelper) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,

@@ -42,16 +42,7 @@ func startCRI(t *testing.T) (dir, sock string) {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can start containerd")
 	}
-	dir, err := os.MkdirTemp("", "hull-cri")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		docker.UnmountBelow(dir)
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir = memoryDir(t, "hull-cri")
 	sock = filepath.Join(dir, "c.sock")
 	config := fmt.Sprintf(`version = 2
 root = "%[1]s/root"

@@ -33,7 +33,7 @@ func networkCases() []scriptCase {
 			get "" $G $PORT; kill $P; wait`},
 		{"names", `docker network create $N >/dev/null; serve $N --network $N -h server --network-alias other; for n in $N other; do get "--network $N" $($RUN --rm --network $N $I nslookup $n 2>/dev/null | awk "/^Address: 1/ {print \$2}" | head -1) 80; done
 			$RUN --rm --network $N $I cat /etc/resolv.conf | grep nameserver; $RUN --rm --network $N $I nslookup $N | grep -c "^Address: 1"; clean`},
-		{"no such name", `docker network create $N >/dev/null; $RUN --rm --network $N $I nslookup nosuch.invalid >/dev/null 2>&1; echo "= $?"; clean`},
+		{"no such name", `docker network create $N >/dev/null; $RUN --rm --network $N --dns 127.0.0.9 $I nslookup nosuch.invalid >/dev/null 2>&1; echo "= $?"; clean`},
 		{"none", `$RUN --rm --network none $I sh -c 'ls /sys/class/net; ping -c 1 -W 1 127.0.0.1 | grep -c "1 packets received"; nc -w 1 192.0.2.1 80 2>&1 | grep -c unreachable'`},
 		{"refused and unreachable", `back $I sleep 100; A=$(addr $N); $RUN --rm $I nc -w 5 $A 80 2>&1 | grep -c refused; clean`},
 		{"IPv6", `docker network create --ipv6 --subnet fd00:77:$NET::/64 $N >/dev/null; serve $N --network $N -h server; A=$(docker inspect -f "{{range .NetworkSettings.Networks}}{{.GlobalIPv6Address}}{{end}}" $N)
@@ -63,8 +63,13 @@ func TestDockerNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := d.teller("RUN=docker run --runtime $RT", "PORT=8081", "NET=7", "DOCKERD="+strings.TrimSpace(string(pid)))
-	e.prelude, e.apart = e.prelude+networkPrelude, true
+	e := d.teller("RUN=docker run --runtime $RT", "DOCKERD="+strings.TrimSpace(string(pid)))
+	e.prelude, e.apart = e.prelude+networkPrelude, []string{"what is left"}
+	env := e.env
+	e.env = func(runtime, name string) []string { // what there is one of on the machine
+		n := map[string]string{"runc": "7", "hull": "8"}[runtime]
+		return append(env(runtime, name), "PORT=808"+n, "NET="+n)
+	}
 	e.compare(t, networkCases())
 	t.Run("software", func(t *testing.T) { d.software(t, e) })
 }
