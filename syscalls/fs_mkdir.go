@@ -47,6 +47,11 @@ func mknodAt(t *kernel.Task, dirfd int32, path arch.Arg, mode, dev uint32) (uint
 	default:
 		return 0, unix.EINVAL
 	}
+	if kind := mode & unix.S_IFMT; kind == unix.S_IFCHR || kind == unix.S_IFBLK {
+		if err := t.MayUseDevice(kind == unix.S_IFBLK, unix.Major(uint64(dev)), unix.Minor(uint64(dev)), kernel.DeviceMake); err != nil {
+			return 0, err
+		}
+	}
 	p, err := placeArg(t, dirfd, path, false, false)
 	if err != nil {
 		return 0, err

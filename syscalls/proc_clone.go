@@ -3,6 +3,7 @@ package syscalls
 import (
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/cgroup"
 	"hull/sentry/arch"
 	"hull/sentry/kernel"
 	"hull/sentry/usermem"
@@ -77,10 +78,35 @@ func clone3(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if err != nil {
 		return 0, err
 	}
+	into, err := cgroupArg(t, &c)
+	if err != nil {
+		return 0, err
+	}
 	return doClone(t, kernel.CloneArgs{
-		Flags: c.Flags, ExitSignal: int32(c.ExitSignal), Stack: c.Stack + c.StackSize, TLS: c.TLS,
+		Cgroup: into,
+		Flags:  c.Flags, ExitSignal: int32(c.ExitSignal), Stack: c.Stack + c.StackSize, TLS: c.TLS,
 		ParentTID: usermem.Addr(c.ParentTID), ChildTID: usermem.Addr(c.ChildTID), SetTID: ids,
 	})
+}
+
+// cgroupArg returns the cgroup of CLONE_INTO_CGROUP, nil without the flag: EBADF, EINVAL.
+func cgroupArg(t *kernel.Task, c *cloneArgs) (*kernel.Cgroup, error) {
+	if c.Flags&unix.CLONE_INTO_CGROUP == 0 {
+		return nil, nil
+	}
+	if c.Cgroup > 1<<31-1 {
+		return nil, unix.EINVAL
+	}
+	f, err := t.Files().Get(int32(c.Cgroup))
+	if err != nil {
+		return nil, err
+	}
+	defer f.DecRef(t)
+	g := cgroup.Of(f)
+	if g == nil {
+		return nil, unix.EBADF
+	}
+	return g, nil
 }
 
 // setTIDs reads the array of wanted numbers; it takes CAP_CHECKPOINT_RESTORE.

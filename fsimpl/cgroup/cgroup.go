@@ -4,8 +4,8 @@
 //
 //   - It shows limits and use; who enforces the limits is the kernel (pids) and
 //     the host (memory, processor time).
-//   - Nothing in it can be changed or made: the container does not hand out
-//     parts of what it was given.
+//   - Below it the guest can make others: tree.go. The container's own cannot be
+//     changed.
 package cgroup
 
 import (
@@ -62,26 +62,25 @@ func (g *Group) SetLimits(l Limits) { g.limits.Store(&l) }
 // Limits returns them.
 func (g *Group) Limits() Limits { return *g.limits.Load() }
 
-// New returns an instance that shows g, and its root inode with a reference.
-func New(g *Group, dev vfs.Dev) (*vfs.Filesystem, *vfs.Inode) {
+// Root returns the cgroup of the container.
+func (g *Group) Root() *kernel.Cgroup { return g.c.Cgroup() }
+
+// New returns an instance that shows at, which is g's or one below it, and those below
+// it, and its root inode with a reference.
+func New(g *Group, at *kernel.Cgroup, dev vfs.Dev) (*vfs.Filesystem, *vfs.Inode) {
 	fs := pseudo.New("cgroup2", unix.CGROUP2_SUPER_MAGIC, dev, false, "nsdelegate")
-	var es []pseudo.Entry
-	for name, c := range g.files() {
-		mode := uint32(0o444)
-		if _, fixed := c.(pseudo.Static); !fixed && writable(name) {
-			mode = 0o644
-		}
-		es = append(es, pseudo.Entry{Name: name, Inode: fs.Text(mode, c, nil)})
+	d := dir{g, at, fs}
+	if at != g.Root() {
+		return fs.VFS, d.inode(d.files())
 	}
-	slices.SortFunc(es, func(a, b pseudo.Entry) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
-	return fs.VFS, fs.Dir(0o755, es...)
+	return fs.VFS, d.inode(g.files())
 }
 
 // writable reports whether Linux shows the file as one that root may write.
 // Here a write is refused.
 func writable(name string) bool {
 	switch name {
-	case "cgroup.procs", "cgroup.threads", "cpu.max", "cpu.weight", "memory.max", "memory.swap.max", "pids.max":
+	case "cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "cpu.max", "cpu.weight", "memory.max", "memory.swap.max", "pids.max":
 		return true
 	}
 	return false
@@ -107,18 +106,20 @@ func (f file) Set(current.Task, []byte) error { return unix.EPERM }
 func (g *Group) files() map[string]pseudo.Content {
 	fs := map[string]pseudo.Content{
 		"cgroup.controllers":     pseudo.Static("cpu memory pids\n"),
-		"cgroup.subtree_control": pseudo.Static("\n"),
+		"cgroup.subtree_control": subtree{},
+		"cgroup.procs":           procs{g, g.c.Cgroup()},
 		"cgroup.type":            pseudo.Static("domain\n"),
-		"cgroup.max.depth":       pseudo.Static("0\n"),
-		"cgroup.max.descendants": pseudo.Static("0\n"),
-		"cgroup.stat":            pseudo.Static("nr_descendants 0\nnr_dying_descendants 0\n"),
+		"cgroup.max.depth":       pseudo.Static("max\n"),
+		"cgroup.max.descendants": pseudo.Static("max\n"),
+		"cgroup.stat":            count{g.c.Cgroup()},
+		"memory.events":          pseudo.Static(noEvents),
 		"memory.min":             pseudo.Static("0\n"),
 		"memory.low":             pseudo.Static("0\n"),
 		"memory.high":            pseudo.Static("max\n"),
 		"memory.swap.current":    pseudo.Static("0\n"), // the guest's memory is not swapped by the guest's kernel
 	}
 	for name, f := range map[string]text{
-		"cgroup.procs": (*Group).procs, "cgroup.threads": (*Group).threads, "cgroup.events": (*Group).events,
+		"cgroup.threads": (*Group).threads, "cgroup.events": (*Group).events,
 		"cgroup.freeze": func(g *Group, _ current.Task, w *bytes.Buffer) { fmt.Fprintln(w, bit(g.c.Frozen())) },
 		"cpu.max":       (*Group).cpuMax, "cpu.weight": (*Group).cpuWeight, "cpu.stat": (*Group).cpuStat,
 		"memory.max":      func(g *Group, _ current.Task, w *bytes.Buffer) { number(w, g.Limits().Memory) },
@@ -189,16 +190,7 @@ func (g *Group) pidNS(t current.Task) *kernel.PIDNamespace {
 	return g.k.RootPIDNS()
 }
 
-func (g *Group) procs(t current.Task, w *bytes.Buffer) {
-	ns := g.pidNS(t)
-	var ids []int32
-	for _, tg := range g.c.Groups() {
-		ids = append(ids, tg.IDIn(ns))
-	}
-	lines(w, ids)
-}
-
-func (g *Group) threads(t current.Task, w *bytes.Buffer) { lines(w, g.c.TIDs(g.pidNS(t))) }
+func (g *Group) threads(t current.Task, w *bytes.Buffer) { lines(w, g.c.Cgroup().TIDs(g.pidNS(t))) }
 
 func lines(w *bytes.Buffer, ids []int32) {
 	slices.Sort(ids)

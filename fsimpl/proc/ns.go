@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"bytes"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -47,4 +48,18 @@ func (l nsLink) Follow(t current.Task) (vfs.Path, error) {
 		return vfs.Path{}, unix.ENOENT
 	}
 	return l.p.fs.spaces.Path(n), nil
+}
+
+// cgroupOf is /proc/PID/cgroup.
+type cgroupOf struct{ p pid }
+
+// Content implements pseudo.Content.
+func (f cgroupOf) Content(t current.Task, w *bytes.Buffer) error {
+	g := f.p.t.ThreadGroup().Cgroup()
+	root := g.Container().Cgroup()
+	if kt := task(t); kt != nil {
+		root = kt.CgroupRoot()
+	}
+	w.WriteString("0::" + g.PathFrom(root) + "\n")
+	return nil
 }

@@ -28,6 +28,9 @@ type bridge struct {
 type heard struct {
 	port *NIC
 	at   int64
+	// fixed: somebody said so, and it is neither forgotten nor learnt anew; own:
+	// frames to it are for the bridge.
+	fixed, own bool
 }
 
 const (
@@ -103,9 +106,13 @@ func (b *bridge) forget(port *NIC) {
 func (b *bridge) learn(a link.Address, port *NIC, now int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, known := b.fdb[a]; !known && len(b.fdb) >= maxFDB {
+	old, known := b.fdb[a]
+	if old.fixed {
+		return
+	}
+	if !known && len(b.fdb) >= maxFDB {
 		for x, h := range b.fdb {
-			if now-h.at > fdbAge {
+			if !h.fixed && now-h.at > fdbAge {
 				delete(b.fdb, x)
 			}
 		}
@@ -113,7 +120,7 @@ func (b *bridge) learn(a link.Address, port *NIC, now int64) {
 			return
 		}
 	}
-	b.fdb[a] = heard{port, now}
+	b.fdb[a] = heard{port: port, at: now}
 }
 
 // find returns the port at which an address was heard, or nil.
@@ -121,10 +128,57 @@ func (b *bridge) find(a link.Address, now int64) *NIC {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h, ok := b.fdb[a]
-	if !ok || now-h.at > fdbAge || h.port.master.Load() != b {
+	if !ok || h.own || !h.fixed && now-h.at > fdbAge || h.port.master.Load() != b {
 		return nil
 	}
 	return h.port
+}
+
+// keeps reports whether somebody said that an address is the bridge's own.
+func (b *bridge) keeps(a link.Address) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fdb[a].own
+}
+
+// AddFDB adds an address to what the bridge knows that the interface is a port of, as
+// heard here: EOPNOTSUPP if it is a port of none, EINVAL, EEXIST with exclusive, ENOSPC.
+// e.Port is not looked at.
+func (n *NIC) AddFDB(e FDBEntry, exclusive bool) error {
+	b := n.master.Load()
+	switch {
+	case b == nil:
+		return unix.EOPNOTSUPP
+	case e.Addr == (link.Address{}):
+		return unix.EINVAL
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, known := b.fdb[e.Addr]
+	switch {
+	case known && exclusive:
+		return unix.EEXIST
+	case !known && len(b.fdb) >= maxFDB:
+		return unix.ENOSPC
+	}
+	b.fdb[e.Addr] = heard{n, n.stack.now(), e.Static || e.Local, e.Local}
+	return nil
+}
+
+// DeleteFDB removes an address that was heard, or said to be, at the interface:
+// EOPNOTSUPP, ENOENT.
+func (n *NIC) DeleteFDB(a link.Address) error {
+	b := n.master.Load()
+	if b == nil {
+		return unix.EOPNOTSUPP
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fdb[a].port != n {
+		return unix.ENOENT
+	}
+	delete(b.fdb, a)
+	return nil
 }
 
 // FDBEntry is one address that a bridge knows.
@@ -133,6 +187,8 @@ type FDBEntry struct {
 	Port  int
 	Age   int64 // nanoseconds since it was heard; 0 of our own
 	Local bool  // it is the bridge's or a port's own
+	// Static: somebody said so.
+	Static bool
 }
 
 // FDB returns the addresses that a bridge knows, none of another interface.
@@ -141,16 +197,23 @@ func (n *NIC) FDB() []FDBEntry {
 	if b == nil {
 		return nil
 	}
-	out := []FDBEntry{{Addr: n.Address(), Port: n.index, Local: true}}
+	var out []FDBEntry
+	own := n.Address()
 	for _, p := range b.list() {
 		out = append(out, FDBEntry{Addr: p.Address(), Port: p.index, Local: true})
+		if p.Address() == own {
+			own = link.Address{}
+		}
+	}
+	if own != (link.Address{}) {
+		out = append(out, FDBEntry{Addr: own, Port: n.index, Local: true})
 	}
 	now := n.stack.now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for a, h := range b.fdb {
-		if now-h.at <= fdbAge {
-			out = append(out, FDBEntry{Addr: a, Port: h.port.index, Age: now - h.at})
+		if h.fixed || now-h.at <= fdbAge {
+			out = append(out, FDBEntry{Addr: a, Port: h.port.index, Age: now - h.at, Local: h.own, Static: h.fixed && !h.own})
 		}
 	}
 	return out
@@ -189,7 +252,7 @@ func (b *bridge) input(n *NIC, p *buffer.Packet, x *batch) {
 	case dst[0]&1 != 0:
 		b.flood(p, n)
 		b.local(p, n, x)
-	case b.own(dst):
+	case b.own(dst) || b.keeps(dst):
 		if dst != b.nic.Address() && p.Own(header.EthernetSize) {
 			// To a port's own address, which is ours: the bridge takes it.
 			a := b.nic.Address()

@@ -145,7 +145,11 @@ func (f cgroupType) New(t current.Task, _, _ string) (*vfs.Filesystem, *vfs.Inod
 	if c == nil {
 		return nil, nil, unix.ENODEV
 	}
-	fs, root := cgroup.New(c.group, f.s.env.AnonDev())
+	at := c.group.Root()
+	if kt, ok := t.(*kernel.Task); ok && kt.CgroupRoot().Container() == at.Container() {
+		at = kt.CgroupRoot()
+	}
+	fs, root := cgroup.New(c.group, at, f.s.env.AnonDev())
 	return fs, root, nil
 }
 

@@ -16,6 +16,7 @@ type CloneArgs struct {
 	ParentTID  usermem.Addr
 	ChildTID   usermem.Addr
 	SetTID     []int32 // innermost namespace first
+	Cgroup     *Cgroup // CLONE_INTO_CGROUP
 }
 
 // checkClone refuses combinations of flags as copy_process does.
@@ -31,8 +32,8 @@ func (t *Task) checkClone(f uint64) error {
 		has(unix.CLONE_NEWIPC) && has(unix.CLONE_SYSVSEM),
 		has(unix.CLONE_PARENT) && t.ns.init == t.group:
 		return unix.EINVAL
-	case has(unix.CLONE_PIDFD), has(unix.CLONE_INTO_CGROUP):
-		t.Note("hull has no pidfds and no cgroups for guests")
+	case has(unix.CLONE_PIDFD):
+		t.Note("hull has no pidfds")
 		return unix.EINVAL
 	}
 	return t.checkNamespaces(f)
@@ -118,11 +119,15 @@ func (k *Kernel) newTask(t *Task, a *CloneArgs) (*Task, error) {
 func (n *Task) inherit(t *Task, shared func(uint64) bool) (err error) {
 	h, p := &n.has, &t.has
 	h.cred, h.comm, h.uts, h.sched, h.personality = p.cred, p.comm, p.uts, p.sched, p.personality
+	h.cgroups = p.cgroups
 	if h.sched.Reset {
 		h.sched = Sched{Affinity: h.sched.Affinity}
 	}
 	if shared(unix.CLONE_NEWUTS) {
 		h.uts = h.uts.clone(n.k)
+	}
+	if shared(unix.CLONE_NEWCGROUP) {
+		h.cgroups = t.newCgroupNS()
 	}
 	if shared(unix.CLONE_THREAD) {
 		h.pidsOfCh = p.pidsOfCh
@@ -221,7 +226,22 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	k.tasks.Lock()
 	defer k.tasks.Unlock()
 	c := n.group.container
-	if k.ended.Load() || c.full() || int64(k.tasks.count) >= k.maxTasks.Load() || !k.mayFork(n) {
+	if t != nil && n.group != t.group {
+		// It may have moved since newGroup.
+		n.group.cgroup = t.group.cgroup
+		n.group.held.Store(t.group.held.Load())
+		if g := a.Cgroup; g != nil {
+			if g.c != c {
+				return unix.EPERM
+			}
+			if g.removed {
+				return unix.ENODEV
+			}
+			n.group.cgroup = g
+			n.group.held.Store(g.frozen)
+		}
+	}
+	if k.ended.Load() || c.full() || n.group.cgroup.full() || int64(k.tasks.count) >= k.maxTasks.Load() || !k.mayFork(n) {
 		return unix.EAGAIN
 	}
 	thread := t != nil && n.group == t.group

@@ -25,13 +25,18 @@ type Container struct {
 	count  int                       // tasks, with those that boot prepares
 	ended  bool
 	empty  chan struct{} `snapshot:"-"` // closed when it has ended and no task is left
-	gone   struct{ user, sys time.Duration }
+	gone   cpuTimes
+	// cgroups is how many there are below root.
+	cgroups int
+
+	root *Cgroup // immutable: where its processes are born
 }
 
 // NewContainer returns a container without processes that may have maxTasks
 // tasks at a time, 0 for as many as the kernel.
 func (k *Kernel) NewContainer(maxTasks int) *Container {
 	c := &Container{k: k, host: k.cfg.Platform, groups: map[*ThreadGroup]struct{}{}, empty: make(chan struct{})}
+	c.root = &Cgroup{c: c}
 	c.SetMaxTasks(maxTasks)
 	return c
 }
@@ -139,10 +144,13 @@ func (c *Container) Times() (user, sys time.Duration) {
 
 // RSS returns how much memory the address spaces of the processes have, in
 // bytes. What two of them share counts twice.
-func (c *Container) RSS() uint64 {
+func (c *Container) RSS() uint64 { return residentOf(c.tasks()) }
+
+// residentOf is the memory of the address spaces of tasks, in bytes.
+func residentOf(tasks []*Task) uint64 {
 	seen := map[*mm.AddressSpace]bool{}
 	var sum uint64
-	for _, t := range c.tasks() {
+	for _, t := range tasks {
 		m := t.PeekMM()
 		if m == nil {
 			continue
@@ -198,11 +206,14 @@ func (c *Container) tasks() []*Task {
 	return all
 }
 
+// frozen reports whether the task is to stop, with its container or its cgroup.
+func (t *Task) frozen() bool { return t.group.container.frozen.Load() || t.group.held.Load() }
+
 // freeze sleeps until the container is thawed, or the task is to be killed.
 func (t *Task) freeze() {
 	start := t.k.now()
 	t.state.Store(stateDisk)
-	for t.group.container.frozen.Load() && !t.killed.Load() {
+	for t.frozen() && !t.killed.Load() {
 		t.sleeper.sleep(time.Time{})
 	}
 	t.state.Store(stateRunning)

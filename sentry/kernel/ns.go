@@ -116,15 +116,14 @@ func (k *Kernel) nextNS() uint32 { return k.lastNS.Add(1) + 0xf0000000 }
 // The namespaces that can be made; the others are refused as by a Linux that
 // was built without them.
 const (
-	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET
-	allNamespaces = newNamespaces | unix.CLONE_NEWUSER |
-		unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
+	newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+	allNamespaces = newNamespaces | unix.CLONE_NEWUSER | unix.CLONE_NEWTIME
 )
 
 // checkNamespaces refuses what cannot be made, and who may not make it.
 func (t *Task) checkNamespaces(flags uint64) error {
 	if flags&allNamespaces&^newNamespaces != 0 {
-		t.Note("hull has no user, cgroup or time namespaces for guests")
+		t.Note("hull has no user or time namespaces for guests")
 		return unix.EINVAL
 	}
 	if flags&newNamespaces != 0 && !t.has.cred.HasCap(unix.CAP_SYS_ADMIN) {
@@ -174,8 +173,15 @@ func (t *Task) Unshare(flags uint64) error {
 	if flags&unix.CLONE_FILES != 0 {
 		t.setFiles(t.has.files.Fork())
 	}
+	var cgroups *CgroupNamespace
+	if flags&unix.CLONE_NEWCGROUP != 0 {
+		cgroups = t.newCgroupNS()
+	}
 	t.has.Lock()
 	defer t.has.Unlock()
+	if cgroups != nil {
+		t.has.cgroups = cgroups
+	}
 	if flags&unix.CLONE_NEWUTS != 0 {
 		t.has.uts = t.has.uts.clone(t.k)
 	}
@@ -287,6 +293,7 @@ type Namespace struct {
 	net *socket.NetNS
 	pid *PIDNamespace
 	ipc *IPCNamespace
+	cg  *CgroupNamespace // nil of the initial one
 }
 
 // Flag returns the kind as CLONE_NEW*.
@@ -334,6 +341,8 @@ func (t *Task) NamespaceOf(name string) *Namespace {
 			return nil
 		}
 		n.ipc.IncRef()
+	case "cgroup":
+		n.cg = t.has.cgroups
 	case "pid":
 		n.pid = t.ns
 	case "pid_for_children":
@@ -392,6 +401,10 @@ func (t *Task) SetNS(n *Namespace) error {
 		return unix.EPERM
 	}
 	switch {
+	case n.Kind == "cgroup":
+		t.has.Lock()
+		t.has.cgroups = n.cg
+		t.has.Unlock()
 	case n.net != nil:
 		n.net.IncRef()
 		t.setNet(n.net)

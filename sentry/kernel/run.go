@@ -74,13 +74,13 @@ func (t *Task) prepare() bool {
 	// The flag is up before the last look at what might be pending: a sender
 	// that comes later sees it and interrupts the platform.
 	t.guest.Store(true)
-	for frozen := &t.group.container.frozen; !t.own.exiting && (t.killed.Load() || frozen.Load() || t.interrupted()); {
+	for !t.own.exiting && (t.killed.Load() || t.frozen() || t.interrupted()) {
 		t.guest.Store(false)
 		switch {
 		case t.killed.Load():
 			t.own.exiting = true
 			return false
-		case frozen.Load():
+		case t.frozen():
 			t.freeze()
 		default:
 			t.handleSignals(0, false, nil)

@@ -109,6 +109,7 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	t := &Task{k: k, ns: a.PIDs, started: k.now()}
 	t.state.Store(stateRunning)
 	t.group = k.newGroup(nil, t.ns, &CloneArgs{})
+	t.group.cgroup = a.Container.root
 	t.group.container, t.group.limits, t.group.onStop, t.group.direct = a.Container, a.Limits, a.Stopped, a.Direct
 	t.sig.init(nil, false)
 	for signo := int32(1); signo <= MaxSignal; signo++ {

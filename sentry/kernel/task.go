@@ -55,6 +55,7 @@ type Task struct {
 		fs          *vfs.Context
 		files       *vfs.FDTable
 		uts         *UTSNamespace
+		cgroups     *CgroupNamespace // nil: the initial one
 		ipc         *IPCNamespace
 		mnt         *vfs.Namespace
 		net         *socket.NetNS
@@ -104,6 +105,8 @@ type ThreadGroup struct {
 	limits *limits.Set   // immutable pointer
 	// container is what the process lives and ends with. Immutable.
 	container *Container
+	cgroup    *Cgroup      // guarded by Kernel.tasks
+	held      atomic.Bool  // its cgroup is frozen; written with Kernel.tasks
 	sig       groupSignals // has its own lock
 
 	// childQueue is notified when a child can be waited for.

@@ -90,6 +90,8 @@ func (tg *ThreadGroup) absorb(t *Task) {
 	tg.usage.stime += s
 	tg.container.gone.user += u
 	tg.container.gone.sys += s
+	tg.cgroup.gone.user += u
+	tg.cgroup.gone.sys += s
 	tg.usage.minflt += t.cpu.minflt.Load()
 	tg.usage.nvcsw += t.cpu.vcsw.Load()
 }

@@ -87,6 +87,9 @@ func (t *Task) NamespaceIDs() map[string]uint32 {
 	m := map[string]uint32{"user": firstNS - 2, "cgroup": firstNS - 4, "time": firstNS - 5, "time_for_children": firstNS - 5}
 	t.has.Lock()
 	uts, ipc, mnt, forCh := t.has.uts, t.has.ipc, t.has.mnt, t.has.pidsOfCh
+	if t.has.cgroups != nil {
+		m["cgroup"] = t.has.cgroups.id
+	}
 	if t.has.net != nil {
 		m["net"] = t.has.net.ID
 	}

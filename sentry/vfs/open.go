@@ -396,6 +396,12 @@ func (p Path) openImpl(t current.Task, f *File) (FileImpl, error) {
 		if err != nil {
 			return nil, err
 		}
+		if u, ok := t.(DeviceUser); ok {
+			access := map[uint32]uint32{unix.O_RDONLY: 2, unix.O_WRONLY: 4, unix.O_RDWR: 6}[f.Flags()&unix.O_ACCMODE]
+			if err := u.MayUseDevice(i.Type == unix.S_IFBLK, unix.Major(uint64(s.Rdev)), unix.Minor(uint64(s.Rdev)), access); err != nil {
+				return nil, err
+			}
+		}
 		table := p.Mount.env.Char
 		if i.Type == unix.S_IFBLK {
 			table = p.Mount.env.Block

@@ -88,6 +88,12 @@ type Dirent struct {
 	Next int64
 }
 
+// DeviceUser is a task whose use of devices somebody decides about: EPERM. access has
+// BPF_DEVCG_ACC_*: 1 to make a node, 2 to read, 4 to write.
+type DeviceUser interface {
+	MayUseDevice(block bool, major, minor, access uint32) error
+}
+
 // Timed is a file whose waits have an end (SO_RCVTIMEO, SO_SNDTIMEO): when one
 // that starts now ends, or zero for never. A wait that timed out is EAGAIN, and
 // one that could have is not restarted after a signal.

@@ -62,6 +62,7 @@ func lattice() []rule {
 		{"sentry/seccomp", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/timer", floor + " sentry/current"},
 		{"sentry/klog", floor},
+		{"sentry/ebpf", ""},
 		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/current/currenttest sentry/mem sentry/mm sentry/ipc"},
 
@@ -71,6 +72,7 @@ func lattice() []rule {
 		{"fsimpl/proc", files + " fsimpl/nsfs " + kernel},
 		{"fsimpl/nsfs", files + " " + kernel},
 		{"fsimpl/cgroup", files + " " + kernel},
+		{"fsimpl/bpf", files + " sentry/ebpf"},
 		{"fsimpl/devpts", files + " " + kernel},
 		{"fsimpl/hosttty", files + " fsimpl/host " + kernel},
 		{"fsimpl/signalfd", files + " " + kernel},
@@ -86,7 +88,7 @@ func lattice() []rule {
 		{"gofer/server", "gofer/proto"},
 
 		// System calls stand on the kernel; the kernel is handed their table.
-		{"syscalls", kernel + " fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/seccompfd fsimpl/nsfs fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
+		{"syscalls", kernel + " fsimpl/bpf fsimpl/cgroup fsimpl/pipe fsimpl/eventfd fsimpl/timerfd fsimpl/epoll fsimpl/signalfd fsimpl/seccompfd fsimpl/nsfs fsimpl/inotify fsimpl/mqueue fsimpl/tmpfs fsimpl/devpts fsimpl/hosttty"},
 		{"syscalls/*", kernel + " syscalls"},
 
 		// The host's side, and the one package that knows every implementation.

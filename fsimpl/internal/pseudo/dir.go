@@ -34,6 +34,22 @@ type Lister interface {
 	List(t current.Task, cookie int64) ([]vfs.Dirent, error)
 }
 
+// Maker is a Lister in which a guest can make directories, and remove them.
+type Maker interface {
+	// Mkdir makes one that Lookup finds then.
+	Mkdir(t current.Task, name string) error
+	Rmdir(t current.Task, name string) error
+}
+
+// ListerOf returns what knows the entries of a directory that Dynamic made, nil for
+// another inode.
+func ListerOf(i *vfs.Inode) Lister {
+	if d, ok := i.Impl.(*dir); ok {
+		return d.lister
+	}
+	return nil
+}
+
 // Alive is implemented by listers and contents whose object can end (a task);
 // a dentry of one that has ended is dropped.
 type Alive interface {
@@ -128,8 +144,20 @@ func (d *dir) Create(current.Task, string, vfs.NewInode) (*vfs.Inode, error) {
 }
 
 // Mkdir implements vfs.DirImpl.
-func (d *dir) Mkdir(current.Task, string, vfs.NewInode) (*vfs.Inode, error) {
-	return nil, d.noCreate()
+func (d *dir) Mkdir(t current.Task, name string, _ vfs.NewInode) (*vfs.Inode, error) {
+	m, ok := d.lister.(Maker)
+	if !ok {
+		return nil, d.noCreate()
+	}
+	for _, e := range d.entries {
+		if e.Name == name {
+			return nil, unix.EEXIST
+		}
+	}
+	if err := m.Mkdir(t, name); err != nil {
+		return nil, err
+	}
+	return d.lister.Lookup(t, name)
 }
 
 // Symlink implements vfs.DirImpl.
@@ -144,7 +172,12 @@ func (d *dir) Link(current.Task, string, *vfs.Inode) error { return unix.EPERM }
 func (d *dir) Unlink(current.Task, string, *vfs.Inode) error { return unix.EPERM }
 
 // Rmdir implements vfs.DirImpl.
-func (d *dir) Rmdir(current.Task, string, *vfs.Inode) error { return unix.EPERM }
+func (d *dir) Rmdir(t current.Task, name string, _ *vfs.Inode) error {
+	if m, ok := d.lister.(Maker); ok {
+		return m.Rmdir(t, name)
+	}
+	return unix.EPERM
+}
 
 // Rename implements vfs.DirImpl.
 func (d *dir) Rename(current.Task, string, *vfs.Inode, *vfs.Inode, string, *vfs.Inode, uint32) error {

@@ -51,8 +51,11 @@ func writeNeigh(b *wire.Builder, i *neigh.Info, now int64) {
 func ticks(ns int64) uint32 { return uint32(max(ns, 0) / 1e7) }
 
 func (c *call) dumpNeighs(family uint8) error {
-	if family == unix.AF_BRIDGE || families(family) == nil {
-		return c.Dump(0, nil) // hull's bridges show no forwarding table
+	if family == unix.AF_BRIDGE {
+		return c.dumpFDB()
+	}
+	if families(family) == nil {
+		return c.Dump(0, nil)
 	}
 	index := 0
 	if c.Strict() {

@@ -90,8 +90,14 @@ func (c *call) handle() error {
 	case unix.RTM_DELRULE:
 		return c.delRule(family)
 	case unix.RTM_NEWNEIGH:
+		if family == unix.AF_BRIDGE {
+			return c.changeFDB(true)
+		}
 		return c.newNeigh(family)
 	case unix.RTM_DELNEIGH:
+		if family == unix.AF_BRIDGE {
+			return c.changeFDB(false)
+		}
 		return c.delNeigh(family)
 	case unix.RTM_GETNEIGH:
 		return c.getNeigh(family)
