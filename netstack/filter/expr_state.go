@@ -205,9 +205,11 @@ type Log struct {
 }
 
 func (e *Log) eval(x *run) {
-	if !e.HasGroup { // nobody listens to nfnetlink_log
-		x.log(e.Level, e.Prefix)
+	if e.HasGroup {
+		x.logTo(e.Group, e.Prefix, int(e.SnapLen))
+		return
 	}
+	x.log(e.Level, e.Prefix)
 }
 
 // log writes a line about the packet, as nf_log_syslog does.

@@ -64,9 +64,7 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 		}
 	}()
 	c.Bundle, c.Created, c.Owner = o.Bundle, time.Now().UTC(), os.Geteuid()
-	if err := c.setSpec(o.Spec); err != nil {
-		return c, nil, err
-	}
+	c.setSpec(o.Spec)
 	if pod != nil {
 		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
 	} else if err := c.planNetwork(o.Spec, o.Network, o.Pcap, o.User); err != nil {
@@ -143,7 +141,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		if m, err = s.conn.Receive(); err == nil {
 			switch m.Kind {
 			case control.Created:
-				return s.conn, s.release()
+				return s.conn, nil
 			case control.Failed:
 				err = &StatusError{m.Code, errors.New(runtimeText(m, o.Spec))}
 			default:
@@ -220,11 +218,6 @@ func (c *Container) record(mk *making, sentry, gofer int) (err error) {
 		return err
 	}
 	return c.prepareHooks()
-}
-
-// release lets the processes go: they are nobody's children here any more.
-func (s *sandbox) release() error {
-	return errors.Join(s.sentry.Process.Release(), s.gofer.Process.Release())
 }
 
 // logged returns the line of a sandbox's log that says why it ended.

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
 )
 
 // join makes the container in its pod's sandbox: a gofer is started, which stands
@@ -33,7 +33,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 	if cfg.Clock.Monotonic != 0 || cfg.Clock.Boottime != 0 {
 		return nil, refuse(exTime, exTime)
 	}
-	cfg.ID, cfg.Share, cfg.Hold, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true, true
+	cfg.ID, cfg.Share, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true
 	cfg.Terminal, cfg.Ignored = slave != nil, 0
 	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {
 		return nil, err
@@ -55,13 +55,16 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		err = ends.release.Send(control.Message{Kind: control.Go})
 	}
 	if err == nil {
+		err = gofer.Cover()
+	}
+	if err == nil {
 		if conn, err = c.enter(o, cfg, ends, agent); err == nil {
-			return conn, gofer.Process.Release()
+			return conn, nil
 		}
 	}
-	if gofer != nil && gofer.Process != nil {
-		_ = gofer.Process.Kill()
-		_ = gofer.Wait() // its status says nothing more
+	if gofer != nil {
+		gofer.Kill()
+		gofer.Wait()
 	}
 	var se *StatusError
 	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
@@ -72,7 +75,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 
 // startStandIn starts the gofer, in the container's cgroup and known to its
 // record, before it does anything.
-func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *plumbing) (gofer *exec.Cmd, err error) {
+func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *plumbing) (gofer *jail.Process, err error) {
 	mk, err := c.makeCgroup()
 	if err != nil {
 		return nil, err
@@ -84,7 +87,7 @@ func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *pl
 	if err != nil {
 		return gofer, errors.Join(err, mk.wait()) // it is taken away when all of it is there
 	}
-	pid := gofer.Process.Pid
+	pid := gofer.Pid
 	if c.Gofer, err = processOf(pid); err == nil {
 		err = c.save()
 	}

@@ -91,7 +91,9 @@ func TestErrors(t *testing.T) {
 		{"architectures[0]", func(p *specs.LinuxSeccomp) { p.Architectures[0] = "SCMP_ARCH_PDP11" }},
 		{"flags[0]", func(p *specs.LinuxSeccomp) { p.Flags[0] = "x" }},
 		{"listenerMetadata", func(p *specs.LinuxSeccomp) { p.ListenerMetadata = "x" }},
-		{"listenerPath", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Names, p.Syscalls[0].Action = []string{"mkdir"}, specs.ActNotify }},
+		{"listenerPath", func(p *specs.LinuxSeccomp) {
+			p.Syscalls[0].Names, p.Syscalls[0].Action = []string{"mkdir"}, specs.ActNotify
+		}},
 		{"defaultAction", func(p *specs.LinuxSeccomp) { p.ListenerPath, p.DefaultAction = "/x", specs.ActNotify }},
 		{"syscalls[0].names[0]", func(p *specs.LinuxSeccomp) {
 			p.ListenerPath, p.Syscalls[0].Names, p.Syscalls[0].Action = "/x", []string{"write"}, specs.ActNotify

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hull/test/internal/docker"
 )
 
 // networkPrelude has what the cases share: $H runs a command where dockerd's
@@ -46,7 +48,10 @@ func networkCases() []scriptCase {
 
 func TestDockerNetworks(t *testing.T) {
 	// A network namespace of the daemon's own: bridges, rules and ports are there.
-	d := startWith(t, []string{"unshare", "--net", "sh", "-c", `ip link set lo up; exec dockerd "$@"`, "dockerd"}, "--ipv6", "--fixed-cidr-v6", "fd00:42::/64")
+	d := startWith(t, docker.Options{
+		Command: []string{"unshare", "--net", "sh", "-c", `ip link set lo up; exec dockerd "$@"`, "dockerd"}, OwnBridge: true,
+		Args: []string{"--ipv6", "--fixed-cidr-v6", "fd00:42::/64"},
+	})
 	pid, err := os.ReadFile(filepath.Join(d.dir, "docker.pid"))
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	"hull/test/internal/docker"
 	"hull/test/internal/sandbox"
 )
 
@@ -38,7 +39,7 @@ func makeUser(t *testing.T) *ordinary {
 	}
 	t.Cleanup(func() {
 		remove()
-		unmountBelow(dir)
+		docker.UnmountBelow(dir)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
