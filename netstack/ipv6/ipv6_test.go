@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"hull/netstack/buffer"
+	"hull/netstack/frag"
 	"hull/netstack/header"
-	"hull/netstack/internal/frag"
 )
 
 var pool buffer.Pool

@@ -422,7 +422,7 @@ func (d *datagram) checkScope(to *Address) (int, error) {
 
 // stampWanted reports whether arrivals are to be given a time.
 func (o *options) stampWanted() bool {
-	return o.flags&(fTimestamp|fTimestampNS) != 0 || o.tsFlags != 0
+	return o.flags&(fTimestamp|fTimestampNS) != 0 || o.tsFlags&tsRxSoftware != 0
 }
 
 // received is when a packet arrived, or now.

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/frag"
 	"hull/netstack/header"
-	"hull/netstack/internal/frag"
 	"hull/netstack/ipv4"
 	"hull/netstack/route"
 )

@@ -4,8 +4,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/frag"
 	"hull/netstack/header"
-	"hull/netstack/internal/frag"
 	"hull/netstack/ipv6"
 	"hull/netstack/route"
 )

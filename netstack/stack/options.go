@@ -290,8 +290,13 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 	return nil
 }
 
-// tsMask is the SOF_TIMESTAMPING_* flags that are known.
-const tsMask = 1<<18 - 1
+// tsMask is the SOF_TIMESTAMPING_* flags that are known; tsRxSoftware has arrivals
+// stamped, tsSoftware has what was stamped by software told.
+const (
+	tsMask       = 1<<18 - 1
+	tsRxSoftware = 1 << 3
+	tsSoftware   = 1 << 4
+)
 
 func (c *common) setFlag(f optFlag, v int, admin bool) error {
 	switch {
@@ -536,7 +541,7 @@ func (o *options) wantTime() ControlSet {
 	if o.flags&fTimestampNS != 0 {
 		w |= WantTimeNS
 	}
-	if o.tsFlags != 0 {
+	if o.tsFlags&tsRxSoftware != 0 && o.tsFlags&tsSoftware != 0 {
 		w |= WantTimestamping
 	}
 	return w

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/frag"
 	"hull/netstack/icmp"
-	"hull/netstack/internal/frag"
 	"hull/netstack/ipv4"
 	"hull/netstack/link"
 	"hull/netstack/neigh"

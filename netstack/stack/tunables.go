@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"hull/netstack/internal/frag"
+	"hull/netstack/frag"
 	"hull/netstack/neigh"
 )
 

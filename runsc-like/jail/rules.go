@@ -116,6 +116,11 @@ func ProxyRules() []Rule {
 	option := func(level, name uint64) Rule {
 		return Rule{Call: "setsockopt", Args: []Arg{is(1, level), is(2, name)}, Reason: "what Go sets on each socket, and resets"}
 	}
+	tells := func(level, name uint64) Rule {
+		r := option(level, name)
+		r.Reason = "which of the guest's datagrams was refused"
+		return r
+	}
 	for _, part := range [][]Rule{
 		{socket(unix.AF_INET, unix.SOCK_STREAM), socket(unix.AF_INET, unix.SOCK_DGRAM)},
 		{socket(unix.AF_INET6, unix.SOCK_STREAM), socket(unix.AF_INET6, unix.SOCK_DGRAM)},
@@ -124,6 +129,7 @@ func ProxyRules() []Rule {
 			option(unix.SOL_SOCKET, unix.SO_BROADCAST), option(unix.SOL_SOCKET, unix.SO_KEEPALIVE), option(unix.SOL_SOCKET, unix.SO_LINGER),
 			option(unix.IPPROTO_TCP, unix.TCP_NODELAY), option(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), option(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL),
 			option(unix.IPPROTO_TCP, unix.TCP_KEEPCNT), option(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY),
+			tells(unix.IPPROTO_IP, unix.IP_RECVERR), tells(unix.IPPROTO_IPV6, unix.IPV6_RECVERR),
 		},
 		allow("what became of a connection; addresses of sockets", "getsockopt", "getsockname", "getpeername"),
 		allow("the ports that are the guest's, which the launcher opened", "accept4"),

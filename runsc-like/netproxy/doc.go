@@ -8,8 +8,10 @@
 //	  - A connection of TCP ends in a stack of the proxy's own. The translator holds
 //	    the guest's SYN until the host has answered, then turns the packets of the
 //	    connection into packets for a listener there, and back.
-//	  - Datagrams of UDP and echoes of ICMP it takes itself, and sends them by a
-//	    socket for each pair of addresses.
+//	  - Datagrams of UDP it takes itself, after their fragments are put together, and
+//	    sends them by a socket for each address of the guest: to all the world that is
+//	    one address, at which anybody whom the guest may reach may answer. Echoes of
+//	    ICMP have a socket for each pair of addresses.
 //	  - What may be reached is decided here (Policy), outside the sandbox, by address,
 //	    port, and by the names that the proxy was asked to look up.
 //

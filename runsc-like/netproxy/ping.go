@@ -138,7 +138,7 @@ func (t *translator) flush() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, d := range t.datagram {
-		_ = d.host.Close()
+		_ = d.file.Close()
 	}
 	for _, e := range t.echoes {
 		_ = e.host.Close()

@@ -204,6 +204,25 @@ func (p *Proxy) target(dst netip.AddrPort, proto string) ([]netip.AddrPort, erro
 	return []netip.AddrPort{dst}, nil
 }
 
+// stranger decides whether the guest gets what somebody sends whom it did not write
+// to: if it might have written to him. It returns who that is to the guest.
+func (p *Proxy) stranger(from netip.AddrPort) (netip.AddrPort, bool) {
+	a := from.Addr()
+	switch {
+	case !from.IsValid() || from.Port() == 0:
+		return from, false
+	case a.IsLoopback():
+		host := hostAddr4()
+		if a.Is6() {
+			host = hostAddr6()
+		}
+		return netip.AddrPortFrom(host, from.Port()), p.policy.Host
+	case netip.PrefixFrom(hostAddr4(), 24).Contains(a), netip.PrefixFrom(hostAddr6(), 64).Contains(a):
+		return from, false // what only the guest and its proxy have
+	}
+	return from, p.policy.verdict(from, p.names.of(a, time.Now())) == ""
+}
+
 const dnsPort = 53
 
 // accept takes the connections that the translator let through.

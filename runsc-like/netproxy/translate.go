@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hull/netstack/buffer"
+	"hull/netstack/frag"
 	"hull/netstack/header"
 	"hull/netstack/link"
 )
@@ -28,11 +29,13 @@ type translator struct {
 	up       link.Dispatcher
 	byKey    map[key]*flow
 	byAlias  map[alias]*flow
-	next     uint16    // the port of the last alias that was not the guest's own port
-	expired  time.Time // when what is over was last looked for
-	datagram map[key]*datagrams
+	next     uint16                        // the port of the last alias that was not the guest's own port
+	expired  time.Time                     // when what is over was last looked for
+	datagram map[netip.AddrPort]*datagrams // by the guest's address
 	echoes   map[echoKey]*echo
 	bound    map[netip.AddrPort]int // addresses of the stack's own sockets of UDP
+
+	fragments *frag.Reassembler // immutable; it has a lock of its own
 }
 
 // key is a connection as the guest sees it.
@@ -50,8 +53,8 @@ const (
 
 func newTranslator(p *Proxy, e link.Endpoint) *translator {
 	return &translator{
-		Endpoint: e, p: p, byKey: map[key]*flow{}, byAlias: map[alias]*flow{}, datagram: map[key]*datagrams{}, echoes: map[echoKey]*echo{},
-		bound: map[netip.AddrPort]int{},
+		Endpoint: e, p: p, byKey: map[key]*flow{}, byAlias: map[alias]*flow{}, datagram: map[netip.AddrPort]*datagrams{}, echoes: map[echoKey]*echo{},
+		bound: map[netip.AddrPort]int{}, fragments: frag.New(frag.DefaultConfig(fragmentPatience)),
 	}
 }
 
@@ -80,7 +83,7 @@ func (t *translator) LinkChanged(up bool, mtu int) {
 func (t *translator) Deliver(ps []*buffer.Packet) {
 	kept := ps[:0]
 	for _, p := range ps {
-		if t.in(p) {
+		if p = t.whole(p); p != nil && t.in(p) {
 			kept = append(kept, p)
 		}
 	}
@@ -151,8 +154,8 @@ type frame struct {
 	size      int // of the transport's header and payload
 }
 
-// parse reads the headers of a packet. It is false for one that is broken, or in
-// pieces.
+// parse reads the headers of a packet. It is false for one that is broken, or a piece
+// of another.
 func parse(p *buffer.Packet) (f frame, ok bool) {
 	b := p.Head()
 	e := header.Ethernet(b)

@@ -384,6 +384,9 @@ func FuzzGuest(f *testing.F) {
 		p.CopyTo(b, 0)
 		f.Add(b, uint16(0), uint16(0), uint16(0))
 	}
+	for _, b := range fragmentSeeds() {
+		f.Add(b, uint16(0), uint16(0), uint16(0))
+	}
 	// What is denied makes no socket.
 	deny, err := ParseRule("0.0.0.0/0")
 	if err != nil {
