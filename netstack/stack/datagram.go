@@ -56,7 +56,7 @@ func (d *datagram) nicIndex() int {
 func (d *datagram) Peer() (Address, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.peer.Addr().IsValid() {
+	if !d.peer.Addr().IsValid() || d.peer.Port() == 0 {
 		return Address{}, unix.ENOTCONN
 	}
 	a := d.showScoped(d.peer, d.nicIndex())

@@ -27,6 +27,8 @@ type binding struct {
 	// auto: connect chose the port. Other connections may share it as long as
 	// their tuples differ, but nobody may bind to it.
 	auto bool
+	// beside: it is in nobody's way (Owner.Beside).
+	beside bool
 
 	target    transport                      // immutable; whom packets go to
 	listening atomic.Bool                    // of TCP: SO_REUSEADDR lets nobody else in
@@ -239,6 +241,9 @@ func (bk *bucket) conflict(b *binding, share bool) bool {
 
 // overlaps reports whether some packet would be for both sockets.
 func (b *binding) overlaps(o *binding) bool {
+	if b.beside || o.beside {
+		return false
+	}
 	if b.device != 0 && o.device != 0 && b.device != o.device {
 		return false
 	}

@@ -40,6 +40,10 @@ type Owner struct {
 	// Raw and Admin say that the owner had CAP_NET_RAW and CAP_NET_ADMIN in the
 	// namespace when the socket was made.
 	Raw, Admin bool
+	// Beside says that the socket keeps nobody from the ports that it has: it is
+	// none of those that the namespace's programs know of. Packets to its very
+	// address are its own, also beside a socket that is bound to any.
+	Beside bool
 }
 
 // Socket is an endpoint. Its methods may be called by any goroutine.
@@ -130,7 +134,10 @@ type SendMeta struct {
 type RecvMeta struct {
 	// Flags are MSG_PEEK, MSG_OOB, MSG_TRUNC, MSG_ERRQUEUE, MSG_WAITALL before;
 	// MSG_TRUNC, MSG_OOB, MSG_ERRQUEUE, MSG_EOR after.
-	Flags   int
+	Flags int
+	// Least has MSG_PEEK of a stream say EAGAIN while it has fewer bytes and more
+	// may come.
+	Least   int
 	From    Address
 	HasFrom bool
 

@@ -75,6 +75,7 @@ type Stack struct {
 	filter                 atomic.Pointer[Filter]
 	netfilter              atomic.Pointer[netfilter] // made with the first rule
 	interceptor            atomic.Pointer[Interceptor]
+	foreign                atomic.Pointer[Foreign]
 	closed                 atomic.Bool
 
 	tcpState tcpState // of TCP's sockets

@@ -375,6 +375,10 @@ func (s *Stack) udpIn(in *inbound) {
 	if s.udpIntercepted(in, r) {
 		return
 	}
+	if s.isForeign(r) {
+		p.Release()
+		return
+	}
 	s.count(pick(in.v6, cUdpNoPorts, cUdp6NoPorts))
 	p.Restore(in.ihl)
 	if in.v6 {

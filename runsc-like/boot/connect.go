@@ -139,6 +139,8 @@ func (w *wiring) addLink(l control.Link, fd int) (*stack.NIC, error) {
 	if l.Pipe {
 		e, err = pipe.New(fd, w.networks.pool, l.MTU, l.Address)
 	} else {
+		p := control.HostPorts()
+		w.stack.SetForeign(stack.Foreign{From: p.From, Low: p.Low, High: p.High})
 		e, err = afpacket.New(afpacket.Config{FD: fd, Pool: w.networks.pool, MTU: l.MTU, Address: l.Address, Raw: l.Raw})
 	}
 	if err != nil {

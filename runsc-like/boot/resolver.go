@@ -16,7 +16,7 @@ func (w *wiring) resolve(fd int, servers []netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	n := gonet.New(w.stack, stack.Owner{Raw: true, Admin: true})
+	n := gonet.New(w.stack, stack.Owner{Raw: true, Admin: true, Beside: true})
 	const port = 53
 	for _, a := range servers {
 		at := netip.AddrPortFrom(a, port)

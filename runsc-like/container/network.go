@@ -96,11 +96,7 @@ func (c *Container) connect(conn *control.Conn) error {
 		return err
 	}
 	links := n.Sockets
-	spec, err := c.spec()
-	if err != nil {
-		return err
-	}
-	if servers := loopbackServers(spec); len(servers) > 0 {
+	if servers := loopbackServers(c.Resolver); len(servers) > 0 {
 		line, err := c.startDNSRelay(servers)
 		if err != nil {
 			return err
@@ -108,7 +104,7 @@ func (c *Container) connect(conn *control.Conn) error {
 		defer line.Close()
 		n.Servers, links = servers, append(slices.Clone(links), line)
 	}
-	err = netconf.Strip(c.networkPath(), &n.Network)
+	err = netconf.Take(c.networkPath())
 	if err == nil {
 		err = handNetwork(conn, &n.Network, links, c.Network.Pcap)
 	}

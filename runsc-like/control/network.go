@@ -20,6 +20,15 @@ const (
 // NetworkModes are the modes, the usual one first.
 func NetworkModes() []string { return []string{NetworkSandbox, NetworkNone, NetworkUser} }
 
+// Ports are those that the host's kernel keeps in a namespace whose interfaces are
+// a guest's: what comes from port From to the ports Low to High is for it.
+type Ports struct{ From, Low, High uint16 }
+
+// HostPorts are the ports by which docker's name server, which listens in the
+// namespace, asks others. They are above those that the guest takes by itself; a
+// rule of Linux cannot have the last one.
+func HostPorts() Ports { return Ports{From: 53, Low: 64512, High: 65534} }
+
 // Network is what a namespace's network is made of: what comes with a message of
 // that kind, as a sealed file, before the descriptors of its links.
 type Network struct {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -178,28 +179,131 @@ func state(t *testing.T, ip func(string) string) string {
 	return strings.Join(s, "\n")
 }
 
-func TestStripAndReturn(t *testing.T) {
+// While a namespace is taken its kernel does not answer, but for what docker's name
+// server asks for; what is configured there stays.
+func TestTakeAndReturn(t *testing.T) {
 	path, ip := namespace(t, lines()...)
-	before := state(t, ip)
+	before, rules := state(t, ip), ip("rule")+ip("-6 rule")
 	n, err := Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.Close()
-	if err := Strip(path, &n.Network); err != nil {
+	// The peer is in the same namespace in lines(): one elsewhere asks.
+	other, ipOther := namespace(t, "link set lo up")
+	ip("link add q0 type veth peer name q1")
+	ip("addr add 10.77.0.1/24 dev q0")
+	ip("-6 addr add fd77::1/64 dev q0 nodad")
+	ip("link set q0 up")
+	if err := within(path, func(h *netlink.Handle) error {
+		l, err := h.LinkByName("q1")
+		if err != nil {
+			return err
+		}
+		fd, err := unix.Open(other, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return h.LinkSetNsFd(l, fd)
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if s := state(t, ip); s != "" {
-		t.Errorf("left after Strip:\n%s", s)
+	ipOther("addr add 10.77.0.2/24 dev q1")
+	ipOther("-6 addr add fd77::2/64 dev q1 nodad")
+	ipOther("link set q1 up")
+	refused := func(to string) bool {
+		var err error
+		_ = Within(other, func() error {
+			var c net.Conn
+			if c, err = (&net.Dialer{Timeout: 300 * time.Millisecond}).Dial("tcp", to); err == nil {
+				c.Close()
+			}
+			return nil
+		})
+		return errors.Is(err, unix.ECONNREFUSED)
+	}
+	answers := func() string { return fmt.Sprint(refused("10.77.0.1:9"), refused("[fd77::1]:9")) }
+	asked := func(port int) bool { return datagram(t, path, other, port) }
+	for deadline := time.Now().Add(10 * time.Second); answers() != "true true"; {
+		if time.Now().After(deadline) {
+			t.Fatal("the kernel does not answer before")
+		}
 	}
 	for range 2 { // again is no error
+		if err := Take(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := answers(); s != "false false" {
+		t.Errorf("the kernel answers by IPv4, by IPv6: %s", s)
+	}
+	if !asked(53) {
+		t.Error("an answer of a name server does not arrive")
+	}
+	if asked(54) {
+		t.Error("something else arrives")
+	}
+	if s := state(t, ip); s != before {
+		t.Errorf("before:\n%s\nwhile it is taken:\n%s", before, s)
+	}
+	again, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+	if len(again.Rules) != len(n.Rules) || again.Sysctls["ipv4/ip_local_port_range"] != "" {
+		t.Errorf("of what was taken is read: rules %+v, ports %q", again.Rules, again.Sysctls["ipv4/ip_local_port_range"])
+	}
+	for range 2 {
 		if err := Return(path, &n.Network); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if after := state(t, ip); after != before {
-		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	if s := answers(); s != "true true" {
+		t.Errorf("after Return the kernel answers by IPv4, by IPv6: %s", s)
 	}
+	if s := ip("rule") + ip("-6 rule"); s != rules {
+		t.Errorf("rules before:\n%s\nafter:\n%s", rules, s)
+	}
+	last, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.Close()
+	for k, v := range n.Sysctls {
+		if last.Sysctls[k] != v {
+			t.Errorf("%s was %q, is %q", k, v, last.Sysctls[k])
+		}
+	}
+}
+
+// datagram sends one by UDP from a port in the namespace other to one that docker's
+// name server would ask from in that at path, and reports whether it arrives.
+func datagram(t *testing.T, path, other string, from int) bool {
+	t.Helper()
+	var c net.PacketConn
+	if err := Within(path, func() (err error) {
+		c, err = net.ListenPacket("udp4", "10.77.0.1:65000")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := Within(other, func() error {
+		o, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 77, 0, 2), Port: from}, &net.UDPAddr{IP: net.IPv4(10, 77, 0, 1), Port: 65000})
+		if err != nil {
+			return err
+		}
+		defer o.Close()
+		_, err = o.Write([]byte("answer"))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_, _, err := c.ReadFrom(make([]byte, 10))
+	return err == nil
 }
 
 func TestEmpty(t *testing.T) {

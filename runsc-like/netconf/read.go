@@ -74,6 +74,11 @@ func (n *Network) read(h *netlink.Handle) error {
 		return err
 	}
 	n.readSysctls()
+	if usual, err := hasUsual(h, netlink.FAMILY_V4); err == nil && !usual {
+		for _, s := range silence() { // nobody has returned it: that is not how it was
+			delete(n.Sysctls, s.path)
+		}
+	}
 	return nil
 }
 
@@ -241,8 +246,8 @@ func (n *Network) readRules(h *netlink.Handle) error {
 			return fmt.Errorf("list rules: %w", err)
 		}
 		for _, r := range rules {
-			if r.Protocol == unix.RTPROT_KERNEL && (r.Priority <= 0 || r.Priority == 32766 || r.Priority == 32767) {
-				continue
+			if r.Priority <= 0 && r.Table == unix.RT_TABLE_LOCAL || r.Protocol == unix.RTPROT_KERNEL && (r.Priority == 32766 || r.Priority == 32767) {
+				continue // those of a new namespace, and of one that was taken before
 			}
 			c := control.Rule{
 				V6: family == netlink.FAMILY_V6, Priority: uint32(max(r.Priority, 0)), Invert: r.Invert, Src: prefix(r.Src), Dst: prefix(r.Dst),
