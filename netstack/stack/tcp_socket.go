@@ -24,7 +24,7 @@ type tcpSocket struct {
 
 	rd, wr  sync.Mutex       // a reader's and a writer's: one at a time copies
 	scratch []buffer.View    // guarded by rd
-	wrViews [16]buffer.View  // guarded by wr
+	wrViews [4]buffer.View   // guarded by wr
 	tail    writeChunk       // guarded by wr
 	burst   []*buffer.Packet // of who has set sending
 

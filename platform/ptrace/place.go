@@ -53,9 +53,9 @@ func (p *placement) now() time.Duration { return time.Since(p.born) }
 
 // pair is where a sentry thread and its stub run.
 type pair struct {
-	home    int // index in placement.cpus, -1 before the first choice
-	crowded int // how many times running there was somebody else there
-	turns   int // how often it slept before, see joinAfter
+	home    int           // index in placement.cpus, -1 before the first choice
+	crowded int           // how many times running there was somebody else there
+	turns   int           // how often it slept before, see joinAfter
 	left    time.Duration // when it left Switch, see placement.now
 	// loose says that the balancer has let go of the stub thread.
 	loose atomic.Bool

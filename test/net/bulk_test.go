@@ -127,6 +127,14 @@ func TestBulk(t *testing.T) {
 			if again*50 > all {
 				t.Errorf("%d of our %d segments are retransmissions, over a link that loses nothing", again, all)
 			}
+			// But for tail loss probes there are none, unless the machine stood still.
+			c := map[string]uint64{}
+			for _, x := range w.stack.Counters() {
+				c[x.Name] = x.Value
+			}
+			if c["TCPTimeouts"] == 0 && c["RetransSegs"] > c["TCPLossProbes"] {
+				t.Errorf("%d segments were sent again, %d of them as probes", c["RetransSegs"], c["TCPLossProbes"])
+			}
 		})
 	}
 }
