@@ -28,8 +28,9 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 		t.Fatal("only root can start dockerd")
 	}
 	o.InMemory = true
+	back := func() {}
 	o.Configure = func(file string) error {
-		installed(t, "docker", file, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
+		back = installed(t, "docker", file, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
 		return nil
 	}
 	both, err := docker.Start(o)
@@ -41,6 +42,7 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(func() { back() })
 	d := &daemons{dir: both.Dir, sock: both.Containerd, env: both.Env}
 	makeImage(t, d.archive())
 	in, err := os.Open(d.archive())
