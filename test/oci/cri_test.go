@@ -62,7 +62,7 @@ state = "%[1]s/state"
   runtime_type = "io.containerd.runc.v2"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options] # the last line has no end
     BinaryName = "runc"`
-	installed(t, "containerd", filepath.Join(dir, "config.toml"), config)
+	t.Cleanup(installed(t, "containerd", filepath.Join(dir, "config.toml"), config))
 	makeNetwork(t, dir)
 	containerd, err := docker.Run(dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
 	if err != nil {

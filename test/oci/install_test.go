@@ -11,9 +11,9 @@ import (
 	"hull/test/internal/sandbox"
 )
 
-// installed has `hull install` add the runtime to a manager's configuration, and
-// sees to it that `hull uninstall` gives back what was there when the test ends.
-func installed(t *testing.T, manager, file, text string) {
+// installed has `hull install` add the runtime to a manager's configuration; back
+// checks that `hull uninstall` gives what was there.
+func installed(t *testing.T, manager, file, text string) (back func()) {
 	t.Helper()
 	write(t, file, text)
 	hull := func(args ...string) string {
@@ -42,12 +42,12 @@ func installed(t *testing.T, manager, file, text string) {
 	}
 	hull("install")
 	is(once, "installed twice")
-	t.Cleanup(func() {
+	return func() {
 		hull("uninstall")
 		is([]byte(text), "uninstalled")
 		hull("uninstall")
 		is([]byte(text), "uninstalled twice")
-	})
+	}
 }
 
 // installsForPodman has the user install the runtime for podman where podman looks
