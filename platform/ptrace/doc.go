@@ -20,11 +20,17 @@
 // death, and share its descriptor table, so that mmap sees donated files. No
 // stub is used for two address spaces.
 //
+// A part (Divide) has a template of its own, which somebody outside puts into a
+// cgroup: a copy of a stub is born in the cgroup of that stub.
+//
+// A stub that somebody kills is the end of its address space alone: what wanted
+// something of it gets platform.ErrGone.
+//
 // # Making host calls in a stub
 //
-// Above MaxAddress each stub maps two pages: its text, which has a loop that
-// makes the calls listed in a table and then executes int3, and the table,
-// a page of a memfd that the sentry alone can write. Map, Unmap and
+// Above MaxAddress each stub maps its text, which has a loop that makes the calls
+// listed in a table and then executes int3, the table, a page of a memfd that the
+// sentry alone can write, and for ps(1) of the host a page with its title. Map, Unmap and
 // Protect list calls, and the next Switch makes all of them in one round trip;
 // if guest code is running there at that moment they are made at once. The
 // host is only a cache of what is listed: when it has no room for more mappings
@@ -45,8 +51,9 @@
 //     leaders. A worker that was executing guest code may enter the kernel once
 //     more before the signal reaches its CPU. For that one call there is the
 //     seccomp filter: by instruction pointer and argument it allows only
-//     what the loop does. A clone fails because a signal is pending, and a
-//     change of mappings is gone before user code runs again.
+//     what the loop does. A clone fails because a signal is pending; a change
+//     of mappings, or another title, is gone before user code runs again; a file
+//     may have got blocks for the length that it had.
 //
 // SECCOMP_RET_TRACE in place of RET_ALLOW would deny that last call too but
 // costs a stop (8 µs) per call made; the argument above does not need it.
