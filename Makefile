@@ -8,6 +8,7 @@ BIN        ?= bin/hull
 PREFIX     ?= /usr/local
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
+FLOODTIME  ?= 60s
 
 # One static binary: libseccomp is linked in, and nothing asks the C library for
 # names of users or hosts. The code does not begin where a file offset of 2 MB
@@ -42,7 +43,7 @@ need = @missing=; for n in $(1); do what=$${n%=*}; \
 # What runs without a sandbox: everything but the tests that start the binary.
 UNIT = $$($(GO) list ./... | grep -Ev '/test/(parity|e2e|posture|escape|lifecycle|oci|net|bench)')
 
-.PHONY: build run test lint unit lockcheck blackbox bench install fuzz help clean
+.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood help clean
 
 build: ## build bin/hull, one static binary
 	$(call need,$(BUILD_NEEDS))
@@ -87,7 +88,11 @@ fuzz: ## each fuzz test for FUZZTIME (20s)
 	$(call need,$(BUILD_NEEDS))
 	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r f; do \
 		for t in `sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f`; do \
-			echo "== $$t in $${f%/*}"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $${f%/*}; done; done
+			echo "== $$t in $${f%/*}"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $${f%/*}; done; done
+
+flood: build ## floods of a sandbox's network, for FLOODTIME (60s) each
+	$(call need,$(BUILD_NEEDS) /usr/sbin/ip=iproute2)
+	HULL_BIN=$(abspath $(BIN)) HULL_FLOOD=$(FLOODTIME) $(GO) test -count=1 -v -timeout 30m -run Floods ./test/net
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -9,7 +9,16 @@
 //     implementation stays in that implementation.
 package platform
 
-import "hull/sentry/arch"
+import (
+	"errors"
+
+	"hull/sentry/arch"
+)
+
+// ErrGone is in the error of a Context or an AddressSpace whose part of the host
+// was taken away: killed by somebody, or for want of memory. The tasks there
+// cannot go on; all others can.
+var ErrGone = errors.New("the host ended it")
 
 // Platform makes the two kinds of thing guest code needs to run.
 type Platform interface {
@@ -84,6 +93,41 @@ type AddressSpace interface {
 type Forker interface {
 	// Fork returns a new address space with the same mappings.
 	Fork() (AddressSpace, error)
+}
+
+// Divider is implemented by platforms that can have the host count and limit
+// what some address spaces use apart from the others.
+type Divider interface {
+	// Divide returns a platform whose address spaces' host processes are all
+	// copies of one, root, as the sentry's pid namespace numbers it, and stay
+	// where that was put before they were made. Release ends root, and none of
+	// the address spaces.
+	Divide() (part Platform, root int, err error)
+}
+
+// Charger is implemented by address spaces of a Divider.
+type Charger interface {
+	// Counted reports whether it is of a part; only then are the others called.
+	Counted() bool
+
+	// Charge has the host count [off, off+length) of the file fd, which has no
+	// pages yet, as memory that the address space took, whoever touches it
+	// first. The error is unix.ENOMEM where there is no room for it.
+	Charge(fd int, off int64, length uint64) error
+
+	// Commit makes what Map was told, and touches what it was to Commit.
+	Commit() error
+}
+
+// Titler is implemented by address spaces that are a process for the host's ps(1).
+type Titler interface {
+	// Title has the process bear the name and the command line of what runs in it,
+	// whose words end with zeros: when guest code first runs there, or now. It is
+	// a courtesy, and no error if the host refuses.
+	Title(comm string, cmdline []byte, now bool)
+
+	// Process is its number in the sentry's pid namespace.
+	Process() int
 }
 
 // EventKind says why guest code stopped.

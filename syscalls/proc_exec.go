@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// maxArgString is MAX_ARG_STRLEN: one argument, its NUL included.
-	maxArgString = 32 * usermem.PageSize
 	// maxArgStrings bounds argv and envp together, in bytes (_STK_LIM/4*3).
 	maxArgStrings = 6 << 20
 	// maxArgs is MAX_ARG_STRINGS cut to what maxArgStrings leaves room for.
@@ -90,7 +88,7 @@ func stringArray(t *kernel.Task, addr usermem.Addr, room *int) ([]string, error)
 		if p == 0 {
 			return ss, nil
 		}
-		s, err := usermem.CString(t.Mem(), usermem.Addr(p), min(maxArgString, *room))
+		s, err := usermem.CString(t.Mem(), usermem.Addr(p), min(kernel.MaxArgString, *room))
 		if err == unix.ENAMETOOLONG {
 			err = unix.E2BIG
 		}

@@ -151,10 +151,14 @@ func sendmmsg(t *kernel.Task, a arch.Args) (uintptr, error) {
 	return uintptr(n), nil
 }
 
-// recv receives into dst. A stream with MSG_WAITALL goes on until dst is full.
+// recv receives into dst. A stream that blocks goes on until there is as much as
+// the caller waits for.
 func recv(t *kernel.Task, f *vfs.File, s socket.Socket, dst usermem.Buffer, m *socket.Message, flags int32) (int64, error) {
 	var done int64
-	all := flags&unix.MSG_WAITALL != 0 && flags&(unix.MSG_PEEK|unix.MSG_DONTWAIT) == 0 && s.Type() == unix.SOCK_STREAM
+	least := leastOf(f, s, dst.Len(), flags)
+	if least > 1 && flags&unix.MSG_PEEK != 0 {
+		return peek(t, f, s, dst, m, flags, least)
+	}
 	err := retrySocket(t, f, s, flags, false, func() error {
 		for {
 			m.Flags, m.Items = flags, nil
@@ -163,7 +167,7 @@ func recv(t *kernel.Task, f *vfs.File, s socket.Socket, dst usermem.Buffer, m *s
 				return err
 			}
 			done += n
-			if n == 0 || !all || uint64(n) >= dst.Len() || len(m.Files) > 0 {
+			if n == 0 || done >= least || len(m.Files) > 0 {
 				return nil
 			}
 			dst.Skip(uint64(n))
@@ -171,6 +175,46 @@ func recv(t *kernel.Task, f *vfs.File, s socket.Socket, dst usermem.Buffer, m *s
 	})
 	if done > 0 {
 		return done, nil
+	}
+	return 0, err
+}
+
+// leastOf is how many bytes a receive into n bytes waits for (sock_rcvlowat): of a
+// stream that blocks all with MSG_WAITALL, otherwise SO_RCVLOWAT.
+func leastOf(f *vfs.File, s socket.Socket, n uint64, flags int32) int64 {
+	if s.Type() != unix.SOCK_STREAM || flags&(unix.MSG_DONTWAIT|unix.MSG_ERRQUEUE|unix.MSG_OOB) != 0 || nonblocking(f) {
+		return 0
+	}
+	least := int64(min(n, maxTransfer))
+	if low, ok := s.(vfs.LowWater); ok && flags&unix.MSG_WAITALL == 0 {
+		return min(least, int64(low.LowWater()))
+	}
+	if flags&unix.MSG_WAITALL == 0 {
+		return 0
+	}
+	return least
+}
+
+// maxTransfer is the most that one call moves (MAX_RW_COUNT).
+const maxTransfer = 0x7ffff000
+
+// peek receives with MSG_PEEK and waits for least bytes. When the wait ends by a
+// time-out or a signal, what there is is returned, if there is anything.
+func peek(t *kernel.Task, f *vfs.File, s socket.Socket, dst usermem.Buffer, m *socket.Message, flags int32, least int64) (n int64, err error) {
+	try := func() (err error) {
+		m.Drop(t)
+		m.Flags, m.Items = flags, nil
+		n, err = s.Recv(t, dst, m)
+		return err
+	}
+	m.Least = least
+	err = retrySocket(t, f, s, flags, false, try)
+	m.Least = 0
+	if err == nil {
+		return n, nil
+	}
+	if try() == nil {
+		return n, nil
 	}
 	return 0, err
 }

@@ -240,11 +240,7 @@ func accept4(t *kernel.Task, a arch.Args) (uintptr, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	var c socket.Socket
-	err = retrySocket(t, f, s, 0, false, func() (err error) {
-		c, err = s.Accept(t)
-		return err
-	})
+	c, err := acceptNext(t, f, s)
 	if err != nil {
 		return 0, err
 	}
@@ -269,6 +265,34 @@ func accept4(t *kernel.Task, a arch.Args) (uintptr, error) {
 	}
 	return uintptr(fd), nil
 }
+
+// acceptNext waits for a connection. Of the tasks that do, one is woken for each.
+func acceptNext(t *kernel.Task, f *vfs.File, s socket.Socket) (c socket.Socket, err error) {
+	try := func() (err error) {
+		c, err = s.Accept(t)
+		return err
+	}
+	if nonblocking(f) {
+		err = try()
+		return c, err
+	}
+	w := wait.Waitable(f)
+	if x, ok := s.(wait.Exclusive); ok {
+		w = oneByOne{f, x}
+	}
+	deadline := deadlineOf(s, false)
+	err = current.Retry(t, w, wait.Readable|wait.RdHup, deadline, try)
+	return c, vfs.TimedError(err, deadline)
+}
+
+// oneByOne is a file of which waiters are told one at a time.
+type oneByOne struct {
+	wait.Waitable
+	x wait.Exclusive
+}
+
+// Register implements wait.Waitable.
+func (o oneByOne) Register(e *wait.Entry, mask wait.Mask) { o.x.RegisterExclusive(e, mask) }
 
 // shutdown is shutdown(2).
 func shutdown(t *kernel.Task, a arch.Args) (uintptr, error) {
@@ -311,7 +335,11 @@ func setsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
 	}
 	defer f.DecRef(t)
 	n := a[4].Int()
-	if n < 0 || n > maxOption {
+	most := maxOption
+	if r, ok := s.(socket.Roomy); ok {
+		most = max(most, r.MaxValue(a[1].Int(), a[2].Int()))
+	}
+	if n < 0 || int(n) > most {
 		return 0, unix.EINVAL
 	}
 	b := make([]byte, n)
@@ -358,7 +386,7 @@ func optionOf(t *kernel.Task, s socket.Socket, level, name int32, addr usermem.A
 		if _, err := t.Mem().CopyIn(addr, in); err != nil {
 			return nil, err
 		}
-		return x.Answer(t, level, name, in)
+		return x.Answer(t, level, name, in, n)
 	}
 	return s.Option(t, level, name, n)
 }

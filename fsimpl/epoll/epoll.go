@@ -87,18 +87,13 @@ func Of(f *vfs.File) *Set {
 	return s
 }
 
-// exclusive is a file of which waiters may be told one at a time.
-type exclusive interface {
-	RegisterExclusive(e *wait.Entry, m wait.Mask)
-}
-
 func (it *item) mask() wait.Mask {
 	return wait.Mask(it.events.Load()&^private) | wait.Err | wait.Hup
 }
 
 // register puts the item on the file's queue.
 func (it *item) register() {
-	if x, ok := it.key.file.Impl().(exclusive); ok && it.events.Load()&unix.EPOLLEXCLUSIVE != 0 {
+	if x, ok := it.key.file.Impl().(wait.Exclusive); ok && it.events.Load()&unix.EPOLLEXCLUSIVE != 0 {
 		x.RegisterExclusive(&it.entry, it.mask())
 		return
 	}
@@ -113,6 +108,9 @@ func (it *item) Notify(wait.Mask) {
 	it.set.push(it)
 	it.set.q.Notify(wait.In | wait.RdNrm)
 }
+
+// Claims implements wait.Claimer: somebody waits for the set.
+func (it *item) Claims() bool { return it.events.Load()&^private != 0 && !it.set.q.Empty() }
 
 // push puts an item at the end of the ready list.
 func (s *Set) push(it *item) {

@@ -5,7 +5,6 @@ import (
 
 	"hull/gofer/proto"
 	"hull/sentry/current"
-	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -186,24 +185,10 @@ func (d *dir) Open(current.Task, *vfs.File) (vfs.FileImpl, error) { return &dirF
 // dirFile is an open directory. What it lists is what was there when it began:
 // its cookies are places in that list.
 type dirFile struct {
-	vfs.AlwaysReady
-	vfs.NoIoctl
+	vfs.OpenDir
 	d       *dir
 	entries []proto.Dirent // the file's offset lock guards it
 }
-
-// Read implements vfs.FileImpl.
-func (*dirFile) Read(current.Task, *vfs.File, usermem.Buffer, int64) (int64, error) {
-	return 0, unix.EISDIR
-}
-
-// Write implements vfs.FileImpl.
-func (*dirFile) Write(current.Task, *vfs.File, usermem.Buffer, int64) (int64, int64, error) {
-	return 0, 0, unix.EISDIR
-}
-
-// Release implements vfs.FileImpl.
-func (*dirFile) Release(current.Task, *vfs.File) {}
 
 // Sync implements vfs.Syncer.
 func (f *dirFile) Sync(current.Task, *vfs.File, bool) error {
@@ -213,10 +198,6 @@ func (f *dirFile) Sync(current.Task, *vfs.File, bool) error {
 
 // ReadDir implements vfs.DirReader.
 func (f *dirFile) ReadDir(_ current.Task, vf *vfs.File, cookie int64, emit func(vfs.Dirent) bool) error {
-	parent := f.d.ino
-	if p, ok := vfs.ParentIno(vf.Path); ok {
-		parent = p
-	}
 	if cookie == 0 || f.entries == nil {
 		es, err := f.d.list()
 		if err != nil {
@@ -224,10 +205,7 @@ func (f *dirFile) ReadDir(_ current.Task, vf *vfs.File, cookie int64, emit func(
 		}
 		f.entries = es
 	}
-	if cookie == 0 && !emit(vfs.Dirent{Name: ".", Ino: f.d.ino, Type: unix.DT_DIR, Next: 1}) {
-		return nil
-	}
-	if cookie <= 1 && !emit(vfs.Dirent{Name: "..", Ino: parent, Type: unix.DT_DIR, Next: 2}) {
+	if !vfs.EmitDots(vf, f.d.ino, cookie, emit) {
 		return nil
 	}
 	for i := max(cookie-2, 0); i < int64(len(f.entries)); i++ {

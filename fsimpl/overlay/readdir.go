@@ -4,7 +4,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/current"
-	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -121,32 +120,14 @@ func (d *dir) Open(current.Task, *vfs.File) (vfs.FileImpl, error) { return &dirF
 // dirFile is an open directory: a list made when reading began, whose places
 // are the cookies.
 type dirFile struct {
-	vfs.AlwaysReady
-	vfs.NoIoctl
+	vfs.OpenDir
 	d       *dir
 	made    bool    // the file's offset lock guards it and entries
 	entries []entry //
 }
 
-// Read implements vfs.FileImpl.
-func (*dirFile) Read(current.Task, *vfs.File, usermem.Buffer, int64) (int64, error) {
-	return 0, unix.EISDIR
-}
-
-// Write implements vfs.FileImpl.
-func (*dirFile) Write(current.Task, *vfs.File, usermem.Buffer, int64) (int64, int64, error) {
-	return 0, 0, unix.EISDIR
-}
-
-// Release implements vfs.FileImpl.
-func (*dirFile) Release(current.Task, *vfs.File) {}
-
 // ReadDir implements vfs.DirReader.
 func (f *dirFile) ReadDir(t current.Task, vf *vfs.File, cookie int64, emit func(vfs.Dirent) bool) error {
-	parent := f.d.ino
-	if p, ok := vfs.ParentIno(vf.Path); ok {
-		parent = p
-	}
 	if cookie == 0 || !f.made {
 		es, err := f.d.list(t)
 		if err != nil {
@@ -154,10 +135,7 @@ func (f *dirFile) ReadDir(t current.Task, vf *vfs.File, cookie int64, emit func(
 		}
 		f.entries, f.made = es, true
 	}
-	if cookie == 0 && !emit(vfs.Dirent{Name: ".", Ino: f.d.ino, Type: unix.DT_DIR, Next: 1}) {
-		return nil
-	}
-	if cookie <= 1 && !emit(vfs.Dirent{Name: "..", Ino: parent, Type: unix.DT_DIR, Next: 2}) {
+	if !vfs.EmitDots(vf, f.d.ino, cookie, emit) {
 		return nil
 	}
 	for i := max(cookie-2, 0); i < int64(len(f.entries)); i++ {

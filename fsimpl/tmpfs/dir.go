@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/current"
-	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -290,35 +289,14 @@ func (d *dir) Open(current.Task, *vfs.File) (vfs.FileImpl, error) { return &dirF
 
 // dirFile is an open directory.
 type dirFile struct {
-	vfs.AlwaysReady
-	vfs.NoIoctl
+	vfs.OpenDir
 	d *dir
 }
-
-// Read implements vfs.FileImpl.
-func (*dirFile) Read(current.Task, *vfs.File, usermem.Buffer, int64) (int64, error) {
-	return 0, unix.EISDIR
-}
-
-// Write implements vfs.FileImpl.
-func (*dirFile) Write(current.Task, *vfs.File, usermem.Buffer, int64) (int64, int64, error) {
-	return 0, 0, unix.EISDIR
-}
-
-// Release implements vfs.FileImpl.
-func (*dirFile) Release(current.Task, *vfs.File) {}
 
 // ReadDir implements vfs.DirReader.
 func (df *dirFile) ReadDir(_ current.Task, f *vfs.File, cookie int64, emit func(vfs.Dirent) bool) error {
 	d := df.d
-	parent := d.ino
-	if p, ok := vfs.ParentIno(f.Path); ok {
-		parent = p
-	}
-	if cookie == 0 && !emit(vfs.Dirent{Name: ".", Ino: d.ino, Type: unix.DT_DIR, Next: 1}) {
-		return nil
-	}
-	if cookie <= 1 && !emit(vfs.Dirent{Name: "..", Ino: parent, Type: unix.DT_DIR, Next: 2}) {
+	if !vfs.EmitDots(f, d.ino, cookie, emit) {
 		return nil
 	}
 	d.accessed(f)

@@ -16,12 +16,16 @@ const (
 type Chunk struct {
 	refs atomic.Int32
 	b    []byte
-	pool *sync.Pool
+	pool *Pool
 }
 
 // Pool makes chunks and takes them back. The zero value is ready. It is safe
 // for concurrent use.
 type Pool struct {
+	// Held, unless it is nil, counts the bytes of the chunks that are out: for
+	// tests, which look for those that never come back. It is set before the first Get.
+	Held *atomic.Int64
+
 	small, large sync.Pool
 	packets      sync.Pool
 }
@@ -38,10 +42,24 @@ func (p *Pool) Get(size int) *Chunk {
 	}
 	c, ok := pool.Get().(*Chunk)
 	if !ok {
-		c = &Chunk{b: make([]byte, n), pool: pool}
+		c = &Chunk{b: make([]byte, n), pool: p}
+	}
+	if p.Held != nil {
+		p.Held.Add(int64(n))
 	}
 	c.refs.Store(1)
 	return c
+}
+
+func (p *Pool) put(c *Chunk) {
+	if p.Held != nil {
+		p.Held.Add(-int64(len(c.b)))
+	}
+	if len(c.b) == SmallChunk {
+		p.small.Put(c)
+	} else {
+		p.large.Put(c)
+	}
 }
 
 // Bytes is the whole of the chunk.
@@ -54,7 +72,7 @@ func (c *Chunk) Ref() { c.refs.Add(1) }
 func (c *Chunk) Release() {
 	switch n := c.refs.Add(-1); {
 	case n == 0:
-		c.pool.Put(c)
+		c.pool.put(c)
 	case n < 0:
 		panic("buffer: a chunk was released more often than it was held")
 	}

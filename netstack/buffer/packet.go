@@ -142,6 +142,16 @@ func (p *Packet) Len() int {
 	return n
 }
 
+// Held is the size of the chunks that the packet keeps from their pool: what it
+// costs. One that two of its views share counts twice.
+func (p *Packet) Held() int {
+	n := p.head.Held()
+	for _, v := range p.payload {
+		n += v.Held()
+	}
+	return n
+}
+
 // TrimFront takes n bytes from the front of Head, as each layer does with its
 // header.
 func (p *Packet) TrimFront(n int) {
@@ -301,14 +311,8 @@ func (p *Packet) Own(n int) bool {
 // Compact copies a small packet out of large chunks, so that who keeps it for a
 // while does not keep them. What TrimFront took is forgotten then.
 func (p *Packet) Compact() {
-	n, held := p.Len(), 0
-	if p.head.c != nil {
-		held = len(p.head.c.b)
-	}
-	for _, v := range p.payload {
-		held += len(v.c.b)
-	}
-	if n+Headroom > SmallChunk || held <= SmallChunk {
+	n := p.Len()
+	if n+Headroom > SmallChunk || p.Held() <= SmallChunk {
 		return
 	}
 	c := p.pool.Get(SmallChunk)

@@ -237,6 +237,10 @@ func (t *Table) reaches(base, c *Chain, seen map[*Chain]bool) error {
 				err = t.checkNAT(in, Postrouting)
 			case *Redirect:
 				err = t.checkNAT(in, Prerouting, Output)
+			case *Target:
+				if nat := e.nat(); nat != nil {
+					err = t.checkNAT(in, nat...)
+				}
 			}
 			if err != nil {
 				return err

@@ -38,6 +38,12 @@ func (e *Counter) Values(reset bool) (packets, bytes uint64) {
 	return e.packets.Load(), e.bytes.Load()
 }
 
+// Add adds to what was counted.
+func (e *Counter) Add(packets, bytes uint64) {
+	e.packets.Add(packets)
+	e.bytes.Add(bytes)
+}
+
 // Copy implements Stateful.
 func (e *Counter) Copy() Stateful { return NewCounter(e.Values(false)) }
 
@@ -199,9 +205,11 @@ type Log struct {
 }
 
 func (e *Log) eval(x *run) {
-	if !e.HasGroup { // nobody listens to nfnetlink_log
-		x.log(e.Level, e.Prefix)
+	if e.HasGroup {
+		x.logTo(e.Group, e.Prefix, int(e.SnapLen))
+		return
 	}
+	x.log(e.Level, e.Prefix)
 }
 
 // log writes a line about the packet, as nf_log_syslog does.

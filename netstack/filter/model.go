@@ -66,6 +66,7 @@ type Table struct {
 	Chains   []*Chain
 	Sets     []*Set
 	Objects  []*Object
+	Origin   any // of a legacy table: its maker's
 
 	last   uint64 // handle of what was made last in it
 	chains map[string]*Chain
@@ -174,6 +175,7 @@ type Ruleset struct {
 	Generation uint32
 	Tables     []*Table
 
+	legacy map[legacyKey]*Table
 	hooks  [2][Hooks][]step // by family of the packets (IPv4, IPv6)
 	tracks [2]bool          // connections are tracked
 	lastID uint64           // handle of the table that was made last
@@ -227,7 +229,7 @@ const (
 func (r *Ruleset) compile() {
 	for i, v6 := range []bool{false, true} {
 		nat := false
-		for _, t := range r.Tables {
+		for _, t := range r.all() {
 			if t.Family.sees(v6) {
 				n, tracks := t.needs()
 				nat, r.tracks[i] = nat || n, r.tracks[i] || tracks || n
@@ -242,7 +244,7 @@ func (r *Ruleset) compile() {
 // steps returns what packets of a family meet at a hook.
 func (r *Ruleset) steps(h Hook, v6, nat, tracks bool) []step {
 	var all []step
-	for _, t := range r.Tables {
+	for _, t := range r.all() {
 		if t.Flags&TableDormant != 0 || !t.Family.sees(v6) {
 			continue
 		}
@@ -275,7 +277,7 @@ func (r *Ruleset) steps(h Hook, v6, nat, tracks bool) []step {
 // natChains yields the chains that decide about new connections at a hook, in order.
 func (r *Ruleset) natChains(h Hook, v6 bool) []step {
 	var all []step
-	for _, t := range r.Tables {
+	for _, t := range r.all() {
 		if t.Flags&TableDormant != 0 || !t.Family.sees(v6) {
 			continue
 		}

@@ -27,7 +27,7 @@ func (r *Rules) Begin(generation uint32) (*Tx, error) {
 		r.mu.Unlock()
 		return nil, unix.ERESTART
 	}
-	next := &Ruleset{Generation: cur.Generation + 1, Tables: slices.Clone(cur.Tables), lastID: cur.lastID, rules: cur.rules}
+	next := &Ruleset{Generation: cur.Generation + 1, Tables: slices.Clone(cur.Tables), lastID: cur.lastID, rules: cur.rules, legacy: cur.legacy}
 	if next.Generation == 0 {
 		next.Generation = 1
 	}

@@ -1,7 +1,9 @@
 package neigh
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +22,7 @@ type Config struct {
 	GCStale         Time
 	UnicastProbes   int
 	MulticastProbes int
-	PendingBytes    int // of one entry
+	PendingBytes    int // that wait at one entry, with what holds them
 	Thresh1         int // entries that are kept in any case
 	Thresh2         int // more than that are looked through for old ones
 	Thresh3         int // there are never more
@@ -60,7 +62,14 @@ type Cache struct {
 	cfg     Config
 	entries map[netip.Addr]*Entry
 	dynamic int // entries that are not lasting
+	waiting int // bytes that wait at all entries
+	shrunk  Time
 }
+
+// maxWaiting bounds the bytes that wait at all entries of a cache: packets to
+// neighbours that do not answer may be as many as there are addresses. Past it, each
+// entry has one packet.
+const maxWaiting = 8 << 20
 
 // New returns an empty cache. random returns a number below n.
 func New(cfg Config, out Link, random func(n int64) int64) *Cache {
@@ -156,25 +165,56 @@ func (c *Cache) get(now Time, a netip.Addr, w *work) *Entry {
 	return e
 }
 
-// shrink removes entries that nobody used for a while, and if there is no room
-// left at all, the one that was used the longest ago.
+// shrinkEvery is how often a cache that has room left is looked through.
+const shrinkEvery = int64(5 * time.Second)
+
+// shrink removes entries that nobody used for a while. If there is no room left at
+// all, it makes much of it, so that a flood of neighbours costs little each: the
+// entries go first that never proved anything, and of those alike the ones that were
+// used the longest ago.
 func (c *Cache) shrink(now Time, w *work) {
-	var oldest *Entry
+	full := c.dynamic >= c.cfg.Thresh3
+	if !full && c.shrunk != 0 && now-c.shrunk < shrinkEvery {
+		return
+	}
+	c.shrunk = now
+	var left []*Entry
 	for _, e := range c.entries {
-		if e.state&lasting != 0 || e.pending != nil {
-			continue
-		}
-		if e.state&(Stale|Failed) != 0 && now-e.used.Load() > int64(5*time.Second) {
+		switch {
+		case e.state&lasting != 0 || e.pending != nil:
+		case e.state&(Stale|Failed) != 0 && now-e.used.Load() > int64(5*time.Second):
 			c.drop(e, w)
-			continue
-		}
-		if oldest == nil || e.used.Load() < oldest.used.Load() {
-			oldest = e
+		default:
+			left = append(left, e)
 		}
 	}
-	if c.dynamic >= c.cfg.Thresh3 && oldest != nil {
-		c.drop(oldest, w)
+	if c.dynamic < c.cfg.Thresh3 {
+		return
 	}
+	slices.SortFunc(left, func(a, b *Entry) int {
+		if a.proven() != b.proven() {
+			return cmp.Compare(bit(a.proven()), bit(b.proven()))
+		}
+		return cmp.Compare(a.used.Load(), b.used.Load())
+	})
+	// The proven ones only as far as there must be room at all.
+	for i, e := range left {
+		if c.dynamic <= c.cfg.Thresh2 || e.proven() && (i > 0 && c.dynamic < c.cfg.Thresh3) {
+			break
+		}
+		c.drop(e, w)
+	}
+}
+
+// proven reports whether the neighbour ever answered us: it can be reached, and did
+// not only say that it is there.
+func (e *Entry) proven() bool { return e.confirmed != 0 && e.state != Failed }
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // drop takes e out of the cache.
@@ -182,9 +222,8 @@ func (c *Cache) drop(e *Entry, w *work) {
 	if e.state&lasting == 0 {
 		c.dynamic--
 	}
-	e.dead = true
-	w.dropped = append(w.dropped, e.pending...)
-	e.pending, e.bytes, e.deadline = nil, 0, 0
+	e.dead, e.deadline = true, 0
+	w.dropped = append(w.dropped, c.unqueue(e)...)
 	e.fast.Store(0)
 	delete(c.entries, e.addr)
 	if e.state != 0 {
@@ -228,15 +267,31 @@ func (c *Cache) Send(now Time, e *Entry, source netip.Addr, ps []*buffer.Packet)
 
 // wait queues ps; the oldest make room.
 func (c *Cache) wait(e *Entry, ps []*buffer.Packet, w *work) {
+	add := func(n int) {
+		e.bytes += n
+		c.waiting += n
+	}
 	for _, p := range ps {
 		e.pending = append(e.pending, p)
-		e.bytes += p.Len()
+		add(cost(p))
 	}
-	for len(e.pending) > 1 && (e.bytes > c.cfg.PendingBytes || len(e.pending) > 1024) {
-		e.bytes -= e.pending[0].Len()
+	for len(e.pending) > 1 && (e.bytes > c.cfg.PendingBytes || c.waiting > maxWaiting || len(e.pending) > 1024) {
+		add(-cost(e.pending[0]))
 		w.dropped = append(w.dropped, e.pending[0])
 		e.pending = e.pending[1:]
 	}
+}
+
+// cost is about what a packet holds: its headers' chunk, and its bytes, which may
+// be in a chunk that others share.
+func cost(p *buffer.Packet) int { return buffer.SmallChunk + p.Len() }
+
+// unqueue takes what waits at e.
+func (c *Cache) unqueue(e *Entry) []*buffer.Packet {
+	ps := e.pending
+	c.waiting -= e.bytes
+	e.pending, e.bytes = nil, 0
+	return ps
 }
 
 // change sets the state and says so.
@@ -328,7 +383,6 @@ func (c *Cache) expire(e *Entry, now Time, w *work) {
 }
 
 func (c *Cache) fail(e *Entry, now Time, w *work) {
-	w.failed = append(w.failed, failure{e.addr, e.pending})
-	e.pending, e.bytes = nil, 0
+	w.failed = append(w.failed, failure{e.addr, c.unqueue(e)})
 	c.change(e, Failed, now, w)
 }

@@ -3,6 +3,7 @@ package neigh
 import (
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -177,6 +178,27 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// What waits has its bound at each neighbour, and at all of them together: also
+// small packets hold chunks.
+func TestBoundOfWaiting(t *testing.T) {
+	c, _, pool := start()
+	pool.Held = &atomic.Int64{}
+	for i := range 1000 {
+		e := c.Get(1, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		_ = c.Send(1, e, netip.Addr{}, packets(pool, 500))
+		if n := len(e.pending) * buffer.SmallChunk; n == 0 || n > c.cfg.PendingBytes {
+			t.Fatalf("%d packets wait at neighbour %d", len(e.pending), i)
+		}
+	}
+	if n := pool.Held.Load(); n > maxWaiting+1000*buffer.SmallChunk {
+		t.Errorf("%d bytes wait", n)
+	}
+	c.Flush(true)
+	if n := pool.Held.Load(); n != 0 || c.waiting != 0 {
+		t.Errorf("%d bytes are held, %d counted, after all is given up", n, c.waiting)
+	}
+}
+
 func TestSet(t *testing.T) {
 	c, w, pool := start()
 	if err := c.Set(1, peer, hw(1), true, Permanent, false, false, false); err != unix.ENOENT {
@@ -196,5 +218,34 @@ func TestSet(t *testing.T) {
 	}
 	if err := c.Delete(peer); err != unix.ENOENT {
 		t.Error(err)
+	}
+}
+
+// A flood of neighbours who only say that they are there does not push out one that
+// answered.
+func TestFloodKeepsProven(t *testing.T) {
+	c, _, pool := start()
+	now := second
+	e := c.Get(now, peer)
+	_ = c.Send(now, e, netip.Addr{}, packets(pool, 1))
+	c.Learn(now, Update{Addr: peer, HW: hw(7), HasHW: true, Solicited: true, Override: true})
+	for i := range 50000 {
+		now += second / 5000
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		c.Learn(now, Update{Addr: a, HW: hw(1), HasHW: true, Override: true, Create: true})
+		if i%2 == 0 { // and is answered
+			if e := c.Get(now, a); e == nil || c.Send(now, e, netip.Addr{}, packets(pool, 1)) != nil {
+				t.Fatal("no room for a new neighbour")
+			}
+		}
+		if c.dynamic > c.cfg.Thresh3 || c.dynamic != len(c.entries) {
+			t.Fatalf("%d entries, %d counted", len(c.entries), c.dynamic)
+		}
+		if i%500 == 0 {
+			c.Tick(now)
+		}
+	}
+	if i, ok := c.Lookup(peer); !ok || i.HW != hw(7) {
+		t.Errorf("the neighbour that answered is gone: %+v", i)
 	}
 }

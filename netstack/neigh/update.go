@@ -93,8 +93,7 @@ func (c *Cache) settle(e *Entry, confirmed bool, now Time, w *work) {
 	if e.pending == nil {
 		return
 	}
-	w.sends = append(w.sends, send{e.pending, e.hw})
-	e.pending, e.bytes = nil, 0
+	w.sends = append(w.sends, send{c.unqueue(e), e.hw})
 	if e.state == Stale {
 		e.probes = 0
 		c.arm(e, now+c.cfg.DelayFirstProbe)
@@ -146,8 +145,7 @@ func (c *Cache) Set(now Time, a netip.Addr, hw link.Address, hasHW bool, s State
 		c.arm(e, now)
 	}
 	if s&valid != 0 && e.pending != nil {
-		w.sends = append(w.sends, send{e.pending, e.hw})
-		e.pending, e.bytes = nil, 0
+		w.sends = append(w.sends, send{c.unqueue(e), e.hw})
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,7 +83,7 @@ func (v *virtual) idle() bool {
 func testStack(t testing.TB, v *virtual) *Stack {
 	t.Helper()
 	s := New(Config{
-		Pool: &buffer.Pool{}, Now: v.Now, After: v.After,
+		Pool: &buffer.Pool{Held: &atomic.Int64{}}, Now: v.Now, After: v.After,
 		Wall:   func() time.Time { return time.Unix(1700000000, v.Now()) },
 		Random: func(b []byte) { rand.Read(b) },
 	})

@@ -61,7 +61,10 @@ type flusher interface{ flush(now int64) }
 type batch struct {
 	now     int64
 	pending []flusher
-	r       received // of the packet that is being delivered
+	// Of the packet that is being delivered. Each would be allocated anew else: it
+	// is handed to an interface.
+	r    received
+	hook HookContext
 }
 
 // later has f flushed when the batch is through. A socket says so once a batch:

@@ -204,31 +204,6 @@ func seeds() [][]byte {
 	}
 }
 
-// FuzzIngress delivers arbitrary frames, several one after the other: each is cut
-// out of the input by a length in its first two bytes.
-func FuzzIngress(f *testing.F) {
-	var all []byte
-	for _, s := range seeds() {
-		one := binary.BigEndian.AppendUint16(nil, uint16(len(s)))
-		one = append(one, s...)
-		f.Add(one)
-		all = append(all, one...)
-	}
-	f.Add(all)
-	f.Fuzz(func(t *testing.T, in []byte) {
-		v, s, w := target(t)
-		for n := 0; len(in) > 2 && n < 64; n++ {
-			k := min(int(binary.BigEndian.Uint16(in)), len(in)-2)
-			w.deliver(s, in[2:2+k], n%4 != 3)
-			in = in[2+k:]
-			v.advance(100 * time.Millisecond)
-		}
-		v.advance(time.Minute)
-		w.sent = nil
-		s.Close()
-	})
-}
-
 // TestSeeds delivers the frames that the fuzzer begins with, in each order of two.
 func TestSeeds(t *testing.T) {
 	v, s, w := target(t)

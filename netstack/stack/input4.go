@@ -44,7 +44,7 @@ func (s *Stack) input4(in *inbound) {
 		if h.IsFragment() && !s.reassemble4(in) {
 			return
 		}
-		if !s.ask(HookPrerouting, in.pkt, &HookContext{In: in.nic, Now: in.b.now}) {
+		if !in.ask(HookPrerouting, nil) {
 			return
 		}
 		p = in.pkt
@@ -190,7 +190,7 @@ func (s *Stack) local4(in *inbound) {
 	if header.IPv4(in.pkt.Head()).IsFragment() && !s.reassemble4(in) {
 		return
 	}
-	if !s.ask(HookInput, in.pkt, &HookContext{In: in.nic, Now: in.b.now}) {
+	if !in.ask(HookInput, nil) {
 		return
 	}
 	in.pkt.TrimFront(in.ihl)

@@ -15,12 +15,12 @@ import (
 
 // ruleset is a change of the rules that a test makes.
 type ruleset struct {
-	t  *testing.T
+	t  testing.TB
 	tx *filter.Tx
 	tb *filter.Table
 }
 
-func rules(t *testing.T, s *Stack, do func(r *ruleset)) {
+func rules(t testing.TB, s *Stack, do func(r *ruleset)) {
 	t.Helper()
 	tx, err := s.Rules().Begin(0)
 	if err != nil {

@@ -216,6 +216,9 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 		if v < 0 {
 			v = 1<<31 - 1
 		}
+		if c.typ == unix.SOCK_STREAM {
+			v = c.fittingLowat(v)
+		}
 		c.rcvLowat = max(1, v)
 	case unix.SO_TIMESTAMP, unix.SO_TIMESTAMPNS, unix.SO_TIMESTAMP_NEW, unix.SO_TIMESTAMPNS_NEW:
 		c.setTimestamp(name, v != 0)
@@ -383,6 +386,15 @@ func (c *common) setDevice(index int, raw bool) error {
 	}
 	c.device = index
 	return nil
+}
+
+// fittingLowat is the most of SO_RCVLOWAT that the buffer can hold, with what the
+// memory of segments takes: half of it, or of what it may grow to.
+func (c *common) fittingLowat(v int) int {
+	if c.bufLocked&2 != 0 {
+		return min(v, c.rcvBuf/2)
+	}
+	return min(v, c.stack.tcpTunables().RMem[2]/2)
 }
 
 // setFilter attaches a classic BPF program, which the caller read: struct

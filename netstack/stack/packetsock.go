@@ -228,7 +228,7 @@ func (x *packetSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 		x.mu.Unlock()
 		return 0, err
 	}
-	msg, _, err := x.next(m)
+	msg, err := x.next(m)
 	if err != nil {
 		x.mu.Unlock()
 		if err == io.EOF {

@@ -134,12 +134,16 @@ type SendMeta struct {
 type RecvMeta struct {
 	// Flags are MSG_PEEK, MSG_OOB, MSG_TRUNC, MSG_ERRQUEUE, MSG_WAITALL before;
 	// MSG_TRUNC, MSG_OOB, MSG_ERRQUEUE, MSG_EOR after.
-	Flags   int
+	Flags int
+	// Least has MSG_PEEK of a stream say EAGAIN while it has fewer bytes and more
+	// may come.
+	Least   int
 	From    Address
 	HasFrom bool
 
 	// Msg is what a datagram says besides: nil for a stream. Its Packet is gone.
-	Msg *dgram.Message
+	Msg     *dgram.Message
+	message dgram.Message // what Msg points to
 	// Full is the length of the datagram, for MSG_TRUNC.
 	Full int
 	// Received is when it arrived (wall clock), if time stamps were asked for.

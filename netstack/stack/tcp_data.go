@@ -261,6 +261,9 @@ func (t *tcpSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 		}
 		t.mu.Unlock()
 		first = off
+		if n := min(n, m.Least); n > 1 && !t.peekable(off, n) {
+			return 0, unix.EAGAIN
+		}
 	}
 	for got < n {
 		t.mu.Lock()
@@ -314,6 +317,14 @@ func (t *tcpSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 		t.mu.Unlock()
 	}
 	return got, nil
+}
+
+// peekable reports whether there are n bytes from off on, or no more will come.
+func (t *tcpSocket) peekable(off int64, n int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.conn == nil || t.phase == tcpListening || int64(t.conn.Readable())-off >= int64(n) ||
+		t.conn.PeerClosed() || t.err != 0 || t.rdShut || t.conn.State() == tcp.Closed
 }
 
 func viewsSize(vs []buffer.View) int64 {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/header"
 	"hull/netstack/tcp"
 )
 
@@ -91,7 +92,7 @@ func (s *Stack) makeTCP(family int, o Owner) *tcpSocket {
 func (t *tcpSocket) deliver(now int64, r *received) {
 	t.mu.Lock()
 	var seg tcp.Segment
-	if t.conn == nil || !t.ttlEnough(r) || !tcp.Parse(r.pkt, &seg, t.rxViews[:0]) {
+	if t.conn == nil || !t.ttlEnough(r) || !t.passes(r) || !tcp.Parse(r.pkt, &seg, t.rxViews[:0]) {
 		t.mu.Unlock()
 		r.pkt.Release()
 		return
@@ -134,6 +135,26 @@ func (t *tcpSocket) ttlEnough(r *received) bool {
 	if int(r.ttl) < least {
 		t.stack.count(cTcpExtMinTTLDrop)
 		return false
+	}
+	return true
+}
+
+// passes runs the socket's filter over a segment, and cuts off what is not
+// accepted but for the header: who sent it will send it again. It reports whether
+// anything is. The caller holds the lock.
+func (t *tcpSocket) passes(r *received) bool {
+	if t.filter == nil {
+		return true
+	}
+	n := t.stack.runFilter(t.filter, r.pkt, r)
+	if n == 0 {
+		return false
+	}
+	if h := r.pkt.Head(); len(h) >= header.TCPMinSize {
+		n = max(n, header.TCP(h).DataOffset())
+	}
+	if n < r.pkt.Len() {
+		r.pkt.Truncate(n)
 	}
 	return true
 }

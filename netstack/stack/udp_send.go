@@ -51,7 +51,10 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 		x.Release()
 		return 0, err
 	}
-	return n, u.transmit(x, &t, port, size, noCheck)
+	if err := u.transmit(x, &t, port, size, noCheck); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // checkSegments checks a send that is cut into datagrams of size bytes each.
@@ -281,5 +284,8 @@ func (u *udpSocket) push() (int, error) {
 		x.Release()
 		return 0, err
 	}
-	return n, u.transmit(x, &t, port, size, noCheck)
+	if err := u.transmit(x, &t, port, size, noCheck); err != nil {
+		return 0, err
+	}
+	return n, nil
 }

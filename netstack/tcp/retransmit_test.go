@@ -179,6 +179,19 @@ func TestRetransmit(t *testing.T) {
 			+210ms
 			> P. 1:101
 		`},
+		{"the user's time-out is an orphan's, too", "RFC 5482 3, Linux tcp_write_timeout", established, `
+			: tlp=0 usertimeout=1s
+			write 100
+			> P. 1:101
+			close
+			> F. 101
+			+210ms
+			>*
+			+420ms
+			>*
+			+1s
+			state CLOSE
+		`},
 		{"an orphan is given up sooner", "tcp_orphan_retries", established, `
 			: tlp=0 orphans=2
 			write 100

@@ -238,7 +238,7 @@ func (c *Conn) gaveUp(now int64) bool {
 		retries = c.orphanRetries()
 	}
 	over := now-t.since >= c.retryTime(retries)
-	if u := int64(c.opt.UserTimeout); u > 0 && !c.orphan {
+	if u := int64(c.opt.UserTimeout); u > 0 {
 		over = now-t.since >= u
 	}
 	if t.retries == 0 || !over {

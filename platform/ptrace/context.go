@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -38,6 +39,17 @@ func (c *context) Switch(space platform.AddressSpace, ac *arch.Context) (platfor
 	as, ok := space.(*addressSpace)
 	if !ok {
 		return platform.Event{}, fmt.Errorf("ptrace: address space of another platform: %T", space)
+	}
+	ev, err := c.switchTo(as, ac)
+	if errors.Is(err, platform.ErrGone) && c.worker != nil {
+		c.worker.bury()
+	}
+	return ev, err
+}
+
+func (c *context) switchTo(as *addressSpace, ac *arch.Context) (platform.Event, error) {
+	if c.worker != nil && c.worker.reaped && c.as == as {
+		return platform.Event{}, fmt.Errorf("ptrace: stub %d: %w", as.leader.tgid, platform.ErrGone)
 	}
 	if c.as != as {
 		if err := c.moveTo(as, ac); err != nil {
@@ -81,6 +93,10 @@ func (c *context) moveTo(as *addressSpace, ac *arch.Context) error {
 		}
 	}
 	w, err := as.addWorker()
+	if bad, ok := errors.AsType[*callError](err); ok && (bad.Errno == unix.EAGAIN || bad.Errno == unix.ENOMEM) {
+		// A limit of its cgroup: what the task is, the host will not run.
+		return fmt.Errorf("%w: %w", platform.ErrGone, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -95,6 +111,11 @@ func (c *context) moveTo(as *addressSpace, ac *arch.Context) error {
 // drop gives the worker up.
 func (c *context) drop() error {
 	c.p.balance.remove(c)
+	// One that was killed is reaped before anybody's lock is waited for: who has it
+	// may be waiting for the leader, which does not end before its threads.
+	if w := c.worker; !w.reaped && c.as.alive() && getRegs(w.tid, &w.regs) == unix.ESRCH {
+		w.bury()
+	}
 	err := c.as.endWorker(c.worker)
 	c.as, c.worker = nil, nil
 	runtime.UnlockOSThread()
@@ -111,7 +132,7 @@ func (c *context) SaveFPU(ac *arch.Context) error {
 	}
 	n, errno := xstate(unix.PTRACE_GETREGSET, c.worker.tid, ac.FPU.Area)
 	if errno != 0 {
-		return fmt.Errorf("ptrace: reading FPU state: %w", errno)
+		return failed("reading FPU state of", c.worker.tid, errno)
 	}
 	clear(ac.FPU.Area[n:]) // components that need a permission nobody asked for
 	return nil
@@ -126,7 +147,7 @@ func (c *context) loadFPU(ac *arch.Context) error {
 		return fmt.Errorf("ptrace: an FPU image of %d bytes: %w", len(area), err)
 	}
 	if _, errno := xstate(unix.PTRACE_SETREGSET, c.worker.tid, area); errno != 0 {
-		return fmt.Errorf("ptrace: writing FPU state: %w", errno)
+		return failed("writing FPU state of", c.worker.tid, errno)
 	}
 	ac.FPU.Dirty = false
 	return nil

@@ -39,6 +39,14 @@ func TestFilter(t *testing.T) {
 		{"munmap at the end", textAddr + loopCallOff - 2, call{unix.SYS_MUNMAP, 1 << 48, pageSize}, false},
 		{"untraced clone", textAddr + loopCallOff - 2, call{unix.SYS_CLONE, unix.CLONE_PARENT | unix.CLONE_FILES}, false},
 		{"prctl", textAddr + loopCallOff - 2, call{unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0}, false},
+		{"pages of a file", textAddr + loopCallOff - 2, call{unix.SYS_FALLOCATE, fd, unix.FALLOC_FL_KEEP_SIZE, 0, pageSize}, true},
+		{"a longer file", textAddr + loopCallOff - 2, call{unix.SYS_FALLOCATE, fd, 0, 0, pageSize}, false},
+		{"title page", textAddr + loopCallOff - 2, call{unix.SYS_MMAP, titleAddr, pageSize, 3, titleFlags, ^uint64(0)}, true},
+		{"title", textAddr + loopCallOff - 2, call{unix.SYS_PREAD64, fd, titleAddr, pageSize}, true},
+		{"read of something else", textAddr + loopCallOff - 2, call{unix.SYS_PREAD64, fd, dataPage, pageSize}, false},
+		{"read-only title", textAddr + loopCallOff - 2, call{unix.SYS_MPROTECT, titleAddr, pageSize, 1}, true},
+		{"executable title", textAddr + loopCallOff - 2, call{unix.SYS_MPROTECT, titleAddr, pageSize, 5}, false},
+		{"another program", textAddr + loopCallOff - 2, call{unix.SYS_PRCTL, unix.PR_SET_MM, unix.PR_SET_MM_MAP, dataPage, titleMapSz}, false},
 		{"mmap from the park loop", textAddr + parkCallOff - 2, call{unix.SYS_MMAP, dataPage, pageSize, 1, mapFlags, fd}, false},
 	}
 	for _, tt := range tests {
@@ -80,15 +88,23 @@ func FuzzStubIsConfined(f *testing.F) {
 			switch nr {
 			case unix.SYS_EXIT:
 				ok = true
-			case unix.SYS_MUNMAP, unix.SYS_MPROTECT:
+			case unix.SYS_MUNMAP:
 				ok = a0 < maxAddress
+			case unix.SYS_MPROTECT:
+				ok = a0 < maxAddress || a0 == titleAddr && uint32(a1) == pageSize && uint32(a2) == unix.PROT_READ
+			case unix.SYS_PREAD64:
+				ok = a1 == titleAddr && uint32(a2) == pageSize
+			case unix.SYS_FALLOCATE:
+				ok = uint32(a1) == unix.FALLOC_FL_KEEP_SIZE
 			case unix.SYS_MMAP:
-				ok = uint32(a3) == mapFlags|unix.MAP_POPULATE && a0 < maxAddress ||
+				ok = uint32(a3) == titleFlags && a0 == titleAddr && uint32(a1) == pageSize || uint32(a3) == mapFlags|unix.MAP_POPULATE && a0 < maxAddress ||
 					uint32(a3) == mapFlags && (a0 < maxAddress || a0 == tableAddr && uint32(a2) == unix.PROT_READ)
 			case unix.SYS_CLONE:
 				ok = a0 == forkFlags || a0 == threadFlags
 			case unix.SYS_PRCTL:
-				ok = uint32(a0) == unix.PR_SET_PDEATHSIG && uint32(a1) == uint32(unix.SIGKILL)
+				ok = uint32(a0) == unix.PR_SET_PDEATHSIG && uint32(a1) == uint32(unix.SIGKILL) ||
+					uint32(a0) == unix.PR_SET_NAME && a1 == titleAddr ||
+					uint32(a0) == unix.PR_SET_MM && uint32(a1) == unix.PR_SET_MM_MAP && a2 == titleAddr+titleMap
 			}
 		}
 		if !ok {

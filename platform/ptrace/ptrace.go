@@ -69,6 +69,28 @@ func New() (*Platform, error) {
 // NewAddressSpace implements platform.Platform.
 func (p *Platform) NewAddressSpace() (platform.AddressSpace, error) { return p.template.Fork() }
 
+// part implements platform.Platform: address spaces that are forks of a template
+// of their own, and so are born in its cgroup.
+type part struct {
+	*Platform
+	root *addressSpace
+}
+
+// Divide implements platform.Divider.
+func (p *Platform) Divide() (platform.Platform, int, error) {
+	as, err := p.template.fork(true)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &part{p, as}, int(as.leader.tgid), nil
+}
+
+// NewAddressSpace implements platform.Platform.
+func (p *part) NewAddressSpace() (platform.AddressSpace, error) { return p.root.Fork() }
+
+// Release implements platform.Platform.
+func (p *part) Release() { p.root.Release() }
+
 // NewContext implements platform.Platform.
 func (p *Platform) NewContext() platform.Context {
 	return &context{p: p, at: pair{home: -1}}

@@ -21,7 +21,7 @@ func (c *context) runGuest(ac *arch.Context) (platform.Event, error) {
 		w.regs.OrigRax = ^uint64(0)
 		sanitize(&w.regs)
 		if errno := setRegs(w.tid, &w.regs); errno != 0 {
-			return platform.Event{}, fmt.Errorf("ptrace: setting guest registers: %w", errno)
+			return platform.Event{}, failed("setting guest registers of", w.tid, errno)
 		}
 	}
 	w.known = false
@@ -30,19 +30,20 @@ func (c *context) runGuest(ac *arch.Context) (platform.Event, error) {
 	for {
 		if c.interrupted.Swap(false) {
 			if errno := getRegs(w.tid, &ac.Regs); errno != 0 {
-				return platform.Event{}, fmt.Errorf("ptrace: reading guest registers: %w", errno)
+				return platform.Event{}, failed("reading guest registers of", w.tid, errno)
 			}
 			return platform.Event{Kind: platform.Interrupted}, nil
 		}
 		if errno := request(unix.PTRACE_SYSEMU, w.tid, 0, 0); errno != 0 {
-			return platform.Event{}, fmt.Errorf("ptrace: resuming guest code: %w", errno)
+			return platform.Event{}, failed("resuming guest code of", w.tid, errno)
 		}
 		status, errno := wait(w.tid)
 		if errno != 0 {
-			return platform.Event{}, fmt.Errorf("ptrace: waiting for guest code: %w", errno)
+			return platform.Event{}, failed("waiting for guest code of", w.tid, errno)
 		}
 		if !status.Stopped() {
-			return platform.Event{}, fmt.Errorf("ptrace: stub %d died: status %#x", w.tid, uint32(status))
+			w.reaped = true
+			return platform.Event{}, fmt.Errorf("ptrace: stub %d died: status %#x: %w", w.tid, uint32(status), platform.ErrGone)
 		}
 		event, err := c.classify(status, ac)
 		if err != nil || event.Kind != 0 {
@@ -63,14 +64,14 @@ func (c *context) classify(status syscall.WaitStatus, ac *arch.Context) (platfor
 	var info siginfo
 	if sig != syscallStop {
 		if errno := getSiginfo(w.tid, &info); errno != 0 {
-			return platform.Event{}, fmt.Errorf("ptrace: reading siginfo: %w", errno)
+			return platform.Event{}, failed("reading siginfo of", w.tid, errno)
 		}
 		if !raised(&info) {
 			return platform.Event{}, nil
 		}
 	}
 	if errno := getRegs(w.tid, &w.regs); errno != 0 {
-		return platform.Event{}, fmt.Errorf("ptrace: reading guest registers: %w", errno)
+		return platform.Event{}, failed("reading guest registers of", w.tid, errno)
 	}
 	w.known = true
 	ac.Regs = w.regs
@@ -112,7 +113,7 @@ func (t *thread) syscallEvent(regs *arch.Registers) (platform.Event, error) {
 	}
 	entry, errno := syscallArch(t.tid)
 	if errno != 0 {
-		return platform.Event{}, fmt.Errorf("ptrace: asking for the kind of system call: %w", errno)
+		return platform.Event{}, failed("asking for the kind of system call of", t.tid, errno)
 	}
 	if entry == unix.AUDIT_ARCH_X86_64 {
 		return platform.Event{Kind: platform.Syscall}, nil
@@ -176,7 +177,7 @@ func (c *context) maybeRefill(ev platform.Event) (platform.Event, error) {
 		return ev, nil
 	}
 	if errno := setRegs(c.worker.tid, &saved); errno != 0 {
-		return platform.Event{}, fmt.Errorf("ptrace: setting guest registers: %w", errno)
+		return platform.Event{}, failed("setting guest registers of", c.worker.tid, errno)
 	}
 	c.worker.known = false
 	return platform.Event{}, nil
@@ -227,4 +228,7 @@ var (
 	_ platform.Context      = (*context)(nil)
 	_ platform.AddressSpace = (*addressSpace)(nil)
 	_ platform.Forker       = (*addressSpace)(nil)
+	_ platform.Charger      = (*addressSpace)(nil)
+	_ platform.Divider      = (*Platform)(nil)
+	_ platform.Titler       = (*addressSpace)(nil)
 )

@@ -12,10 +12,11 @@ import (
 // maxSlots bounds the number of address spaces; it is Linux's usual pid_max.
 const maxSlots = 1 << 15
 
-// slots is the memfd whose pages are the tables of the stubs.
+// slots is the memfd whose pages are the tables of the stubs, and behind all of
+// those their titles.
 type slots struct {
 	fd  int
-	mem []byte // all of it, mapped; a page takes memory once it was used
+	mem []byte // the tables, mapped; a page takes memory once it was used
 
 	mu   lock.Mutex[lock.Leaf]
 	free []int32 // guarded by mu: given back, used again before new ones
@@ -28,7 +29,7 @@ func newSlots() (*slots, error) {
 		return nil, fmt.Errorf("ptrace: memfd for tables: %w", err)
 	}
 	s := &slots{fd: fd}
-	if err = unix.Ftruncate(fd, maxSlots*pageSize); err == nil {
+	if err = unix.Ftruncate(fd, 2*maxSlots*pageSize); err == nil {
 		s.mem, err = unix.Mmap(fd, 0, maxSlots*pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_NORESERVE)
 	}
 	if err != nil {

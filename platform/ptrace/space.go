@@ -2,6 +2,7 @@ package ptrace
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -20,6 +21,7 @@ type addressSpace struct {
 	slot   int32
 	tab    *table // of slot; written under mu only
 	leader *thread
+	apart  bool // immutable: of a part of the platform, see Divide
 
 	// A Switch adds itself to running before it looks at unmade; a change of
 	// mappings adds itself to unmade before it looks at running. So either the
@@ -30,6 +32,7 @@ type addressSpace struct {
 	mu      lock.Mutex[lock.Leaf]
 	calls   pending           // guarded by mu: not made yet
 	mapped  extents           // guarded by mu: as it is with calls made
+	untold  bool              // guarded by mu: its title page has what the host was not told
 	workers map[int32]*thread // guarded by mu: by tid
 	mine    map[int32]*thread // guarded by mu: a worker, by the tid of its tracer
 	dead    bool              // guarded by mu
@@ -57,6 +60,9 @@ func (s *addressSpace) withLeader(f func(*thread) error) error {
 	var here unix.CPUSet
 	here.Set(currentCPU())
 	setAffinity(s.leader.tid, &here)
+	if s.leader.reaped {
+		return fmt.Errorf("ptrace: stub %d: %w", s.leader.tid, platform.ErrGone)
+	}
 	if err := s.leader.attach(); err != nil {
 		return err
 	}
@@ -182,7 +188,7 @@ func (s *addressSpace) giveUp(t *thread, addr, length uint64) error {
 		s.tab[0] = call{unix.SYS_MUNMAP, addr, length}
 		_, err := t.run(s.tab, 1)
 		if err == nil || length == maxAddress {
-			if err != nil {
+			if err != nil && !s.leader.reaped {
 				kill(s.leader.tgid, unix.SIGKILL) // each Switch reports it
 			}
 			return err
@@ -206,11 +212,20 @@ func (s *addressSpace) refill(t *thread, addr uint64) (bool, error) {
 
 // Fork implements platform.Forker.
 func (s *addressSpace) Fork() (platform.AddressSpace, error) {
+	n, err := s.fork(s.apart)
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// fork is Fork; apart is the new one's.
+func (s *addressSpace) fork(apart bool) (*addressSpace, error) {
 	slot, err := s.slots.get()
 	if err != nil {
 		return nil, err
 	}
-	n := &addressSpace{p: s.p, slots: s.slots, slot: slot, tab: s.slots.table(slot)}
+	n := &addressSpace{p: s.p, slots: s.slots, slot: slot, tab: s.slots.table(slot), apart: apart}
 	s.mu.Lock()
 	err = s.with(func(t *thread) error {
 		if err := s.flush(t); err != nil {
@@ -225,21 +240,50 @@ func (s *addressSpace) Fork() (platform.AddressSpace, error) {
 		// the child's own in its place, the second one there.
 		s.tab[0], s.tab[1] = s.slots.mapCall(slot), pdeathsigCall()
 		n.tab[0], n.tab[1] = s.tab[0], s.tab[1]
-		if _, err := n.leader.run(n.tab, 2); err != nil {
-			return err
+		if _, err = n.leader.run(n.tab, 2); err == nil {
+			err = n.leader.park()
 		}
-		return n.leader.park()
+		if errors.Is(err, platform.ErrGone) {
+			err = fmt.Errorf("ptrace: a new stub was killed: %w", unix.ENOMEM) // not this one
+		}
+		return err
 	})
 	s.mu.Unlock()
 	if err != nil {
-		if n.leader != nil {
+		if n.leader != nil && !n.leader.reaped {
 			kill(n.leader.tid, unix.SIGKILL)
-			reap(n.leader.tid)
+			n.leader.bury()
 		}
 		s.slots.put(slot)
 		return nil, err
 	}
 	return n, nil
+}
+
+// Counted implements platform.Charger.
+func (s *addressSpace) Counted() bool { return s.apart }
+
+// Charge implements platform.Charger: the stub itself has the host allocate the
+// pages.
+func (s *addressSpace) Charge(fd int, off int64, length uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.with(func(t *thread) error {
+		s.tab[0] = call{unix.SYS_FALLOCATE, uint64(fd), unix.FALLOC_FL_KEEP_SIZE, uint64(off), length}
+		_, err := t.run(s.tab, 1)
+		return err
+	})
+	if bad, ok := errors.AsType[*callError](err); ok {
+		return bad.Errno
+	}
+	return err
+}
+
+// Commit implements platform.Charger.
+func (s *addressSpace) Commit() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.with(s.flush)
 }
 
 // addWorker makes a worker that the calling OS thread traces.
@@ -248,7 +292,7 @@ func (s *addressSpace) addWorker() (*thread, error) {
 	defer s.mu.Unlock()
 	var w *thread
 	err := s.withLeader(func(leader *thread) (err error) {
-		w, err = leader.clone(s.tab, threadFlags)
+		w, err = leader.clone(s.tab, threadFlags, s.tell()...)
 		return err
 	})
 	if err != nil {
@@ -273,6 +317,9 @@ func (s *addressSpace) endWorker(w *thread) error {
 	delete(s.workers, w.tid)
 	if me := gettid(); s.mine[me] == w {
 		delete(s.mine, me)
+	}
+	if w.reaped {
+		return nil
 	}
 	return w.exit(s.tab)
 }
@@ -301,12 +348,16 @@ func (s *addressSpace) Release() {
 		return
 	}
 	s.dead = true
-	kill(s.leader.tgid, unix.SIGKILL)
 	tids := make([]int32, 0, len(s.workers)+1)
-	for tid := range s.workers {
-		tids = append(tids, tid)
+	for tid, w := range s.workers {
+		if !w.reaped {
+			tids = append(tids, tid)
+		}
 	}
-	tids = append(tids, s.leader.tid) // last: it stays until all workers are reaped
+	if !s.leader.reaped {
+		kill(s.leader.tgid, unix.SIGKILL)
+		tids = append(tids, s.leader.tid) // last: it stays until all workers are reaped
+	}
 	s.workers, s.mine, s.calls, s.mapped = nil, nil, nil, nil
 	s.p.reaping.Go(func() {
 		for _, tid := range tids {

@@ -1,11 +1,14 @@
 package ptrace
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"hull/platform"
 	"hull/sentry/arch"
 )
 
@@ -16,6 +19,8 @@ type thread struct {
 	// regs are the registers it has, if known is set; otherwise regs is scratch.
 	regs  arch.Registers
 	known bool
+	// reaped says that it died and was waited for: its number may be another's.
+	reaped bool
 }
 
 // Selectors of Linux's user segments.
@@ -40,13 +45,26 @@ func hasKeys() uint64 {
 // eflagsIF is the interrupt flag, which is always set in user mode.
 const eflagsIF = 0x202
 
+// failed returns the error of a request about thread tid. Who does not exist for
+// its tracer any more was killed.
+func failed(what string, tid int32, errno unix.Errno) error {
+	if errno == unix.ESRCH {
+		return fmt.Errorf("ptrace: %s stub %d: %w", what, tid, platform.ErrGone)
+	}
+	return fmt.Errorf("ptrace: %s stub %d: %w", what, tid, errno)
+}
+
 // attach makes the caller the tracer of a parked thread and stops it.
 func (t *thread) attach() error {
-	if errno := request(unix.PTRACE_SEIZE, t.tid, 0, traceOptions); errno != 0 {
-		return fmt.Errorf("ptrace: attaching to stub %d: %w", t.tid, errno)
+	errno := request(unix.PTRACE_SEIZE, t.tid, 0, traceOptions)
+	if errno == unix.EPERM { // what a zombie answers
+		errno = unix.ESRCH
+	}
+	if errno != 0 {
+		return failed("attaching to", t.tid, errno)
 	}
 	if errno := request(unix.PTRACE_INTERRUPT, t.tid, 0, 0); errno != 0 {
-		return fmt.Errorf("ptrace: stopping stub %d: %w", t.tid, errno)
+		return failed("stopping", t.tid, errno)
 	}
 	return t.awaitStop()
 }
@@ -56,11 +74,15 @@ func (t *thread) attach() error {
 func (t *thread) awaitStop() error {
 	t.known = false
 	status, errno := wait(t.tid)
+	if errno == unix.ECHILD { // it was reaped already
+		errno = unix.ESRCH
+	}
 	if errno != 0 {
-		return fmt.Errorf("ptrace: waiting for stub %d: %w", t.tid, errno)
+		return failed("waiting for", t.tid, errno)
 	}
 	if !status.Stopped() {
-		return fmt.Errorf("ptrace: stub %d died: status %#x", t.tid, uint32(status))
+		t.reaped = true
+		return fmt.Errorf("ptrace: stub %d died: status %#x: %w", t.tid, uint32(status), platform.ErrGone)
 	}
 	return nil
 }
@@ -82,9 +104,17 @@ func (t *thread) park() error {
 		errno = request(unix.PTRACE_DETACH, t.tid, 0, 0)
 	}
 	if errno != 0 {
-		return fmt.Errorf("ptrace: parking stub %d: %w", t.tid, errno)
+		return failed("parking", t.tid, errno)
 	}
 	return nil
+}
+
+// bury reaps a thread that was killed.
+func (t *thread) bury() {
+	if !t.reaped {
+		reap(t.tid)
+		t.reaped = true
+	}
 }
 
 // callError says which of the calls of a table failed.
@@ -103,17 +133,17 @@ func (e *callError) Unwrap() error { return e.Errno }
 // and returns the result of the last.
 func (t *thread) run(tab *table, n int) (uint64, error) {
 	if errno := t.enter(loopOff, n); errno != 0 {
-		return 0, fmt.Errorf("ptrace: setting registers of stub %d: %w", t.tid, errno)
+		return 0, failed("setting registers of", t.tid, errno)
 	}
 	for {
 		if errno := request(unix.PTRACE_CONT, t.tid, 0, 0); errno != 0 {
-			return 0, fmt.Errorf("ptrace: resuming stub %d: %w", t.tid, errno)
+			return 0, failed("resuming", t.tid, errno)
 		}
 		if err := t.awaitStop(); err != nil {
 			return 0, err
 		}
 		if errno := getRegs(t.tid, &t.regs); errno != 0 {
-			return 0, fmt.Errorf("ptrace: reading registers of stub %d: %w", t.tid, errno)
+			return 0, failed("reading registers of", t.tid, errno)
 		}
 		if t.regs.Rip == textAddr+trapOff {
 			break
@@ -129,13 +159,23 @@ func (t *thread) run(tab *table, n int) (uint64, error) {
 func (t *thread) done() int { return int(t.regs.Rbx-tableAddr) / callSize }
 
 // clone has the thread execute a clone with flags and returns the new thread,
-// which the caller traces too and which is stopped.
-func (t *thread) clone(tab *table, flags uint64) (*thread, error) {
-	tab[0] = call{unix.SYS_CLONE, flags}
-	tid, err := t.run(tab, 1)
+// which the caller traces too and which is stopped. It makes other calls before,
+// whose failure matters to nobody.
+func (t *thread) clone(tab *table, flags uint64, before ...call) (*thread, error) {
+	n := copy(tab[:], before)
+	tab[n] = call{unix.SYS_CLONE, flags}
+	tid, err := t.run(tab, n+1)
+	if bad, ok := errors.AsType[*callError](err); ok && bad.Nr != unix.SYS_CLONE {
+		return t.clone(tab, flags)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return t.child(tid, flags)
+}
+
+// child is the new thread or process that a clone made.
+func (t *thread) child(tid, flags uint64) (*thread, error) {
 	n := &thread{tgid: t.tgid, tid: int32(tid)}
 	if flags&unix.CLONE_THREAD == 0 {
 		n.tgid = n.tid
@@ -149,21 +189,22 @@ func (t *thread) clone(tab *table, flags uint64) (*thread, error) {
 // exit ends a worker.
 func (t *thread) exit(tab *table) error {
 	tab[0] = call{unix.SYS_EXIT}
-	if errno := t.enter(loopOff, 1); errno != 0 {
-		return fmt.Errorf("ptrace: ending stub thread %d: %w", t.tid, errno)
-	}
-	for {
-		if errno := request(unix.PTRACE_CONT, t.tid, 0, 0); errno != 0 {
-			return fmt.Errorf("ptrace: ending stub thread %d: %w", t.tid, errno)
+	errno := t.enter(loopOff, 1)
+	for errno == 0 {
+		if errno = request(unix.PTRACE_CONT, t.tid, 0, 0); errno != 0 {
+			break
 		}
-		status, errno := wait(t.tid)
-		if errno != 0 {
-			return fmt.Errorf("ptrace: ending stub thread %d: %w", t.tid, errno)
-		}
-		if !status.Stopped() {
+		var status syscall.WaitStatus
+		if status, errno = wait(t.tid); errno == 0 && !status.Stopped() {
+			t.reaped = true
 			return nil
 		}
 	}
+	if errno == unix.ESRCH { // killed meanwhile, which is as good
+		t.bury()
+		return nil
+	}
+	return failed("ending", t.tid, errno)
 }
 
 // rseq is what PTRACE_GET_RSEQ_CONFIGURATION returns.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
@@ -15,6 +16,7 @@ import (
 	"hull/sentry/clock"
 	"hull/sentry/ipc"
 	"hull/sentry/kernel"
+	"hull/sentry/klog"
 	"hull/sentry/loader"
 	"hull/sentry/mem"
 	"hull/sentry/vfs"
@@ -125,7 +127,8 @@ func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 	}
 	s.env = newEnvironment(console{s})
 	table := syscalls.Table()
-	s.networks = newNetworks(s.memory)
+	messages := klog.New(func() time.Duration { return time.Duration(s.networks.now()) })
+	s.networks = newNetworks(s.memory, messages)
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queues := mqueue.NewBudget()
@@ -143,6 +146,7 @@ func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 		Types:       s.types,
 		Networks:    s.networks,
 		Clocks:      clocks,
+		Messages:    messages,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
 		Domain:      domainname(s.cfg.Spec),

@@ -64,6 +64,12 @@ func (c *caller) Block(ch <-chan struct{}, deadline time.Time) error {
 	return nil
 }
 
+// hasty is a caller who does not wait.
+type hasty struct{ *caller }
+
+// Block implements current.Task.
+func (hasty) Block(<-chan struct{}, time.Time) error { return unix.EAGAIN }
+
 // IDs implements current.Task.
 func (c *caller) IDs() (tid, tgid int32) { return 0, 0 }
 

@@ -16,6 +16,7 @@ import (
 	"hull/runsc-like/control"
 	"hull/sentry/kernel"
 	"hull/sentry/seccomp"
+	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -40,11 +41,12 @@ type container struct {
 	procs     *kernel.Container
 	group     *cgroup.Group
 	terminals terminals
-	console   *hosttty.TTY    // what /dev/console is, or nil
-	tty       kernel.Terminal // the host's, or nil
-	stdin     int             // the host's descriptor, if tty is not nil
-	filter    *seccomp.Filter // of each of its processes
-	life      *control.Conn   // with who stands for it; nil for the first
+	console   *hosttty.TTY      // what /dev/console is, or nil
+	tty       kernel.Terminal   // the host's, or nil
+	stdin     int               // the host's descriptor, if tty is not nil
+	filter    *seccomp.Filter   // of each of its processes
+	listener  *seccomp.Listener // of the filter, for an agent of the host; or nil
+	life      *control.Conn     // with who stands for it; nil for the first
 
 	done chan struct{}       // closed when it is stopped
 	mu   sync.Mutex          // guards what follows
@@ -72,10 +74,9 @@ func (s *sandbox) newContainer(cfg *control.Container) *container {
 // newMain makes the first container.
 func (s *sandbox) newMain() error {
 	c := s.newContainer(&s.cfg.Container)
-	c.pids, c.uts, c.ipc = s.kernel.RootPIDNS(), s.kernel.InitUTS(), s.kernel.InitIPC()
-	if s.cfg.Pod {
-		c.pids = s.kernel.NewPIDNamespace()
-	}
+	// A pid namespace of its own, so that it does not see the processes of who may
+	// join: all are in the kernel's first one, too.
+	c.pids, c.uts, c.ipc = s.kernel.NewPIDNamespace(), s.kernel.InitUTS(), s.kernel.InitIPC()
 	s.main = c
 	s.mu.Lock()
 	s.all[c.cfg.ID] = c
@@ -84,12 +85,23 @@ func (s *sandbox) newMain() error {
 	for i := range c.cfg.Extra {
 		fds = append(fds, control.FDListen+1+i)
 	}
+	if c.cfg.Agent {
+		fds = append(fds, control.FDListen+1+c.cfg.Extra)
+	}
 	return c.prepare(control.FDGofer, fds)
 }
 
 // prepare makes the container's files and its first process, ready to be
-// started. The descriptors are taken over.
+// started. The descriptors are taken over: the process's, then the agent's.
 func (c *container) prepare(gofer int, fds []int) error {
+	agent := -1
+	if n := len(fds) - 1; c.cfg.Agent {
+		fds, agent = fds[:n], fds[n]
+	}
+	if err := c.makeFilter(agent); err != nil {
+		closeAll(append(fds, gofer))
+		return err
+	}
 	p := process{
 		spec: c.spec.Process, umask: c.cfg.Umask, ignored: kernel.SignalSet(c.cfg.Ignored), direct: c.cfg.Overlay,
 		terminal: c.cfg.Terminal, fds: fds, main: true,
@@ -120,9 +132,6 @@ func (c *container) open(gofer int) (err error) {
 	if c.gofer, err = client.New(gofer); err != nil {
 		return fmt.Errorf("gofer: %w", err)
 	}
-	if c.filter, err = filterOf(c.cfg.Seccomp); err != nil {
-		return err
-	}
 	c.ns, err = c.mountAll()
 	return err
 }
@@ -141,6 +150,12 @@ func (c *container) start(conn *control.Conn) error {
 	c.made = nil
 	init, err := p.Run()
 	if err != nil {
+		defer p.Discard()
+		if c.unexecutable(p, err) {
+			_ = conn.Send(control.Message{Kind: control.Started})
+			c.end(statusUnexecutable)
+			return nil
+		}
 		c.watchers = slices.DeleteFunc(c.watchers, func(w *control.Conn) bool { return w == conn })
 		_ = conn.Send(failed(err))
 		c.end(failureStatus(err))
@@ -170,6 +185,9 @@ func (c *container) end(code int) {
 		c.release()
 	}
 	c.status, c.code = control.StatusStopped, code
+	if c.listener != nil {
+		c.listener.Leave()
+	}
 	for _, w := range c.watchers {
 		_ = w.Send(control.Message{Kind: control.Exited, Code: code}) // one that is gone needs no answer
 	}
@@ -303,6 +321,27 @@ const (
 	statusNotFound      = 127
 )
 
+// statusUnexecutable is the exit status of a container's process that was there and
+// could not be executed, as other runtimes have it.
+const statusUnexecutable = 1
+
+// unexecutable reports whether err is that the program was found and could not be
+// executed. Then the process was started as far as a container's caller is told, and
+// says so itself. One that stands for a process outside was not.
+func (c *container) unexecutable(p *kernel.Prepared, err error) bool {
+	var se *kernel.StartError
+	if c.cfg.Overlay || !errors.As(err, &se) || se.Path == "" {
+		return false
+	}
+	const stderr = 2
+	if f, err := p.Files().Get(stderr); err == nil {
+		b := fmt.Appendf(nil, "exec %s: %v\n", se.Path, se.Errno)
+		_, _ = f.Write(hasty{c.boot}, usermem.One(usermem.Bytes(b), 0, uint64(len(b)))) // nobody else is there to be told
+		f.DecRef(c.boot)
+	}
+	return true
+}
+
 // failureStatus is the exit status that goes with an error of a start.
 func failureStatus(err error) int {
 	var se *kernel.StartError
@@ -318,5 +357,10 @@ func failureStatus(err error) int {
 
 // failed is what is said of an error.
 func failed(err error) control.Message {
-	return control.Message{Kind: control.Failed, Code: failureStatus(err), Text: err.Error()}
+	m := control.Message{Kind: control.Failed, Code: failureStatus(err), Text: err.Error()}
+	var se *kernel.StartError
+	if errors.As(err, &se) {
+		m.Errno, m.Stat = int(se.Errno), se.Stat
+	}
+	return m
 }

@@ -49,7 +49,28 @@ func (s *sandbox) join(conn *control.Conn, fds []int) error {
 		return conn.Send(failed(err))
 	}
 	go c.follow()
+	if err := c.place(conn); err != nil {
+		_ = s.forget(c) // it is not the sandbox's first
+		return conn.Send(failed(err))
+	}
 	return conn.Send(control.Message{Kind: control.Created})
+}
+
+// place has whoever makes the container put what its processes will be copies of
+// into its cgroup: the sandbox can do so with nothing.
+func (c *container) place(conn *control.Conn) error {
+	root, err := c.procs.Divide()
+	if err != nil || root == 0 {
+		return err
+	}
+	if err := conn.Send(control.Message{Kind: control.Place, PID: root}); err != nil {
+		return err
+	}
+	m, err := conn.Receive()
+	if err == nil && m.Kind != control.Done {
+		err = fmt.Errorf("the container's cgroup: %q is no answer", m.Kind)
+	}
+	return err
 }
 
 func closeAll(fds []int) {

@@ -3,11 +3,13 @@ package boot
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/runsc-like/notify"
 	"hull/runsc-like/profile"
 	"hull/sentry/kernel"
 	"hull/sentry/seccomp"
@@ -123,9 +125,30 @@ func (c *container) readFile(ctx *vfs.Context, name string, most int) ([]byte, e
 	return b[:n], nil
 }
 
+// makeFilter makes the filter of the configuration, and has its listener served
+// on agent, a descriptor that is taken over; -1 is none.
+func (c *container) makeFilter(agent int) (err error) {
+	if agent >= 0 && c.cfg.Seccomp != nil {
+		c.listener = seccomp.NewListener(c.cfg.Seccomp.Killable)
+		c.listener.Join() // the container itself: what exec adds may come any time
+	}
+	if c.filter, err = filterOf(c.cfg.Seccomp, c.listener); err != nil {
+		closeAll([]int{agent})
+		return err
+	}
+	if c.listener != nil {
+		go func() {
+			if err := notify.Serve(agent, c.listener); err != nil {
+				fmt.Fprintf(os.Stderr, "linux.seccomp.listenerPath: %v\n", err)
+			}
+		}()
+	}
+	return nil
+}
+
 // filterOf returns the filter of a configuration, which is checked as one of a
 // guest.
-func filterOf(p *profile.Program) (*seccomp.Filter, error) {
+func filterOf(p *profile.Program, l *seccomp.Listener) (*seccomp.Filter, error) {
 	if p == nil {
 		return nil, nil
 	}
@@ -140,7 +163,7 @@ func filterOf(p *profile.Program) (*seccomp.Filter, error) {
 		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}
 	var none *seccomp.Filter
-	f, err := none.Add(program, p.Log, nil)
+	f, err := none.Add(program, p.Log, l)
 	if err != nil {
 		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}

@@ -8,8 +8,26 @@ import (
 	"strings"
 
 	"hull/fsimpl/proc"
+	"hull/platform"
 	"hull/runsc-like/control"
+	"hull/sentry/kernel"
 )
+
+// titled has the host's process that runs the code of t show what the guest's
+// shows now, and returns its number; 0 if t has ended.
+func titled(t *kernel.Task, words []byte) int {
+	m := t.PeekMM()
+	if m == nil {
+		return 0
+	}
+	defer m.DecUsers()
+	h, ok := m.Host().(platform.Titler)
+	if !ok {
+		return 0
+	}
+	h.Title(t.Comm(), words, true)
+	return h.Process()
+}
 
 // tellProcesses lists the processes of the container, by number.
 func (c *container) tellProcesses(conn *control.Conn) error {
@@ -24,8 +42,10 @@ func (c *container) tellProcesses(conn *control.Conn) error {
 		info := &control.ProcessInfo{
 			UID: t.CredOf().RUID, PID: v.TGID, PPID: v.PPID, TTY: "?",
 			Started: c.s.kernel.Booted().Add(v.Started).Unix(), Seconds: (v.User + v.Sys).Seconds(),
-			Command: strings.TrimSpace(string(bytes.ReplaceAll(proc.CommandLine(t), []byte{0}, []byte{' '}))),
 		}
+		words := proc.CommandLine(t)
+		info.Command = strings.TrimSpace(string(bytes.ReplaceAll(words, []byte{0}, []byte{' '})))
+		info.Process = titled(t, words)
 		if info.Command == "" {
 			info.Command = fmt.Sprintf("[%s]", t.Comm())
 		}

@@ -112,8 +112,6 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 		return conn.Send(control.Message{Kind: control.Done})
 	case control.Processes:
 		return c.tellProcesses(conn)
-	case control.Usage:
-		return conn.Send(control.Message{Kind: control.Used, Use: c.use()})
 	case control.Freeze:
 		c.procs.Freeze()
 		return conn.Send(control.Message{Kind: control.Done})
@@ -139,12 +137,6 @@ func (s *sandbox) unwatch(conn *control.Conn) {
 	}
 }
 
-// use is what the container's processes use.
-func (c *container) use() *control.Use {
-	user, sys := c.procs.Times()
-	return &control.Use{User: user.Nanoseconds(), System: sys.Nanoseconds(), Memory: c.group.Memory(), Tasks: c.procs.Tasks()}
-}
-
 // changeLimits takes over the limits that r has; others stay.
 func (c *container) changeLimits(r *specs.LinuxResources) {
 	old, l := c.group.Limits(), groupLimits(r)
@@ -162,7 +154,12 @@ func (s *sandbox) exec(conn *control.Conn, m control.Message, fds []int) {
 	if p.release != nil {
 		defer p.release()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errUnexecutable):
+		_ = conn.Send(control.Message{Kind: control.Started})
+		_ = conn.Send(control.Message{Kind: control.Exited, Code: statusUnexecutable})
+		return
+	case err != nil:
 		_ = conn.Send(failed(err))
 		return
 	}
@@ -206,6 +203,9 @@ func (c *container) letGo() {
 	c.ipc.DecRef()
 }
 
+// errUnexecutable is that a process ended before its program began.
+var errUnexecutable = errors.New("the program cannot be executed")
+
 // startExec starts the process, which it fills p in for. The descriptors are taken
 // over.
 func (s *sandbox) startExec(conn *control.Conn, id string, fds []int, p *process) (*kernel.ThreadGroup, kernel.Terminal, error) {
@@ -239,6 +239,16 @@ func (s *sandbox) startExec(conn *control.Conn, id string, fds []int, p *process
 		return nil, nil, err
 	}
 	args.Stopped = func(signo int32) { _ = conn.Send(control.Message{Kind: control.Stopped, Signo: int(signo)}) }
-	tg, err := s.kernel.Start(args)
+	made, err := s.kernel.Prepare(args)
+	if err != nil {
+		return nil, nil, err
+	}
+	tg, err := made.Run()
+	if err != nil {
+		if c.unexecutable(made, err) {
+			err = errUnexecutable
+		}
+		made.Discard()
+	}
 	return tg, args.Terminal, err
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/opencontainers/cgroups"
@@ -68,7 +69,7 @@ func (m *Manager) Within(start func(cgroup int) error) (inside bool, err error) 
 	}
 	tid := onOwnThread(func() {
 		for _, dir := range threads {
-			if err = enterThread(dir); err != nil {
+			if err = enter(dir, "tasks", 0); err != nil {
 				return
 			}
 		}
@@ -124,10 +125,10 @@ func (m *Manager) birthplaces() (threads []string, unified string, ok bool) {
 	return threads, unified, true
 }
 
-// enterThread moves the calling thread into a directory of v1.
-func enterThread(dir string) error {
-	const self = "0"
-	if err := os.WriteFile(filepath.Join(dir, "tasks"), []byte(self), 0); err != nil {
+// enter writes a number, 0 for the calling thread, into a file of a cgroup that
+// moves who is written there.
+func enter(dir, file string, id int) error {
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(strconv.Itoa(id)), 0); err != nil {
 		return explain("enter the cgroup", err, moving)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	_ "github.com/opencontainers/cgroups/devices"
 	"github.com/opencontainers/cgroups/manager"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // Options is what a specification does not say.
@@ -182,6 +183,29 @@ func (m *Manager) Add(pid int) error {
 		return nil
 	}
 	return explain(fmt.Sprintf("move process %d into the cgroup", pid), err, moving)
+}
+
+// AddThread is Add for a process of one thread, which v1 moves at once: see Within.
+func (m *Manager) AddThread(pid int) error {
+	if m.cfg.Rootless || m.cfg.Systemd {
+		return m.Add(pid)
+	}
+	unified := false
+	for name, dir := range m.lib.GetPaths() {
+		switch {
+		case dir == "":
+		case name == "":
+			unified = isCgroup(dir, unix.CGROUP2_SUPER_MAGIC)
+		case isCgroup(dir, unix.CGROUP_SUPER_MAGIC):
+			if err := enter(dir, "tasks", pid); err != nil {
+				return err
+			}
+		}
+	}
+	if unified {
+		return enter(m.lib.GetPaths()[""], "cgroup.procs", pid)
+	}
+	return nil
 }
 
 // Update changes the limits that r gives and leaves the others as they are. So it

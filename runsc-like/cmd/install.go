@@ -17,6 +17,7 @@ type installFlags struct {
 	name, binary string
 	def, dryRun  bool
 	class        bool
+	set          func(flag string) bool
 	chosen       map[install.Manager]*bool
 	files        map[install.Manager]*string
 }
@@ -71,19 +72,28 @@ func (f *installFlags) add(c *cobra.Command) {
 	fl.StringVar(&f.name, "name", "hull", "what the managers call the runtime")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show what would change, and change nothing")
 	f.chosen, f.files = map[install.Manager]*bool{}, map[install.Manager]*string{}
-	home, _ := os.UserHomeDir()
-	defaults := install.DefaultFiles(os.Geteuid(), home)
+	defaults := defaultFiles(f.name)
+	f.set = fl.Changed
 	for _, m := range install.Managers() {
 		f.chosen[m] = fl.Bool(string(m), false, "only for "+string(m)+", and those that other flags name")
 		f.files[m] = fl.String(string(m)+"-config", defaults[m], "the configuration `FILE` of "+string(m))
 	}
 }
 
+func defaultFiles(name string) map[install.Manager]string {
+	home, _ := os.UserHomeDir()
+	return install.DefaultFiles(os.Geteuid(), home, name)
+}
+
 // selected are the files of the managers that flags name, or that are there.
 func (f *installFlags) selected() map[install.Manager]string {
 	named := map[install.Manager]string{}
 	found := map[install.Manager]string{}
+	defaults := defaultFiles(f.name)
 	for m, file := range f.files {
+		if !f.set(string(m) + "-config") {
+			*file = defaults[m]
+		}
 		if *f.chosen[m] {
 			named[m] = *file
 		}

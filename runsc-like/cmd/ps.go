@@ -16,7 +16,7 @@ func newPs(g *globals) *cobra.Command {
 		Use:   "ps [flags] ID",
 		Short: "List the processes of a container",
 		Long: `ps lists the guest's processes, with the guest's numbers. --format json lists the
-numbers of the host's processes that the container is made of.`,
+numbers of the host's processes that run their code, which bear the guest's names.`,
 		Example: `  hull ps web
   hull ps --format json web`,
 		Args:              cobra.MinimumNArgs(1),

@@ -32,7 +32,7 @@ func (e *exit) Unwrap() error { return e.err }
 // Main runs the command line args and returns the exit status.
 func Main(args []string) int {
 	// The roles of a sandbox's processes: exactly one word, in an environment
-	// without anything, as the launcher and jail.Confine execute them.
+	// without anything, as jail.Birth executes them.
 	if len(args) == 1 && len(os.Environ()) == 0 {
 		if role, ok := roles()[args[0]]; ok {
 			return role()

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/runsc-like/hooks"
+	"hull/runsc-like/leanjson"
 )
 
 // maxConfig bounds config.json.
@@ -80,18 +80,11 @@ func (c *checker) warnf(field, format string, args ...any) {
 }
 
 func (c *checker) decode(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(&c.s); err != nil {
+	names, err := leanjson.Decode(b, &c.s)
+	if err != nil {
 		return jsonError(err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("byte %d: there is something after the end of the configuration", d.InputOffset())
-	}
 	if err := c.checkVersion(); err != nil {
-		return err
-	}
-	names, err := unknownFields(b)
-	if err != nil {
 		return err
 	}
 	for _, name := range names {

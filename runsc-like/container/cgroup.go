@@ -272,9 +272,6 @@ func (c *Container) stats() (*Event, error) {
 		return nil, fmt.Errorf("container with id %s is not running", c.ID)
 	}
 	s, err := m.Stats()
-	if err == nil && c.podRole() != "" {
-		err = c.countOwn(s)
-	}
 	if err != nil {
 		return nil, err
 	}

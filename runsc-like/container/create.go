@@ -10,6 +10,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
 )
@@ -63,9 +64,7 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 		}
 	}()
 	c.Bundle, c.Created, c.Owner = o.Bundle, time.Now().UTC(), os.Geteuid()
-	if err := c.setSpec(o.Spec); err != nil {
-		return c, nil, err
-	}
+	c.setSpec(o.Spec)
 	if pod != nil {
 		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
 	} else if err := c.planNetwork(o.Spec, o.Network, o.Pcap, o.User); err != nil {
@@ -114,14 +113,22 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	if slave != nil {
 		defer slave.Close()
 	}
+	agent, err := openAgent(o.Spec)
+	if err != nil {
+		return nil, err
+	}
+	defer agent.close()
 	mk, err := c.makeCgroup()
 	if err != nil {
 		return nil, err
 	}
 	made := false
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, within: mk.within, record: func(sentry, gofer int) error {
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: agent, within: mk.within, record: func(sentry, gofer int) error {
 		made = true
 		if err := c.record(mk, sentry, gofer); err != nil {
+			return err
+		}
+		if err := agent.tell(c.hookState(specs.StateCreating)); err != nil {
 			return err
 		}
 		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)
@@ -134,7 +141,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		if m, err = s.conn.Receive(); err == nil {
 			switch m.Kind {
 			case control.Created:
-				return s.conn, s.release()
+				return s.conn, nil
 			case control.Failed:
 				err = &StatusError{m.Code, errors.New(runtimeText(m, o.Spec))}
 			default:
@@ -182,16 +189,17 @@ func (o *CreateOptions) makeTerminal() (slave *os.File, err error) {
 // runtimeText words a failure as the callers of container runtimes, which look
 // for it, know it.
 func runtimeText(m control.Message, s *specs.Spec) string {
-	name := s.Process.Args[0]
-	switch {
-	case m.Code == StatusNotFound && !strings.Contains(name, "/"):
-		return fmt.Sprintf("unable to start container process: exec: %q: executable file not found in $PATH", name)
-	case m.Code == StatusNotExecutable:
-		return "unable to start container process: " + strings.Replace(m.Text, "exec ", "exec: ", 1)
-	case m.Code == StatusNotFound:
-		return fmt.Sprintf("unable to start container process: exec: %q: stat %s: no such file or directory", name, name)
+	if m.Errno == 0 {
+		return m.Text
 	}
-	return m.Text
+	name, why := s.Process.Args[0], unix.Errno(m.Errno).Error()
+	switch {
+	case !strings.Contains(name, "/"):
+		why = "executable file not found in $PATH"
+	case m.Stat:
+		why = "stat " + name + ": " + why
+	}
+	return fmt.Sprintf("unable to start container process: exec: %q: %s", name, why)
 }
 
 // record notes the processes, sees to their cgroup, and lets the hooks that
@@ -210,11 +218,6 @@ func (c *Container) record(mk *making, sentry, gofer int) (err error) {
 		return err
 	}
 	return c.prepareHooks()
-}
-
-// release lets the processes go: they are nobody's children here any more.
-func (s *sandbox) release() error {
-	return errors.Join(s.sentry.Process.Release(), s.gofer.Process.Release())
 }
 
 // logged returns the line of a sandbox's log that says why it ended.

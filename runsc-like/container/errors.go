@@ -2,12 +2,9 @@ package container
 
 import "fmt"
 
-// The exit statuses that are hull's own, as of env(1) and docker-run(1).
-const (
-	StatusFailed        = 125 // hull itself failed
-	StatusNotExecutable = 126
-	StatusNotFound      = 127
-)
+// StatusFailed is the exit status of hull's own failures, as of env(1) and
+// docker-run(1).
+const StatusFailed = 125
 
 // FieldError says which field of a bundle, or which flag, is wrong and why.
 type FieldError struct {

@@ -27,7 +27,6 @@ const (
 	exMountType     = "mounts[].type"
 	exMountIDs      = "mounts[].uidMappings"
 	exDeadline      = "process.scheduler.policy"
-	exSeccomp       = "linux.seccomp.listenerPath"
 	exTime          = "linux.timeOffsets"
 	exRDT           = "linux.intelRdt"
 	exMemoryPolicy  = "linux.memoryPolicy"
@@ -55,7 +54,6 @@ func Exceptions() []Exception {
 		{exMountType, "a host file system's", true, "the guest's kernel mounts its own file systems; the host's come by bind mounts"},
 		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},
 		{exDeadline, "SCHED_DEADLINE", true, "a sandbox has many threads, which cannot share a deadline"},
-		{exSeccomp, "and SCMP_ACT_NOTIFY", true, "an agent would be handed a descriptor of the host's kernel, which never sees the guest's calls; listeners inside the guest work"},
 		{exTime, "of a container that joins others", true, "those of the first are the sandbox's: its containers share one time namespace"},
 		{exRDT, "", true, "cache and memory bandwidth are not divided"},
 		{exMemoryPolicy, "", true, "the guest's memory has no nodes; linux.resources.cpu.mems sets the sandbox's"},

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
 )
 
 // join makes the container in its pod's sandbox: a gofer is started, which stands
@@ -31,7 +33,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 	if cfg.Clock.Monotonic != 0 || cfg.Clock.Boottime != 0 {
 		return nil, refuse(exTime, exTime)
 	}
-	cfg.ID, cfg.Share, cfg.Hold, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true, true
+	cfg.ID, cfg.Share, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true
 	cfg.Terminal, cfg.Ignored = slave != nil, 0
 	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {
 		return nil, err
@@ -39,18 +41,30 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 	if ends.release, ends.hold, err = controlPair(); err != nil {
 		return nil, err
 	}
+	agent, err := openAgent(o.Spec)
+	if err != nil {
+		return nil, err
+	}
+	defer agent.close()
+	cfg.Agent = agent != nil
 	gofer, err := c.startStandIn(o, cfg, ends)
+	if err == nil {
+		err = agent.tell(c.hookState(specs.StateCreating))
+	}
 	if err == nil {
 		err = ends.release.Send(control.Message{Kind: control.Go})
 	}
 	if err == nil {
-		if conn, err = c.enter(o, cfg, ends); err == nil {
-			return conn, gofer.Process.Release()
+		err = gofer.Cover()
+	}
+	if err == nil {
+		if conn, err = c.enter(o, cfg, ends, agent); err == nil {
+			return conn, nil
 		}
 	}
-	if gofer != nil && gofer.Process != nil {
-		_ = gofer.Process.Kill()
-		_ = gofer.Wait() // its status says nothing more
+	if gofer != nil {
+		gofer.Kill()
+		gofer.Wait()
 	}
 	var se *StatusError
 	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
@@ -61,7 +75,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 
 // startStandIn starts the gofer, in the container's cgroup and known to its
 // record, before it does anything.
-func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *plumbing) (gofer *exec.Cmd, err error) {
+func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *plumbing) (gofer *jail.Process, err error) {
 	mk, err := c.makeCgroup()
 	if err != nil {
 		return nil, err
@@ -73,7 +87,7 @@ func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *pl
 	if err != nil {
 		return gofer, errors.Join(err, mk.wait()) // it is taken away when all of it is there
 	}
-	pid := gofer.Process.Pid
+	pid := gofer.Pid
 	if c.Gofer, err = processOf(pid); err == nil {
 		err = c.save()
 	}
@@ -86,8 +100,26 @@ func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *pl
 	return gofer, err
 }
 
+// place puts the process that all others of the container's are copies of, which
+// the sandbox numbers root, into the container's cgroup. Only a process of the
+// sandbox's can be meant.
+func (c *Container) place(o *CreateOptions, root int) error {
+	m, err := c.manager()
+	if err != nil {
+		return err
+	}
+	pid := c.stubs()[root]
+	if pid == 0 {
+		return fmt.Errorf("the sandbox has no process %d", root)
+	}
+	if err := setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, pid); err != nil || m == nil {
+		return err
+	}
+	return m.AddThread(pid)
+}
+
 // enter hands the container to the sandbox, and waits until it is made there.
-func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing) (*control.Conn, error) {
+func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing, a *agent) (*control.Conn, error) {
 	f, err := control.WriteContainer(&cfg.Container)
 	if err != nil {
 		return nil, err
@@ -112,9 +144,20 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing)
 	for _, f := range o.Extra {
 		fds = append(fds, int(f.Fd()))
 	}
+	if a != nil {
+		fds = append(fds, int(a.device.Fd()))
+	}
 	var m control.Message
 	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {
 		m, err = conn.Receive()
+	}
+	if err == nil && m.Kind == control.Place {
+		if err = c.place(o, m.PID); err == nil {
+			err = conn.Send(control.Message{Kind: control.Done})
+		}
+		if err == nil {
+			m, err = conn.Receive()
+		}
 	}
 	switch {
 	case err != nil:

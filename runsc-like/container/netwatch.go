@@ -62,8 +62,8 @@ func (c *Container) startWatch(n *control.Network) error {
 	w.Args[0], w.Env = "hull", []string{}
 	w.Stderr, w.ExtraFiles = log, []*os.File{talk, cfg}
 	w.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := netconf.Within(c.networkPath(), func() error { return startIn(-1, w, "watcher of the network") }); err != nil {
-		return err
+	if err := netconf.Within(c.networkPath(), w.Start); err != nil {
+		return fmt.Errorf("start the watcher of the network: %w", err)
 	}
 	if c.Watcher, err = processOf(w.Process.Pid); err == nil {
 		if err = c.save(); err == nil {
@@ -225,12 +225,8 @@ func (w *watcher) relay(part *control.Network) (*os.File, error) {
 		return nil, err
 	}
 	defer c.Close()
-	spec, err := c.spec()
-	if err != nil || c.Relay.PID != 0 {
-		return nil, err
-	}
-	servers := loopbackServers(spec)
-	if len(servers) == 0 {
+	servers := loopbackServers(c.Resolver)
+	if len(servers) == 0 || c.Relay.PID != 0 {
 		return nil, nil
 	}
 	line, err := c.startDNSRelay(servers)

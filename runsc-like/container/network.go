@@ -96,11 +96,7 @@ func (c *Container) connect(conn *control.Conn) error {
 		return err
 	}
 	links := n.Sockets
-	spec, err := c.spec()
-	if err != nil {
-		return err
-	}
-	if servers := loopbackServers(spec); len(servers) > 0 {
+	if servers := loopbackServers(c.Resolver); len(servers) > 0 {
 		line, err := c.startDNSRelay(servers)
 		if err != nil {
 			return err

@@ -10,7 +10,6 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"hull/runsc-like/cgroup"
 	"hull/runsc-like/control"
 )
 
@@ -257,28 +256,4 @@ func (c *Container) order(kind control.Kind) error {
 		err = unexpected(m)
 	}
 	return err
-}
-
-// countOwn puts what the sandbox counts for the container of a pod in place of
-// what the host does: the cgroup of the first has the processes that run the code
-// of all, and those of the others only their gofers.
-func (c *Container) countOwn(s *cgroup.Stats) error {
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	m, err := ask(conn, control.Message{Kind: control.Usage})
-	if err == nil && (m.Kind != control.Used || m.Use == nil) {
-		err = unexpected(m)
-	}
-	if err != nil {
-		return err
-	}
-	u := &s.CPU.Usage
-	u.User, u.Kernel = uint64(m.Use.User), uint64(m.Use.System)
-	u.Total, u.Percpu, u.PercpuKernel, u.PercpuUser = u.User+u.Kernel, nil, nil, nil
-	s.Memory.Usage.Usage, s.Memory.Usage.Max, s.Memory.Cache, s.Memory.Raw = m.Use.Memory, 0, 0, nil
-	s.Pids.Current = uint64(m.Use.Tasks)
-	return nil
 }

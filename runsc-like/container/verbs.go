@@ -343,14 +343,30 @@ func (r Root) Processes(id string) ([]control.ProcessInfo, error) {
 	return list, err
 }
 
-// HostProcesses lists the host's processes of a container: the sentry, its
-// children, and the gofer.
+// HostProcesses lists the host's processes that run the code of a container's.
+// Where the sandbox cannot be asked, or nothing runs yet, it lists all that the
+// container is made of.
 func (r Root) HostProcesses(id string) ([]int, error) {
 	c, err := r.Look(id)
 	if err != nil {
 		return nil, err
 	}
 	pids := []int{}
+	if still, err := c.still(); err == nil && !still {
+		list, err := r.Processes(id)
+		if err != nil {
+			return nil, err
+		}
+		stubs := c.stubs()
+		for _, p := range list {
+			if pid := stubs[p.Process]; pid != 0 && !slices.Contains(pids, pid) {
+				pids = append(pids, pid)
+			}
+		}
+		if len(pids) > 0 {
+			return pids, nil
+		}
+	}
 	if m, err := c.manager(); err == nil && m != nil && m.Exists() {
 		return m.Pids()
 	}
@@ -360,6 +376,26 @@ func (r Root) HostProcesses(id string) ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// stubs returns the processes on the host of the container's sandbox, beside the
+// sentry, by the numbers that they have there.
+func (c *Container) stubs() map[int]int {
+	all := map[int]int{}
+	for _, pid := range children(c.Sentry.PID) {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // it may be gone
+		for line := range strings.Lines(string(b)) {
+			// Its number in each pid namespace, the sandbox's last.
+			if ids, ok := strings.CutPrefix(line, "NSpid:"); ok {
+				f := strings.Fields(ids)
+				if n, err := strconv.Atoi(f[len(f)-1]); err == nil && len(f) > 1 {
+					all[n] = pid
+				}
+				break
+			}
+		}
+	}
+	return all
 }
 
 // children lists the descendants of a process.

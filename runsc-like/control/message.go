@@ -1,11 +1,12 @@
 package control
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/runsc-like/leanjson"
 )
 
 // Kind is what a Message says.
@@ -14,7 +15,7 @@ type Kind string
 // The kinds of message. What is asked is answered by the kind in parentheses, or
 // by Failed.
 const (
-	Go      Kind = "go"      // see Config.Hold
+	Go      Kind = "go"      // see jail.Birth.Hold
 	Created Kind = "created" // the container is made; Start will start it
 	Started Kind = "started" // a process runs: PID
 	Failed  Kind = "failed"  // it was not done: Code, Text
@@ -32,11 +33,10 @@ const (
 	Processes Kind = "processes" // list the processes (Process*, Done)
 	Process   Kind = "process"   // one of them
 	Limit     Kind = "limit"     // Resources changed (Done)
-	Usage     Kind = "usage"     // what does the container use? (Used)
-	Used      Kind = "used"      // Use
 	Freeze    Kind = "freeze"    // stop all its processes where they are (Done)
 	Thaw      Kind = "thaw"      // the end of Freeze (Done)
-	Join      Kind = "join"      // make a further container (Created): with descriptors
+	Join      Kind = "join"      // make a further container (Place, Created): with descriptors
+	Place     Kind = "place"     // put process PID, as the sandbox numbers it, into the container's cgroup (Done)
 	Forget    Kind = "forget"    // take away one that Join made, killing what runs (Done)
 	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
 	Connect   Kind = "connect"   // the guest's network, before Start, or more of it (Done): with descriptors, see Network
@@ -61,6 +61,8 @@ type Message struct {
 	Container string `json:"container,omitempty"` // whom it is about; "" is the first one
 	Code      int    `json:"code,omitempty"`
 	Text      string `json:"text,omitempty"`
+	Errno     int    `json:"errno,omitempty"` // why a program was not executed
+	Stat      bool   `json:"stat,omitempty"`  // of Errno: what the program is could not be found out
 	Signo     int    `json:"signo,omitempty"`
 	PID       int    `json:"pid,omitempty"` // the guest's number
 	Status    string `json:"status,omitempty"`
@@ -73,18 +75,8 @@ type Message struct {
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// Of a Process.
 	Info *ProcessInfo `json:"info,omitempty"`
-	// Of a Used.
-	Use *Use `json:"use,omitempty"`
 	// Frozen, of an Is.
 	Frozen bool `json:"frozen,omitempty"`
-}
-
-// Use is what the processes of a container use, as the sandbox counts it.
-type Use struct {
-	User   int64  `json:"user"`   // nanoseconds of processor time
-	System int64  `json:"system"` // likewise, in the guest's kernel
-	Memory uint64 `json:"memory"` // bytes
-	Tasks  int    `json:"tasks"`
 }
 
 // ProcessInfo is what ps(1) shows of a process of the guest.
@@ -96,6 +88,8 @@ type ProcessInfo struct {
 	TTY     string  `json:"tty"`
 	Seconds float64 `json:"seconds"` // of processor time
 	Command string  `json:"command"`
+	// Process is the one on the host that runs its code, as the sandbox numbers it; 0 for none.
+	Process int `json:"process,omitempty"`
 }
 
 // ExecConfig is a process to run in a container that runs already.
@@ -139,7 +133,7 @@ func Decode(b []byte) (Message, error) {
 	if len(b) > MaxMessage {
 		return m, fmt.Errorf("control message of %d bytes", len(b))
 	}
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := leanjson.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("control message: %w", err)
 	}
 	if (m.Kind == Signal || m.Kind == Kill) && (m.Signo < 1 || m.Signo > 64) {
@@ -159,7 +153,7 @@ func encode(m Message) ([]byte, error) {
 		info.Command = info.Command[:most]
 		m.Info = &info
 	}
-	return json.Marshal(m)
+	return leanjson.Marshal(&m)
 }
 
 // WriteExec returns a sealed memory file that holds c.

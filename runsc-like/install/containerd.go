@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,8 +28,14 @@ const (
 	systemdKey  = "SystemdCgroup"
 	// was says what a value was before, in a comment behind it.
 	was = "# hull install: was "
-	// added is above a table that was not there before.
-	added = "# Added by hull install.\n"
+	// added is above a table that was not there before; addedToLine if the last line
+	// of what was there had no end.
+	added       = "# Added by hull install.\n"
+	addedToLine = "# Added by hull install, and an end to the line above.\n"
+	// began and beganEmpty are files that there was nothing in, and that there were
+	// not. Every containerd reads version 2, and adds its defaults.
+	began      = "# Written by hull install.\nversion = 2\n"
+	beganEmpty = "# Written by hull install to an empty file.\nversion = 2\n"
 )
 
 func (containerd) reload() string { return "systemctl restart containerd" }
@@ -65,13 +72,19 @@ func header(path []string) string {
 
 func decode(b []byte) (map[string]any, error) {
 	v := map[string]any{}
-	return v, toml.Unmarshal(b, &v)
+	if err := toml.Unmarshal(b, &v); err != nil {
+		return nil, tomlError(err)
+	}
+	return v, nil
 }
 
 func (c containerd) install(before []byte, o *Options) (after []byte, notes []string, err error) {
 	text := before
-	if len(before) == 0 {
-		text = []byte("version = 2\n") // which every containerd reads, and adds its defaults to
+	switch {
+	case before == nil:
+		text = []byte(began)
+	case len(before) == 0:
+		text = []byte(beganEmpty)
 	}
 	v, err := decode(text)
 	if err != nil {
@@ -83,22 +96,15 @@ func (c containerd) install(before []byte, o *Options) (after []byte, notes []st
 	}
 	path := append(slices.Clip(base), "runtimes", o.Name)
 	runtime := map[string]any{"runtime_type": shim, "options": map[string]any{"BinaryName": o.Binary}}
-	systemd, _ := at(v, append(slices.Clip(base), "runtimes", "runc", "options", systemdKey))
-	section := fmt.Sprintf(added+"%s\n  runtime_type = %q\n  %s\n    BinaryName = %s\n",
-		header(path), shim, header(append(slices.Clip(path), "options")), strconv.Quote(o.Binary))
-	if systemd == true {
+	if systemd, _ := at(v, append(slices.Clip(base), "runtimes", "runc", "options", systemdKey)); systemd == true {
 		runtime["options"].(map[string]any)[systemdKey] = true
-		section += "    " + systemdKey + " = true\n"
 	}
-	if after, err = withoutTables(text, path); err != nil {
+	if after, err = setDefault(whole(text), o, base); err != nil {
 		return nil, nil, err
 	}
-	if o.Default {
-		if after, err = setDefault(after, base, o.Name); err != nil {
-			return nil, nil, err
-		}
+	if after, runtime, err = setRuntime(after, path, runtime, len(whole(text)) > len(text)); err != nil {
+		return nil, nil, err
 	}
-	after = appended(after, section)
 	if list, ok := v["disabled_plugins"].([]any); ok && (slices.Contains(list, any("cri")) || slices.Contains(list, any("io.containerd.grpc.v1.cri"))) {
 		notes = append(notes, "disabled_plugins has the CRI plugin, which is what uses the runtime")
 	}
@@ -112,8 +118,75 @@ func (c containerd) install(before []byte, o *Options) (after []byte, notes []st
 	})
 }
 
-// setDefault makes name the default runtime; what was is kept in a comment.
-func setDefault(b []byte, base []string, name string) ([]byte, error) {
+// whole gives the last line of a text an end.
+func whole(b []byte) []byte {
+	if len(b) > 0 && b[len(b)-1] != '\n' {
+		return append(slices.Clip(b), '\n')
+	}
+	return b
+}
+
+// setRuntime adds the tables of a runtime, or changes the binary of those that
+// somebody else wrote; it returns what they say. ended is that the last line was given
+// an end.
+func setRuntime(b []byte, path []string, runtime map[string]any, ended bool) ([]byte, map[string]any, error) {
+	options := runtime["options"].(map[string]any)
+	binary := options["BinaryName"].(string)
+	t, err := parseTOML(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	comment := added
+	if table := t.table(path); table != nil {
+		switch own := string(b[table.start:]); {
+		case strings.HasPrefix(own, addedToLine):
+			comment = addedToLine
+		case !strings.HasPrefix(own, added):
+			return setBinary(t, path, binary)
+		}
+		if b, err = withoutTables(b, path); err != nil {
+			return nil, nil, err
+		}
+	} else if ended {
+		comment = addedToLine
+	}
+	section := fmt.Sprintf(comment+"%s\n  runtime_type = %q\n  %s\n    BinaryName = %s\n",
+		header(path), shim, header(append(slices.Clip(path), "options")), strconv.Quote(binary))
+	if options[systemdKey] == true {
+		section += "    " + systemdKey + " = true\n"
+	}
+	return appended(b, section), runtime, nil
+}
+
+// setBinary changes the binary of a runtime that somebody wrote by hand.
+func setBinary(t *tomlText, path []string, binary string) ([]byte, map[string]any, error) {
+	v, err := decode(t.b)
+	if err != nil {
+		return nil, nil, err
+	}
+	there, _ := at(v, path)
+	runtime, _ := there.(map[string]any)
+	options, _ := runtime["options"].(map[string]any)
+	table := t.table(append(slices.Clip(path), "options"))
+	if table == nil || options == nil || runtime["runtime_type"] != shim {
+		return nil, nil, errEdit
+	}
+	for _, k := range table.keys {
+		if slices.Equal(k.path, []string{"BinaryName"}) && k.end > 0 {
+			options["BinaryName"] = binary
+			return replaced(t.b, k.start, k.end, strconv.Quote(binary)), runtime, nil
+		}
+	}
+	return nil, nil, errEdit
+}
+
+// setDefault makes the runtime the default one, if it is to be; what was is kept in
+// a comment.
+func setDefault(b []byte, o *Options, base []string) ([]byte, error) {
+	if !o.Default {
+		return b, nil
+	}
+	name := o.Name
 	t, err := parseTOML(b)
 	if err != nil {
 		return nil, err
@@ -174,6 +247,10 @@ func (c containerd) uninstall(before []byte, o *Options) ([]byte, error) {
 		return nil, err
 	}
 	path := append(slices.Clip(base), "runtimes", o.Name)
+	ended, err := endsText(before, path)
+	if err != nil {
+		return nil, err
+	}
 	after, err := withoutTables(before, path)
 	if err != nil {
 		return nil, err
@@ -187,6 +264,9 @@ func (c containerd) uninstall(before []byte, o *Options) ([]byte, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if ended {
+		after = bytes.TrimSuffix(after, []byte("\n"))
 	}
 	err = sameTOML(before, after, func(v map[string]any) error {
 		if err := putAt(v, path, nil); err != nil {
@@ -203,11 +283,28 @@ func (c containerd) uninstall(before []byte, o *Options) ([]byte, error) {
 		}
 		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if string(after) == "version = 2\n" && len(after) < len(before) {
-		return nil, nil // there was nothing but hull
+	case string(after) == began:
+		return nil, nil
+	case string(after) == beganEmpty:
+		return []byte{}, nil
 	}
 	return after, nil
+}
+
+// endsText reports whether the tables at path are the end of the text, and gave what
+// is before an end of its last line.
+func endsText(b []byte, path []string) (bool, error) {
+	t, err := parseTOML(b)
+	if err != nil {
+		return false, err
+	}
+	table := t.table(path)
+	if table == nil || !strings.HasPrefix(string(b[table.start:]), addedToLine) {
+		return false, nil
+	}
+	last := t.tables[len(t.tables)-1].path
+	return len(last) >= len(path) && slices.Equal(last[:len(path)], path), nil
 }

@@ -90,12 +90,12 @@ func editorOf(m Manager) editor {
 }
 
 // DefaultFiles are where the managers look: root's, or those of a user without
-// root's rights, who has no containerd and CRI-O.
-func DefaultFiles(uid int, home string) map[Manager]string {
+// root's rights, who has no containerd and CRI-O. name is the runtime's.
+func DefaultFiles(uid int, home, name string) map[Manager]string {
 	if uid == 0 {
 		return map[Manager]string{
 			Docker: "/etc/docker/daemon.json", Containerd: "/etc/containerd/config.toml",
-			Podman: "/etc/containers/containers.conf.d/50-hull.conf", CRIO: "/etc/crio/crio.conf.d/50-hull.conf",
+			Podman: "/etc/containers/containers.conf.d/50-" + name + ".conf", CRIO: "/etc/crio/crio.conf.d/50-" + name + ".conf",
 		}
 	}
 	dir := os.Getenv("XDG_CONFIG_HOME")
@@ -103,7 +103,7 @@ func DefaultFiles(uid int, home string) map[Manager]string {
 		dir = filepath.Join(home, ".config")
 	}
 	return map[Manager]string{
-		Docker: filepath.Join(dir, "docker/daemon.json"), Podman: filepath.Join(dir, "containers/containers.conf.d/50-hull.conf"),
+		Docker: filepath.Join(dir, "docker/daemon.json"), Podman: filepath.Join(dir, "containers/containers.conf.d/50-"+name+".conf"),
 	}
 }
 

@@ -3,8 +3,10 @@ package install
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,31 +42,39 @@ func roundTrip(t *testing.T, e editor, text []byte, def bool, check func(after [
 		t.Errorf("uninstall from %q: %v", after, err)
 		return
 	}
-	want := text
-	if len(text) > 0 && text[len(text)-1] != '\n' && len(back) > 0 && back[len(back)-1] == '\n' {
-		want = append(bytes.Clone(text), '\n')
-	}
-	if !bytes.Equal(back, want) || (back == nil) != (text == nil) {
+	if !bytes.Equal(back, text) || (back == nil) != (text == nil) {
 		t.Errorf("after install and uninstall,\n%q is\n%q", text, back)
 	}
+	// The same by way of a second installation, and of another default.
+	if again, _, err = e.install(after, options(!def)); err == nil {
+		back, err = e.uninstall(again, o)
+	}
+	if err != nil || !bytes.Equal(back, text) || (back == nil) != (text == nil) {
+		t.Errorf("after two installs and uninstall (%v),\n%q is\n%q", err, text, back)
+	}
+}
+
+// none is a text for a file that is not there.
+const none = "none"
+
+func textOf(s string) []byte {
+	if s == none {
+		return nil
+	}
+	return []byte(s)
 }
 
 func TestDocker(t *testing.T) {
 	for _, text := range []string{
-		"", "{\"debug\": true}", "{\n  \"debug\": true\n}\n",
+		none, "", "{}", "{}\n", " { }", "{\n}\n", "{\"debug\": true}", "{\n  \"debug\": true\n}\n",
 		"{\n\t\"log-opts\": {\"a\": \"}{\\\"\"},\n\t\"hosts\": [\"x\", {\"y\": [1, 2.5e3]}]\n}",
 		"{\n    \"runtimes\": {\n        \"other\": {\n            \"path\": \"/x\"\n        }\n    },\n    \"debug\": false\n}\n",
 		"{\"runtimes\":{\"other\":{\"path\":\"/x\"}},\"default-runtime\":\"other2\"}",
+		"{\n  \"default-runtime\" : \"other2\" ,\n  \"runtimes\": {\"other\": {\"path\": \"/x\"} }}\r\n",
+		"{\"runtimes\": {}}", "{\"runtimes\":\n{ }, \"debug\":true}", "{\n \"runtimes\": {\n }\n}",
 	} {
 		for _, def := range []bool{false, true} {
-			in := []byte(text)
-			if text == "" {
-				in = nil
-			}
-			if def && strings.Contains(text, "default-runtime") {
-				continue // what was the default is not kept
-			}
-			roundTrip(t, docker{}, in, def, func(after []byte) {
+			roundTrip(t, docker{}, textOf(text), def, func(after []byte) {
 				var v struct {
 					Debug    *bool
 					Default  string `json:"default-runtime"`
@@ -73,16 +83,28 @@ func TestDocker(t *testing.T) {
 				if err := json.Unmarshal(after, &v); err != nil {
 					t.Fatal(err)
 				}
-				if v.Runtimes["hull"].Path != binary || (v.Default == "hull") != def || strings.Contains(text, "other") && v.Runtimes["other"].Path != "/x" {
+				if v.Runtimes["hull"].Path != binary || (v.Default == "hull") != def || strings.Contains(text, `"other"`) && v.Runtimes["other"].Path != "/x" {
 					t.Errorf("%q became %s", text, after)
 				}
 			})
 		}
 	}
 	for _, bad := range []string{"x", "[]", "null", `{"runtimes":[]}`, `{"a":1,"a":2}`} {
-		if after, _, err := (docker{}).install([]byte(bad), options(false)); err == nil {
-			t.Errorf("%s became %s", bad, after)
+		if after, _, err := (docker{}).install([]byte(bad), options(false)); err == nil || !strings.Contains(err.Error(), "line 1: ") {
+			t.Errorf("%s became %s: %v", bad, after, err)
 		}
+	}
+	if _, _, err := (docker{}).install([]byte("{\n \"a\": 1,\n \"b\" 2\n}\n"), options(false)); err == nil || !strings.HasPrefix(err.Error(), "line 3: ") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// An entry that has more than a path keeps it.
+func TestDockerArguments(t *testing.T) {
+	text := []byte("{\"runtimes\": {\"hull\": {\"path\": \"/old\", \"runtimeArgs\": [\"--debug\"]}}}")
+	after, _, err := docker{}.install(text, options(false))
+	if err != nil || !bytes.Contains(after, []byte(binary)) || !bytes.Contains(after, []byte(`["--debug"]`)) {
+		t.Errorf("%s: %v", after, err)
 	}
 }
 
@@ -125,7 +147,11 @@ func TestContainerd(t *testing.T) {
 		plugin  string
 		systemd bool
 	}{
+		{none, "io.containerd.grpc.v1.cri", false},
 		{"", "io.containerd.grpc.v1.cri", false},
+		{"version = 2", "io.containerd.grpc.v1.cri", false},
+		{"version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd]", "io.containerd.grpc.v1.cri", false},
+		{"version = 2\n# the end\n\n\n", "io.containerd.grpc.v1.cri", false},
 		{containerdV2, "io.containerd.grpc.v1.cri", true},
 		{containerdV2 + "\n", "io.containerd.grpc.v1.cri", true},
 		{v3, "io.containerd.cri.v1.runtime", true},
@@ -136,11 +162,7 @@ func TestContainerd(t *testing.T) {
 		{"version = 2\n[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.other]\nruntime_type = '''\n[x]\n'''\n", "io.containerd.grpc.v1.cri", false},
 	} {
 		for _, def := range []bool{false, true} {
-			in := []byte(tt.text)
-			if tt.text == "" {
-				in = nil
-			}
-			roundTrip(t, containerd{}, in, def, func(after []byte) {
+			roundTrip(t, containerd{}, textOf(tt.text), def, func(after []byte) {
 				var v map[string]any
 				if err := toml.Unmarshal(after, &v); err != nil {
 					t.Fatal(err)
@@ -160,7 +182,7 @@ func TestContainerd(t *testing.T) {
 					t.Errorf("the default is %v in %s", name, after)
 				}
 				for _, line := range strings.Split(strings.TrimSpace(tt.text), "\n") {
-					if !(def && strings.Contains(line, defaultName)) && !bytes.Contains(after, []byte(line)) {
+					if tt.text != none && !(def && strings.Contains(line, defaultName)) && !bytes.Contains(after, []byte(line)) {
 						t.Errorf("the line %q is gone", line)
 					}
 				}
@@ -172,6 +194,42 @@ func TestContainerd(t *testing.T) {
 		if after, _, err := (containerd{}).install([]byte(bad), options(false)); err == nil {
 			t.Errorf("%s became %s", bad, after)
 		}
+	}
+	if _, _, err := (containerd{}).install([]byte("version = 2\n\n[a]\nb = \n"), options(false)); err == nil || !strings.HasPrefix(err.Error(), "line 4: ") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// What somebody wrote by hand changes its binary alone.
+func TestContainerdByHand(t *testing.T) {
+	const text = `version = 2
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hull]
+  runtime_type = "io.containerd.runc.v2"
+  pod_annotations = ["a.*"]
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hull.options]
+    BinaryName = '/old' # here
+`
+	after, _, err := containerd{}.install([]byte(text), options(false))
+	if want := strings.Replace(text, "'/old'", `"`+binary+`"`, 1); err != nil || string(after) != want {
+		t.Errorf("%v\n%s", err, after)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	lines := func(n int) (s []string) {
+		for i := range n {
+			s = append(s, fmt.Sprintf("line %d\n", i))
+		}
+		return s
+	}
+	before := lines(20)
+	after := append(slices.Insert(slices.Clone(before), 3, "new\n"), "end")
+	after[16] = "other\n"
+	c := Change{File: "f", Before: []byte(strings.Join(before, "")), After: []byte(strings.Join(after, ""))}
+	const want = "--- f\n+++ f\n@@ -1,6 +1,7 @@\n line 0\n line 1\n line 2\n+new\n line 3\n line 4\n line 5\n" +
+		"@@ -13,8 +14,9 @@\n line 12\n line 13\n line 14\n-line 15\n+other\n line 16\n line 17\n line 18\n line 19\n+end\n\\ No newline at end of file\n"
+	if got := c.Diff(); got != want {
+		t.Errorf("the diff is\n%s", got)
 	}
 }
 
@@ -221,7 +279,7 @@ func TestPlanAndApply(t *testing.T) {
 	if err != nil || len(plan) != 2 {
 		t.Fatal(plan, err)
 	}
-	if d := plan[0].Diff(); !strings.HasPrefix(d, "--- "+link+"\n+++ "+link+"\n@@ -1,1 +1,") || !strings.Contains(d, "\n-{}\n+{\n") {
+	if d := plan[0].Diff(); !strings.HasPrefix(d, "--- "+link+"\n+++ "+link+"\n@@ -1,1 +1,") || !strings.Contains(d, "\n-{}\n+{\"runtimes\"") {
 		t.Errorf("the diff is\n%s", d)
 	}
 	if d := plan[1].Diff(); !strings.HasPrefix(d, "--- /dev/null\n+++ "+o.Files[Podman]+"\n@@ -0,0 +1,") {
@@ -324,8 +382,12 @@ func FuzzEdit(f *testing.F) {
 			if _, _, err := e.install(after, options(def)); err != nil {
 				t.Errorf("%T: again: %v\n%q\n%q", e, err, b, after)
 			}
-			if _, err := e.uninstall(after, options(def)); err != nil && err != errEdit {
+			back, err := e.uninstall(after, options(def))
+			if err != nil && err != errEdit {
 				t.Errorf("%T: uninstall: %v\n%q\n%q", e, err, b, after)
+			}
+			if err == nil && !bytes.Contains(b, []byte("hull")) && !bytes.Equal(back, b) {
+				t.Errorf("%T: %q is after install and uninstall\n%q", e, b, back)
 			}
 		}
 	})

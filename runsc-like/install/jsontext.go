@@ -3,12 +3,17 @@ package install
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
 
 // jsonText is a JSON document that is edited as text. It is valid, and an
 // object.
+//
+// What is added can be told from what was there, so that taking it away gives the
+// text that was: an object that is added begins with space, and the first member of
+// one that was empty comes right behind its brace.
 type jsonText struct{ b []byte }
 
 // member is one of an object, by offsets.
@@ -27,12 +32,31 @@ type object struct {
 func parseJSON(b []byte) (*jsonText, error) {
 	var v map[string]any
 	if err := json.Unmarshal(b, &v); err != nil {
-		return nil, err
+		return nil, jsonError(b, err)
 	}
 	if v == nil {
-		return nil, fmt.Errorf("is not an object")
+		return nil, fmt.Errorf("line 1: is not an object")
 	}
 	return &jsonText{b}, nil
+}
+
+// jsonError says in which line of b an error of its decoding is.
+func jsonError(b []byte, err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("line %d: %w", lineOf(b, syntax.Offset), err)
+	case errors.As(err, &kind):
+		return fmt.Errorf("line %d: %w", lineOf(b, kind.Offset), err)
+	}
+	return err
+}
+
+// lineOf is the number of the line that the byte before offset is in.
+func lineOf(b []byte, offset int64) int {
+	before := max(0, min(int(offset)-1, len(b)))
+	return 1 + bytes.Count(b[:before], []byte("\n"))
 }
 
 // skip returns the offset behind space.
@@ -79,7 +103,7 @@ func (t *jsonText) past(i int) int {
 func (t *jsonText) object(i int) (object, error) {
 	i = t.skip(i)
 	if t.b[i] != '{' {
-		return object{}, fmt.Errorf("byte %d: is not an object", i)
+		return object{}, fmt.Errorf("line %d: is not an object", lineOf(t.b, int64(i)+1))
 	}
 	o := object{open: i}
 	for i = t.skip(i + 1); t.b[i] != '}'; i = t.skip(i) {
@@ -91,7 +115,7 @@ func (t *jsonText) object(i int) (object, error) {
 		m.value = t.skip(t.skip(i) + 1) // the colon
 		m.end = t.past(m.value)
 		if _, twice := o.find(m.name); twice {
-			return o, fmt.Errorf("byte %d: %q is given twice", m.start, m.name)
+			return o, fmt.Errorf("line %d: %q is given twice", lineOf(t.b, int64(m.start)+1), m.name)
 		}
 		o.members = append(o.members, m)
 		if i = t.skip(m.end); t.b[i] == ',' {
@@ -101,6 +125,9 @@ func (t *jsonText) object(i int) (object, error) {
 	o.close = i
 	return o, nil
 }
+
+// added reports whether the object at i is one that set added.
+func (t *jsonText) added(o *object) bool { return strings.IndexByte(" \t\r\n", t.b[o.open+1]) >= 0 }
 
 func (o *object) find(name string) (member, bool) {
 	for _, m := range o.members {
@@ -145,10 +172,8 @@ func (t *jsonText) set(i int, name string, value any) error {
 	}
 	step := t.step()
 	outer, _ := t.indent(o.open)
-	inner, lines := outer+step, true
-	at := o.open + 1 // behind what it comes
-	if n := len(o.members); n > 0 {
-		at = o.members[n-1].end
+	inner, lines := outer+step, false
+	if len(o.members) > 0 {
 		var in string
 		if in, lines = t.indent(o.members[0].start); lines {
 			inner = in
@@ -157,6 +182,9 @@ func (t *jsonText) set(i int, name string, value any) error {
 	text, err := json.MarshalIndent(value, inner, step)
 	if !lines {
 		text, err = json.Marshal(value)
+		if object, ok := bytes.CutPrefix(text, []byte("{")); ok {
+			text = append([]byte("{ "), object...)
+		}
 	}
 	if err != nil {
 		return err
@@ -171,10 +199,12 @@ func (t *jsonText) set(i int, name string, value any) error {
 	}
 	switch {
 	case len(o.members) == 0:
-		t.replace(o.open, o.close+1, fmt.Sprintf("{\n%s%s: %s\n%s}", inner, key, text, outer))
+		t.replace(o.open+1, o.open+1, fmt.Sprintf("%s: %s", key, text))
 	case lines:
+		at := o.members[len(o.members)-1].end
 		t.replace(at, at, fmt.Sprintf(",\n%s%s: %s", inner, key, text))
 	default:
+		at := o.members[len(o.members)-1].end
 		t.replace(at, at, fmt.Sprintf(", %s: %s", key, text))
 	}
 	return nil
@@ -190,7 +220,7 @@ func (t *jsonText) remove(i int, name string) error {
 		switch {
 		case m.name != name:
 		case len(o.members) == 1:
-			t.replace(o.open, o.close+1, "{}")
+			t.replace(m.start, m.end, "")
 		case n > 0:
 			t.replace(o.members[n-1].end, m.end, "")
 		default:

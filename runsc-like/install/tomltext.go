@@ -2,6 +2,7 @@ package install
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -38,7 +39,7 @@ type tomlKey struct {
 func parseTOML(b []byte) (*tomlText, error) {
 	var v map[string]any
 	if err := toml.Unmarshal(b, &v); err != nil {
-		return nil, err
+		return nil, tomlError(err)
 	}
 	t := &tomlText{b: b, tables: []tomlTable{{}}}
 	var p unstable.Parser
@@ -64,6 +65,16 @@ func parseTOML(b []byte) (*tomlText, error) {
 	}
 	t.tables[len(t.tables)-1].end = len(b)
 	return t, p.Error()
+}
+
+// tomlError says in which line an error of decoding is.
+func tomlError(err error) error {
+	var at *toml.DecodeError
+	if errors.As(err, &at) {
+		line, _ := at.Position()
+		return fmt.Errorf("line %d: %w", line, err)
+	}
+	return err
 }
 
 // keyOf returns the path of a header or key, and where it is.
@@ -113,16 +124,8 @@ func replaced(b []byte, from, to int, text string) []byte {
 	return bytes.Join([][]byte{b[:from], []byte(text), b[to:]}, nil)
 }
 
-// appended adds tables at the end of a text, behind an empty line.
-func appended(b []byte, text string) []byte {
-	if len(b) > 0 && b[len(b)-1] != '\n' {
-		b = append(slices.Clip(b), '\n')
-	}
-	if len(b) > 0 {
-		text = "\n" + text
-	}
-	return append(slices.Clip(b), text...)
-}
+// appended adds tables at the end of a text of whole lines, behind an empty one.
+func appended(b []byte, text string) []byte { return append(slices.Clip(b), "\n"+text...) }
 
 // withoutTables takes out the tables at path and below.
 func withoutTables(b []byte, path []string) ([]byte, error) {

@@ -23,6 +23,10 @@ import (
 type Program struct {
 	Code []byte `json:"code"` // struct sock_filter, one after the other
 	Log  bool   `json:"log,omitempty"`
+	// Notify says that calls are handed to the agent of listenerPath, Killable that
+	// a call that it has is interrupted by signals only if they kill.
+	Notify   bool `json:"notify,omitempty"`
+	Killable bool `json:"killable,omitempty"`
 }
 
 // Error says which field of linux.seccomp is wrong.
@@ -37,8 +41,11 @@ func errorf(field, format string, args ...any) error {
 // Compile compiles p. A call that libseccomp does not know is left out, as other
 // runtimes do: profiles name those of many kernels. An error is an *Error.
 func Compile(p *specs.LinuxSeccomp) (*Program, error) {
-	if p.ListenerPath != "" || p.ListenerMetadata != "" {
-		return nil, errorf("listenerPath", "a listener outside the guest would need a descriptor of the host's kernel, which does not see the guest's calls")
+	if p.ListenerMetadata != "" && p.ListenerPath == "" {
+		return nil, errorf("listenerMetadata", "is for who listens at listenerPath, which is not set")
+	}
+	if p.DefaultAction == specs.ActNotify {
+		return nil, errorf("defaultAction", "%s: an agent cannot be asked about all calls", p.DefaultAction)
 	}
 	def, err := action("defaultAction", p.DefaultAction, p.DefaultErrnoRet)
 	if err != nil {
@@ -52,9 +59,11 @@ func Compile(p *specs.LinuxSeccomp) (*Program, error) {
 	out := &Program{}
 	for i, flag := range p.Flags {
 		switch flag {
-		case "SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagSpecAllow, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
-			// One thread, no mitigations of speculation by the guest's kernel, no
-			// listener: nothing to do.
+		case "SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagSpecAllow:
+			// One thread, no mitigations of speculation by the guest's kernel: nothing
+			// to do.
+		case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
+			out.Killable = true
 		case specs.LinuxSeccompFlagLog:
 			out.Log = true
 		default:
@@ -73,6 +82,10 @@ func Compile(p *specs.LinuxSeccomp) (*Program, error) {
 			return nil, err
 		}
 		last = max(last, n)
+		out.Notify = out.Notify || p.Syscalls[i].Action == specs.ActNotify
+	}
+	if out.Notify && p.ListenerPath == "" {
+		return nil, errorf("listenerPath", "is not set, and calls are handed to who listens there (%s)", specs.ActNotify)
 	}
 	if out.Code, err = export(f); err != nil {
 		return nil, errorf("syscalls", "cannot be compiled: %v", err)
@@ -155,7 +168,7 @@ func action(field string, a specs.LinuxSeccompAction, ret *uint) (seccomp.ScmpAc
 	case specs.ActLog:
 		return seccomp.ActLog, nil
 	case specs.ActNotify:
-		return 0, errorf(field, "%s: calls are not handed to listeners", a)
+		return seccomp.ActNotify, nil
 	}
 	return 0, errorf(field, "%q is no action", a)
 }
@@ -190,6 +203,9 @@ func addCalls(f *seccomp.ScmpFilter, s *specs.LinuxSyscall, field string, def se
 	for i, name := range s.Names {
 		if name == "" {
 			return last, errorf(fmt.Sprintf("%s.names[%d]", field, i), "is empty")
+		}
+		if act == seccomp.ActNotify && name == "write" {
+			return last, errorf(fmt.Sprintf("%s.names[%d]", field, i), "write cannot be handed to an agent") // as runc has it
 		}
 		call, err := seccomp.GetSyscallFromName(name)
 		if err != nil {

@@ -90,11 +90,17 @@ func TestErrors(t *testing.T) {
 		{"defaultAction", func(p *specs.LinuxSeccomp) { p.DefaultErrnoRet = errno(1 << 20) }},
 		{"architectures[0]", func(p *specs.LinuxSeccomp) { p.Architectures[0] = "SCMP_ARCH_PDP11" }},
 		{"flags[0]", func(p *specs.LinuxSeccomp) { p.Flags[0] = "x" }},
-		{"listenerPath", func(p *specs.LinuxSeccomp) { p.ListenerPath = "/x" }},
+		{"listenerMetadata", func(p *specs.LinuxSeccomp) { p.ListenerMetadata = "x" }},
+		{"listenerPath", func(p *specs.LinuxSeccomp) {
+			p.Syscalls[0].Names, p.Syscalls[0].Action = []string{"mkdir"}, specs.ActNotify
+		}},
+		{"defaultAction", func(p *specs.LinuxSeccomp) { p.ListenerPath, p.DefaultAction = "/x", specs.ActNotify }},
+		{"syscalls[0].names[0]", func(p *specs.LinuxSeccomp) {
+			p.ListenerPath, p.Syscalls[0].Names, p.Syscalls[0].Action = "/x", []string{"write"}, specs.ActNotify
+		}},
 		{"syscalls[0].names", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Names = nil }},
 		{"syscalls[0].names[1]", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Names[1] = "" }},
 		{"syscalls[0].action", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Action = "" }},
-		{"syscalls[0].action", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Action = specs.ActNotify }},
 		{"syscalls[1].args[0].index", func(p *specs.LinuxSeccomp) { p.Syscalls[1].Args[0].Index = 6 }},
 		{"syscalls[1].args[0].op", func(p *specs.LinuxSeccomp) { p.Syscalls[1].Args[0].Op = "=" }},
 	} {

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hull/platform"
 	"hull/sentry/mm"
 )
 
@@ -14,7 +15,8 @@ import (
 //
 // Life: New → processes come and go → Kill. After that nothing is born in it.
 type Container struct {
-	k        *Kernel // immutable
+	k        *Kernel           // immutable
+	host     platform.Platform `snapshot:"-"` // immutable once there are processes: of their address spaces
 	maxTasks atomic.Int64
 	frozen   atomic.Bool
 
@@ -29,9 +31,22 @@ type Container struct {
 // NewContainer returns a container without processes that may have maxTasks
 // tasks at a time, 0 for as many as the kernel.
 func (k *Kernel) NewContainer(maxTasks int) *Container {
-	c := &Container{k: k, groups: map[*ThreadGroup]struct{}{}, empty: make(chan struct{})}
+	c := &Container{k: k, host: k.cfg.Platform, groups: map[*ThreadGroup]struct{}{}, empty: make(chan struct{})}
 	c.SetMaxTasks(maxTasks)
 	return c
+}
+
+// Divide has the host count and limit what the processes' code uses apart from
+// the rest of the sandbox, where the platform can do so. It returns the number of
+// the process, in the sentry's pid namespace, that is to be put where that is
+// counted before there are processes; 0 for none.
+func (c *Container) Divide() (root int, err error) {
+	d, ok := c.host.(platform.Divider)
+	if !ok {
+		return 0, nil
+	}
+	c.host, root, err = d.Divide()
+	return root, err
 }
 
 // SetMaxTasks says how many tasks there may be from now on, 0 for as many as the
@@ -69,6 +84,9 @@ func (c *Container) Kill() {
 	}
 	c.k.tasks.Unlock()
 	<-c.empty
+	if c.host != c.k.cfg.Platform {
+		c.host.Release()
+	}
 }
 
 // Groups returns the processes, in no order.

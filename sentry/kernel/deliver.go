@@ -137,6 +137,9 @@ func (t *Task) runHandler(info *SignalInfo, act SigAction) bool {
 	}
 	ac, s := &t.own.arch, &t.sig
 	if err := t.own.ctx.SaveFPU(ac); err != nil {
+		if t.lost(err) {
+			return true // it runs nothing any more
+		}
 		t.k.crash(err)
 	}
 	f := arch.Frame{Signo: info.Signo, Info: info.Marshal(), Handler: act.Handler, Restorer: act.Restorer,

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/platform"
 	"hull/sentry/arch"
 	"hull/sentry/auth"
 	"hull/sentry/loader"
@@ -52,7 +53,7 @@ func (t *Task) Exec(a ExecArgs) error {
 		return err
 	}
 	stack := t.group.limits.Get(unix.RLIMIT_STACK).Cur
-	space, err := mm.New(t.k.cfg.Memory, t.k.cfg.Platform, t.has.personality, stack)
+	space, err := mm.New(t.k.cfg.Memory, t.group.container.host, t.has.personality, stack)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,22 @@ func (t *Task) Exec(a ExecArgs) error {
 		return err
 	}
 	t.commitExec(a, space, cred, secure, res)
+	if h, ok := space.Host().(platform.Titler); ok {
+		h.Title(t.Comm(), words(p.argv), false)
+	}
 	return nil
+}
+
+// words is a command line as /proc/PID/cmdline has it, no longer than a page.
+func words(argv []string) []byte {
+	var b []byte
+	for _, w := range argv {
+		if len(b) >= usermem.PageSize {
+			break
+		}
+		b = append(append(b, w[:min(len(w), usermem.PageSize)]...), 0)
+	}
+	return b
 }
 
 // commitExec makes the task the program that was loaded.
@@ -270,18 +286,26 @@ func (t *Task) MMLimits() mm.Limits {
 	}
 }
 
-// lookPath finds name in the directories of PATH, as execvp(3) does.
+// lookPath finds name in the directories of PATH: for what stands for a process
+// outside as execvp(3) does; else as a container's runtime, to which an environment
+// without PATH has no directories, and what may not be executed is not found.
 func (t *Task) lookPath(name string, env []string) (string, error) {
 	if strings.ContainsRune(name, '/') {
 		return name, nil
 	}
-	list := "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	list, denied := "", unix.ENOENT
+	if t.group.direct {
+		list, denied = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", unix.EACCES
+	}
 	for _, e := range env {
 		if v, ok := strings.CutPrefix(e, "PATH="); ok {
 			list = v
 		}
 	}
-	var found error = unix.ENOENT
+	found := unix.ENOENT
+	if list == "" && !t.group.direct {
+		return "", found
+	}
 	for _, d := range strings.Split(list, ":") {
 		full := path.Join(d, name)
 		if d == "" {
@@ -290,7 +314,7 @@ func (t *Task) lookPath(name string, env []string) (string, error) {
 		p, err := vfs.Walk(t, vfs.At{FS: t.has.fs, Name: full, Follow: true})
 		if err != nil {
 			if err == unix.EACCES {
-				found = err
+				found = denied
 			}
 			continue
 		}
@@ -300,7 +324,7 @@ func (t *Task) lookPath(name string, env []string) (string, error) {
 		if err == nil && !dir {
 			return full, nil
 		}
-		found = unix.EACCES
+		found = denied
 	}
 	return "", found
 }

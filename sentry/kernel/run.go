@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -35,6 +36,9 @@ func (t *Task) run() {
 	for t.prepare() {
 		ev, err := t.switchToGuest()
 		if err != nil {
+			if t.lost(err) {
+				continue
+			}
 			t.k.crash(fmt.Errorf("platform: %w", err))
 			return
 		}
@@ -52,6 +56,16 @@ func (t *Task) run() {
 		}
 	}
 	t.exit()
+}
+
+// lost ends the process if err says that the host killed what it ran in.
+func (t *Task) lost(err error) bool {
+	if !errors.Is(err, platform.ErrGone) {
+		return false
+	}
+	t.k.log(fmt.Sprintf("%q (pid %d) killed: %v", t.Comm(), t.group.rootID(), err))
+	t.exitGroup(int32(unix.SIGKILL))
+	return true
 }
 
 // prepare does what must be done before guest code runs again. It is false
@@ -130,6 +144,10 @@ func (t *Task) doSyscall() {
 	}
 	if err != nil {
 		errno, ok := err.(unix.Errno)
+		if !ok && t.lost(err) {
+			t.account()
+			return
+		}
 		if !ok {
 			t.k.crash(fmt.Errorf("%s: %w", t.k.cfg.Table.Lookup(nr).Name, err))
 		}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -9,6 +10,7 @@ import (
 	"hull/sentry/limits"
 	"hull/sentry/seccomp"
 	"hull/sentry/socket"
+	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -47,6 +49,8 @@ type InitArgs struct {
 // StartError says why the first process could not be made.
 type StartError struct {
 	Name  string // the program
+	Path  string // where it was found, if it only could not be executed then; else ""
+	Stat  bool   // what Name is could not be found out
 	Errno unix.Errno
 	Why   string // in words, or ""
 }
@@ -62,7 +66,8 @@ func (e *StartError) Error() string {
 func (e *StartError) Unwrap() error { return e.Errno }
 
 // Prepared is a process that has a number and everything of InitArgs, but no
-// program and no life yet. It has one owner, who calls Run or Discard, once.
+// program and no life yet. It has one owner, who calls Run, and Discard instead or
+// after an error.
 type Prepared struct {
 	t *Task
 	a InitArgs
@@ -76,7 +81,11 @@ func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Run()
+	tg, err := p.Run()
+	if err != nil {
+		p.Discard()
+	}
+	return tg, err
 }
 
 // Prepare makes a process that Run will start. That its program cannot be
@@ -123,17 +132,18 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	}
 	p := &Prepared{t, a}
 	name, err := t.lookPath(a.Args[0], a.Env)
+	stat := false
 	if err == nil {
-		err = t.mayExec(name)
+		stat, err = t.mayExec(name)
 	}
 	if err != nil {
 		p.Discard()
-		return nil, t.startError(a, err)
+		return nil, t.startError(StartError{Name: a.Args[0], Stat: stat}, err)
 	}
 	return p, nil
 }
 
-// Run executes the program. After an error the process is gone.
+// Run executes the program.
 func (p *Prepared) Run() (*ThreadGroup, error) {
 	t, a := p.t, p.a
 	err := t.startExec(a)
@@ -143,7 +153,6 @@ func (p *Prepared) Run() (*ThreadGroup, error) {
 		}
 	}
 	if err != nil {
-		p.Discard()
 		return nil, err
 	}
 	t.start()
@@ -156,36 +165,51 @@ func (p *Prepared) Discard() { p.t.k.forget(p.t) }
 // ID returns the process's number in its own pid namespace.
 func (p *Prepared) ID() int32 { return p.t.group.ID() }
 
-// startError adds the program's name to an errno.
-func (t *Task) startError(a InitArgs, err error) error {
+// Files returns its descriptors.
+func (p *Prepared) Files() *vfs.FDTable { return p.t.has.files }
+
+// startError adds an errno to what is known.
+func (t *Task) startError(se StartError, err error) error {
 	if errno, ok := err.(unix.Errno); ok {
-		return &StartError{Name: a.Args[0], Errno: errno, Why: t.own.why}
+		se.Errno, se.Why = errno, t.own.why
+		return &se
 	}
 	return err
 }
 
+// MaxArgString is MAX_ARG_STRLEN, the bytes of one argument of an exec, its NUL
+// included.
+const MaxArgString = 32 * usermem.PageSize
+
 func (t *Task) startExec(a InitArgs) error {
 	name, err := t.lookPath(a.Args[0], a.Env)
-	if err == nil {
+	if err != nil {
+		return t.startError(StartError{Name: a.Args[0]}, err)
+	}
+	long := func(s string) bool { return len(s) >= MaxArgString }
+	if slices.ContainsFunc(a.Args, long) || slices.ContainsFunc(a.Env, long) {
+		err = unix.E2BIG
+	} else {
 		err = t.Exec(ExecArgs{At: vfs.At{FS: t.has.fs, Name: name, Follow: true}, Argv: a.Args, Envp: a.Env, Name: name})
 	}
 	if err != nil {
-		return t.startError(a, err)
+		return t.startError(StartError{Name: a.Args[0], Path: name}, err)
 	}
 	return nil
 }
 
-// mayExec checks that name is a regular file that the task may execute.
-func (t *Task) mayExec(name string) error {
+// mayExec checks that name is a regular file that the task may execute; stat is that
+// it could not be found out.
+func (t *Task) mayExec(name string) (stat bool, err error) {
 	p, err := vfs.Walk(t, vfs.At{FS: t.has.fs, Name: name, Follow: true})
 	if err != nil {
-		return err
+		return true, err
 	}
 	defer p.DecRef()
 	if p.Inode().Type != unix.S_IFREG {
-		return unix.EACCES
+		return false, unix.EACCES
 	}
-	return vfs.Access(t, p, vfs.MayExec, false)
+	return false, vfs.Access(t, p, vfs.MayExec, false)
 }
 
 // forget takes back a task that never ran.

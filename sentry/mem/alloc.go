@@ -13,7 +13,13 @@ import (
 //
 // A range of the cache is taken first, which costs clearing it; then a hole
 // that was given back to the host; then fresh memory behind all other.
-func (f *File) Allocate(n uint64) (Range, error) {
+func (f *File) Allocate(n uint64) (Range, error) { return f.allocate(n, true) }
+
+// AllocateFresh is Allocate of memory that the host has given to nobody yet, so
+// that it counts it for who touches it first.
+func (f *File) AllocateFresh(n uint64) (Range, error) { return f.allocate(n, false) }
+
+func (f *File) allocate(n uint64, cached bool) (Range, error) {
 	if n == 0 || n > maxChunks*chunkSize {
 		return Range{}, unix.ENOMEM
 	}
@@ -23,7 +29,7 @@ func (f *File) Allocate(n uint64) (Range, error) {
 		f.mu.Unlock()
 		return Range{}, unix.ENOMEM
 	}
-	r, dirty, err := f.pick(n)
+	r, dirty, err := f.pick(n, cached)
 	if err != nil {
 		f.mu.Unlock()
 		return Range{}, err
@@ -38,10 +44,12 @@ func (f *File) Allocate(n uint64) (Range, error) {
 	return r, nil
 }
 
-// pick chooses a range. f.mu is held.
-func (f *File) pick(n uint64) (r Range, dirty bool, err error) {
-	if r, ok := f.mu.cache.take(n); ok {
-		return r, true, nil
+// pick chooses a range, from the cache if that may be. f.mu is held.
+func (f *File) pick(n uint64, cached bool) (r Range, dirty bool, err error) {
+	if cached {
+		if r, ok := f.mu.cache.take(n); ok {
+			return r, true, nil
+		}
 	}
 	for i := range f.mu.free {
 		if h := &f.mu.free[i]; h.Len() >= n {
@@ -108,7 +116,12 @@ func (f *File) Shared(r Range) bool {
 
 // DecRef drops a reference from each page of r; pages without one are given
 // back to the host, or kept to be cleared and used again.
-func (f *File) DecRef(r Range) {
+func (f *File) DecRef(r Range) { f.decRef(r, true) }
+
+// Return is DecRef that gives pages back to the host at once.
+func (f *File) Return(r Range) { f.decRef(r, false) }
+
+func (f *File) decRef(r Range, cached bool) {
 	var few [4]Range
 	gone := few[:0] // to be given back: neither used nor free meanwhile
 	f.mu.Lock()
@@ -120,24 +133,24 @@ func (f *File) DecRef(r Range) {
 			panic("mem: page freed twice")
 		}
 		if *ref--; *ref > 0 {
-			gone = f.discard(Range{run, off}, gone)
+			gone = f.discard(Range{run, off}, cached, gone)
 			run = off + pageSize
 		}
 	}
-	gone = f.discard(Range{run, r.End}, gone)
+	gone = f.discard(Range{run, r.End}, cached, gone)
 	f.mu.Unlock()
 	f.giveBack(gone)
 }
 
-// discard takes back a range without references: into the cache, or else by
-// appending it to gone. f.mu is held.
-func (f *File) discard(r Range, gone []Range) []Range {
+// discard takes back a range without references: into the cache if that may be,
+// or else by appending it to gone. f.mu is held.
+func (f *File) discard(r Range, cached bool, gone []Range) []Range {
 	n := r.Len()
 	if n == 0 {
 		return gone
 	}
 	f.used.Add(-n)
-	if f.mu.cache.bytes+n <= cacheLimit {
+	if cached && f.mu.cache.bytes+n <= cacheLimit {
 		f.keep(r)
 		return gone
 	}

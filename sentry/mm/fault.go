@@ -34,6 +34,12 @@ const (
 // A platform may not know whether it was a write. A fault that is said to be a
 // read of a page that guest code can read already is taken for one.
 func (as *AddressSpace) HandleFault(addr usermem.Addr, a platform.Access) error {
+	return as.handleFault(addr, a, false)
+}
+
+// handleFault is HandleFault; own says that the sentry itself is about to touch
+// the page.
+func (as *AddressSpace) handleFault(addr usermem.Addr, a platform.Access, own bool) error {
 	as.mapping.RLock()
 	s, err := as.vmaFor(addr, a)
 	if err == errGrow {
@@ -60,7 +66,18 @@ func (as *AddressSpace) HandleFault(addr usermem.Addr, a platform.Access) error 
 		}
 		write = true
 	}
-	return as.serve(s, page, write)
+	p := as.pages.pmas.Find(page)
+	c := as.charger()
+	if c == nil || !own || p != nil || s.Val.file != nil {
+		return as.serve(s, page, write)
+	}
+	as.pages.own = true
+	err = as.serve(s, page, write)
+	as.pages.own = false
+	if err == nil && c.Commit() != nil {
+		err = unix.ENOMEM // Switch will say if there is more to say
+	}
+	return err
 }
 
 // wants is what the platform must allow for an access.
@@ -220,15 +237,56 @@ func (as *AddressSpace) newAnon(s *vmaSeg, addr uint64) error {
 	if s.Val.growsDown {
 		start, end = as.free(s, addr, addr-min(addr, anonWindow/2), addr+pageSize)
 	}
-	r, err := as.mem.Allocate(end - start)
+	r, err := as.allocate(end - start)
 	if err != nil {
 		start, end = addr, addr+pageSize
-		if r, err = as.mem.Allocate(pageSize); err != nil {
+		if r, err = as.allocate(pageSize); err != nil {
 			return unix.ENOMEM
 		}
 	}
 	as.pages.fresh = window{end, size}
 	as.addPages(pmaSeg{Start: start, End: end, Val: pma{pos: r.Start, mem: true, anon: true, host: noHost}})
+	return nil
+}
+
+// allocate returns n bytes of zeroed memory.
+func (as *AddressSpace) allocate(n uint64) (mem.Range, error) {
+	if as.charger() != nil {
+		return as.mem.AllocateFresh(n)
+	}
+	return as.mem.Allocate(n)
+}
+
+// toFill is allocate for memory that the sentry is about to fill. The host counts
+// a page for who touches it first: that is to be the guest.
+func (as *AddressSpace) toFill(n uint64) (mem.Range, error) {
+	r, err := as.allocate(n)
+	c := as.charger()
+	if err != nil || c == nil {
+		return r, err
+	}
+	if err := c.Charge(as.mem.FD(), int64(r.Start), r.Len()); err != nil {
+		as.decRef(r)
+		return mem.Range{}, unix.ENOMEM
+	}
+	return r, nil
+}
+
+// decRef drops references of the address space's own.
+func (as *AddressSpace) decRef(r mem.Range) {
+	if as.charger() != nil {
+		as.mem.Return(r)
+	} else {
+		as.mem.DecRef(r)
+	}
+}
+
+// charger returns who can have the host count memory for this address space; nil
+// if it is not counted apart.
+func (as *AddressSpace) charger() platform.Charger {
+	if c, ok := as.host.(platform.Charger); ok && c.Counted() {
+		return c
+	}
 	return nil
 }
 
@@ -314,16 +372,16 @@ func (as *AddressSpace) breakCOW(s *vmaSeg, p *pmaSeg, addr uint64) (told bool, 
 	if !p.Val.anon && !as.isImage(s) {
 		start, end = addr, addr+pageSize
 	}
-	r, err := as.mem.Allocate(end - start)
+	r, err := as.toFill(end - start)
 	if err != nil {
 		start, end = addr, addr+pageSize
-		if r, err = as.mem.Allocate(pageSize); err != nil {
+		if r, err = as.toFill(pageSize); err != nil {
 			return false, unix.ENOMEM
 		}
 	}
 	as.pages.copies = window{end, size}
 	if err := as.copyPages(p, start, r); err != nil {
-		as.mem.DecRef(r)
+		as.decRef(r)
 		return false, err
 	}
 	as.isolate(start, end)
@@ -464,6 +522,9 @@ func (as *AddressSpace) installRange(s *vmaSeg, start, end uint64) error {
 	if p.Val.anon && p.Val.host == noHost && prot&unix.PROT_WRITE != 0 && end == as.pages.fresh.end && end-start > anonWindow {
 		// Memory that is written from its start to its end.
 		how |= platform.Commit
+	}
+	if as.pages.own {
+		how |= platform.Commit // else the host would count it for the sentry
 	}
 	if err := as.host.Map(start, end-start, fd, int64(pos), how); err != nil {
 		return unix.ENOMEM

@@ -25,7 +25,7 @@ func (as *AddressSpace) Fork() (*AddressSpace, error) {
 	as.pages.Unlock()
 	if err != nil {
 		n.abandon()
-		return nil, err
+		return nil, hostError(err)
 	}
 	return n, nil
 }

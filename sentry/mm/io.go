@@ -97,7 +97,7 @@ func (a access) faultIn(addr usermem.Addr, write bool) error {
 	if a.force {
 		return unix.EFAULT
 	}
-	err := a.as.HandleFault(addr, platform.Access{Read: !write, Write: write})
+	err := a.as.handleFault(addr, platform.Access{Read: !write, Write: write}, true)
 	if err == nil || err == unix.ENOMEM {
 		return err
 	}

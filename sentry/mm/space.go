@@ -1,6 +1,7 @@
 package mm
 
 import (
+	"errors"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,7 @@ type AddressSpace struct {
 		peak   uint64
 		fresh  window // of anonymous memory
 		copies window // of copies on write
+		own    bool   // while a fault is served: it is the sentry's
 	}
 }
 
@@ -117,11 +119,22 @@ type (
 func New(m *mem.File, p platform.Platform, personality uint32, stackLimit uint64) (*AddressSpace, error) {
 	host, err := p.NewAddressSpace()
 	if err != nil {
-		return nil, err
+		return nil, hostError(err)
 	}
 	as := &AddressSpace{mem: m, plat: p, host: host, layout: newLayout(p.MaxAddress(), personality, stackLimit)}
 	as.users.Store(1)
 	return as, nil
+}
+
+// hostError is the errno in an error of the platform that says that the host has
+// no room for an address space; other errors stay what they are.
+func hostError(err error) error {
+	for _, errno := range [...]unix.Errno{unix.ENOMEM, unix.EAGAIN} {
+		if errors.Is(err, errno) {
+			return errno
+		}
+	}
+	return err
 }
 
 // IncUsers adds a user: a task that runs in the address space (CLONE_VM), or
@@ -236,7 +249,7 @@ func (as *AddressSpace) dropPages(s *pmaSeg) {
 	n := s.End - s.Start
 	as.pages.rss[s.Val.kind()] -= n
 	if s.Val.mem {
-		as.mem.DecRef(mem.Range{Start: s.Val.pos, End: s.Val.pos + n})
+		as.decRef(mem.Range{Start: s.Val.pos, End: s.Val.pos + n})
 	}
 }
 

@@ -67,6 +67,13 @@ func (o *Options) ReceiveBuffer() int {
 	return o.rcvbuf
 }
 
+// LowWater returns SO_RCVLOWAT in bytes.
+func (o *Options) LowWater() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return int(max(o.rcvlowat, 1))
+}
+
 // Deadline returns when a wait that starts now ends by SO_RCVTIMEO, or by
 // SO_SNDTIMEO if send; zero for never.
 func (o *Options) Deadline(send bool) time.Time {

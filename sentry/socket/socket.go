@@ -57,6 +57,9 @@ type Socket interface {
 type Message struct {
 	Addr  []byte // sendmsg: destination, or nil; recvmsg: source
 	Flags int32  // MSG_*
+	// Least has MSG_PEEK of a stream say EAGAIN while it has fewer bytes and more
+	// may come.
+	Least int64
 	Control
 
 	// Store is room for an Addr.
@@ -93,8 +96,16 @@ type Passer interface{ Passes() }
 type Asker interface {
 	// Asks reports whether an option is one of them.
 	Asks(level, name int32) bool
-	// Answer is Socket.Option of one; in is what the caller passed.
-	Answer(t current.Task, level, name int32, in []byte) ([]byte, error)
+	// Answer is Socket.Option of one; in is what the caller passed, or the
+	// beginning of it, and max how much he has room for.
+	Answer(t current.Task, level, name int32, in []byte, max int) ([]byte, error)
+}
+
+// Roomy is a socket with options whose values are larger than others.
+type Roomy interface {
+	// MaxValue returns the most bytes that setsockopt(2) may pass; 0 for an
+	// option as any other.
+	MaxValue(level, name int32) int
 }
 
 // Numbered is a socket that shows the number of its inode somewhere.

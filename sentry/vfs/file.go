@@ -25,6 +25,7 @@ type File struct {
 	Stream bool       // immutable: offsets mean nothing (ESPIPE)
 	impl   FileImpl   // immutable
 	once   bool       // immutable: a short write is not gone on with
+	low    LowWater   // immutable: impl, if a short read may be gone on with
 	// counted says that it is one of its mount's and inode's writers. Immutable.
 	counted bool
 	denies  atomic.Bool // it keeps its inode from being written to
@@ -52,6 +53,7 @@ const keptFlags = ^uint32(unix.O_CLOEXEC | unix.O_CREAT | unix.O_EXCL | unix.O_N
 func NewFile(impl FileImpl, path Path, flags uint32, cred *auth.Cred, stream bool) *File {
 	f := &File{Path: path, Cred: cred, Stream: stream, impl: impl}
 	_, f.once = impl.(OneWriter)
+	f.low, _ = impl.(LowWater)
 	f.here, _ = impl.(Positioned)
 	f.flags.Store(flags & keptFlags)
 	f.refs.Store(1)
@@ -121,8 +123,11 @@ func (f *File) Read(t current.Task, dst usermem.Buffer) (int64, error) {
 		return 0, unix.EBADF
 	}
 	n, err := f.read(t, dst)
-	if err == unix.EAGAIN && !f.nonblock() {
-		n, err = f.readWait(t, dst)
+	switch {
+	case err == unix.EAGAIN && !f.nonblock():
+		n, err = f.readWait(t, dst, 0)
+	case err == nil && n > 0 && f.short(n, dst.Len()) && !f.nonblock():
+		n, err = f.readWait(t, dst, n)
 	}
 	if n > 0 {
 		f.event(unix.IN_ACCESS)
@@ -155,12 +160,30 @@ func (f *File) read(t current.Task, dst usermem.Buffer) (int64, error) {
 	return n, err
 }
 
-func (f *File) readWait(t current.Task, dst usermem.Buffer) (n int64, err error) {
-	err = f.retry(t, wait.Readable, func() (err error) {
-		n, err = f.read(t, dst)
-		return err
+// short reports whether a read of n of the bytes that there is room for is to be
+// gone on with.
+func (f *File) short(n int64, room uint64) bool {
+	return f.low != nil && uint64(n) < min(uint64(f.low.LowWater()), room)
+}
+
+// readWait goes on after done bytes.
+func (f *File) readWait(t current.Task, dst usermem.Buffer, done int64) (int64, error) {
+	room := dst.Len()
+	dst.Skip(uint64(done))
+	err := f.retry(t, wait.Readable, func() error {
+		for {
+			n, err := f.read(t, dst)
+			done += n
+			if err != nil || n == 0 || !f.short(done, room) {
+				return err
+			}
+			dst.Skip(uint64(n))
+		}
 	})
-	return n, err
+	if done > 0 {
+		return done, nil
+	}
+	return 0, err
 }
 
 // retry waits as long as the file's own time-outs say, for reading or writing.

@@ -120,6 +120,40 @@ func (NoIoctl) Ioctl(current.Task, *File, uint32, uintptr) (uintptr, error) {
 	return 0, unix.ENOTTY
 }
 
+// OpenDir is embedded by open directories: they are always ready, and neither
+// read nor written.
+type OpenDir struct {
+	AlwaysReady
+	NoIoctl
+}
+
+// Read implements FileImpl.
+func (OpenDir) Read(current.Task, *File, usermem.Buffer, int64) (int64, error) {
+	return 0, unix.EISDIR
+}
+
+// Write implements FileImpl.
+func (OpenDir) Write(current.Task, *File, usermem.Buffer, int64) (int64, int64, error) {
+	return 0, 0, unix.EISDIR
+}
+
+// Release implements FileImpl.
+func (OpenDir) Release(current.Task, *File) {}
+
+// EmitDots emits "." and "..", whose cookies are 0 and 1, of the directory f, as
+// far as they come at cookie or later. It is false if emit wants no more. The
+// cookie of what comes behind them is 2.
+func EmitDots(f *File, ino uint64, cookie int64, emit func(Dirent) bool) bool {
+	if cookie == 0 && !emit(Dirent{Name: ".", Ino: ino, Type: unix.DT_DIR, Next: 1}) {
+		return false
+	}
+	parent := ino
+	if p, ok := ParentIno(f.Path); ok {
+		parent = p
+	}
+	return cookie > 1 || emit(Dirent{Name: "..", Ino: parent, Type: unix.DT_DIR, Next: 2})
+}
+
 // Mapper is a file that mmap(2) accepts. One without is ENODEV.
 type Mapper interface {
 	// Map returns what to map. o is the call as it came; Map may change it

@@ -95,6 +95,13 @@ type Timed interface {
 	Deadline(write bool) time.Time
 }
 
+// LowWater is a stream of which a read that blocks waits for more than one byte:
+// SO_RCVLOWAT. What came before the stream's end, an error, a signal or a time-out
+// is returned whether it is as much or not.
+type LowWater interface {
+	LowWater() int
+}
+
 // Syncer is a file that fsync(2) has work for.
 type Syncer interface {
 	Sync(t current.Task, f *File, dataOnly bool) error

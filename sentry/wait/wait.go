@@ -36,6 +36,18 @@ const (
 // it must not block, nor register on or unregister from a queue.
 type Listener interface{ Notify(Mask) }
 
+// Claimer is a Listener that may have nobody who would act on what it is told: an
+// epoll instance that no task waits for. Of exclusive entries the next is told too
+// then. Claims is called with the queue's lock held.
+type Claimer interface{ Claims() bool }
+
+// Exclusive is a Waitable of which waiters can be told one at a time.
+type Exclusive interface {
+	// RegisterExclusive is Register for an entry that need not be told if another
+	// exclusive one was.
+	RegisterExclusive(e *Entry, mask Mask)
+}
+
 // Entry is one registration. Listener is set before Register and not changed.
 type Entry struct {
 	Listener   Listener
@@ -65,14 +77,19 @@ type Waitable interface {
 // Hup are always told. An entry is on at most one queue.
 func (q *Queue) Register(e *Entry, mask Mask) { q.add(e, mask, false) }
 
-// RegisterExclusive is Register for an entry of which NotifyOne wakes only the
-// first: accept(2) and EPOLLEXCLUSIVE.
+// RegisterExclusive is Register for an entry of which Notify tells only one:
+// accept(2) and EPOLLEXCLUSIVE.
 func (q *Queue) RegisterExclusive(e *Entry, mask Mask) { q.add(e, mask, true) }
 
 func (q *Queue) add(e *Entry, mask Mask, exclusive bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e.mask, e.exclusive, e.queue = mask|Err|Hup, exclusive, q
+	q.push(e)
+}
+
+// push puts e at the end. The lock is held.
+func (q *Queue) push(e *Entry) {
 	e.prev, e.next = q.tail, nil
 	if q.tail != nil {
 		q.tail.next = e
@@ -89,6 +106,12 @@ func (q *Queue) Unregister(e *Entry) {
 	if e.queue != q {
 		return
 	}
+	q.unlink(e)
+	e.queue = nil
+}
+
+// unlink takes e off the list. The lock is held.
+func (q *Queue) unlink(e *Entry) {
 	if e.prev != nil {
 		e.prev.next = e.next
 	} else {
@@ -99,29 +122,39 @@ func (q *Queue) Unregister(e *Entry) {
 	} else {
 		q.tail = e.prev
 	}
-	e.queue, e.next, e.prev = nil, nil, nil
+	e.next, e.prev = nil, nil
 }
 
 // notifyAtOnce is how many listeners Notify tells after it gave up the lock.
 const notifyAtOnce = 8
 
 // Notify tells every entry that waits for an event in mask, but of the
-// exclusive ones only the first.
+// exclusive ones only the first, which goes to the end: the next event is for
+// another one, whether the first has run since or not.
 //
 // A listener that is told under the lock may run at once, on this processor,
 // and want the lock: so the first few, mostly all, are told after it.
-func (q *Queue) Notify(mask Mask) {
+func (q *Queue) Notify(mask Mask) { q.notify(mask, false) }
+
+// NotifyAll is Notify for an event that all exclusive entries must be told of:
+// there is nothing to be waited for any more.
+func (q *Queue) NotifyAll(mask Mask) { q.notify(mask, true) }
+
+func (q *Queue) notify(mask Mask, all bool) {
 	var told [notifyAtOnce]struct {
 		l Listener
 		m Mask
 	}
-	n, woken := 0, false
-	q.mu.Nested() // a listener may itself be watched: epoll in epoll
+	n := 0
+	var first *Entry // the exclusive one that was told
+	q.mu.Nested()    // a listener may itself be watched: epoll in epoll
 	for e := q.head; e != nil; e = e.next {
-		if e.mask&mask == 0 || e.exclusive && woken {
+		if e.mask&mask == 0 || e.exclusive && first != nil {
 			continue
 		}
-		woken = woken || e.exclusive
+		if e.exclusive && !all && claims(e.Listener) {
+			first = e
+		}
 		if n == len(told) {
 			e.Listener.Notify(mask & e.mask)
 			continue
@@ -129,15 +162,25 @@ func (q *Queue) Notify(mask Mask) {
 		told[n].l, told[n].m = e.Listener, mask&e.mask
 		n++
 	}
+	if first != nil && first.next != nil {
+		q.unlink(first)
+		q.push(first)
+	}
 	q.mu.Unlock()
 	for i := range told[:n] {
 		told[i].l.Notify(told[i].m)
 	}
 }
 
-// Empty reports whether nobody waits.
+func claims(l Listener) bool {
+	c, ok := l.(Claimer)
+	return !ok || c.Claims()
+}
+
+// Empty reports whether nobody waits. The lock of a queue that is told of this
+// one may be held.
 func (q *Queue) Empty() bool {
-	q.mu.Lock()
+	q.mu.Nested()
 	defer q.mu.Unlock()
 	return q.head == nil
 }

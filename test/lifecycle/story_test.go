@@ -146,6 +146,21 @@ func stories() []story {
 			say $R ps $C | wc -l; $R delete $C`},
 		{name: "what it could not run", guest: "true", change: func(s *specs.Spec) { s.Process.Args = []string{"/etc"} }, script: `
 			why $R create --bundle $B $C; say $R run --bundle $B $C; why $R run --bundle $B $C; say $R run --bundle /nowhere $C; say $R run --nosuch $C >/dev/null`},
+		{name: "what cannot be executed", change: func(s *specs.Spec) {
+			s.Process.Args, s.Process.Env = []string{"PROGRAM"}, []string{"PATH=/none:/root"}
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/root", Type: "bind", Source: filepath.Join(filepath.Dir(s.Annotations["log"]), "x"), Options: []string{"bind"}})
+		}, script: `
+			mkdir x; cd x; printf '#!/no/such\n' >script; echo junk >junk; : >empty; cp /bin/ls dynamic; chmod 755 *; echo no >plain; ln -s gone dangling; ln -s loop loop; mkdir dir; cd ..; cp $B/config.json c
+			for p in script /root/script /root/junk /root/empty dynamic; do sed "s#PROGRAM#$p#" c >$B/config.json; echo $p:; say $R create --bundle $B $C >out 2>err; say $R start $C; await stopped; cat out err; say $R delete $C
+				$R run --bundle $B $C 2>&1; echo "= $?"; done
+			for p in plain /root/plain dangling loop /root/loop dir /root/dir /root/plain/x /root/nosuch ./nosuch; do sed "s#PROGRAM#$p#" c >$B/config.json; say $R create --bundle $B $C; why $R create --bundle $B $C; $R list -q; done
+			sed 's#PROGRAM#junk#; s#PATH=[^"]*#X=y#' c >$B/config.json; why $R create --bundle $B $C`},
+		{name: "what cannot be executed beside it", guest: forever, change: func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/root", Type: "bind", Source: filepath.Dir(s.Annotations["log"]), Options: []string{"bind"}})
+		}, script: `
+			printf '#!/no/such\n' >script; echo junk >junk; chmod 755 script junk; echo no >plain; $R run -d --bundle $B $C >/dev/null 2>&1
+			for p in /root/script /root/junk; do $R exec $C $p 2>&1; echo "= $?"; say $R exec -d $C $p; done
+			for p in plain /root/plain /root/nosuch nosuch /root /root/plain/x; do say $R exec $C $p; why $R exec $C $p; say $R exec -d $C $p; done; say $R delete --force $C`},
 		{name: "what is not there", guest: "true", script: `say $R start $C; say $R exec $C true; say $R kill $C; say $R pause $C; say $R ps $C; say $R events $C; say $R update $C; say $R checkpoint $C`},
 	}
 }

@@ -1,9 +1,7 @@
 package oci
 
 import (
-	"encoding/json"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -90,16 +88,12 @@ func composeCases() []scriptCase {
 	}
 }
 
-// setDefault makes a runtime dockerd's default one.
+// setDefault has `hull install` make hull dockerd's default runtime, or no more.
 func (d *daemons) setDefault(t *testing.T, runtime string) {
 	t.Helper()
-	b, err := json.Marshal(map[string]any{"default-runtime": runtime, "runtimes": map[string]any{"hull": map[string]string{"path": sandbox.Binary(t)}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(d.dir, "daemon.json"), string(b))
-	script := `kill -HUP $(cat "$0/docker.pid"); i=0; until [ "$(docker info -f '{{.DefaultRuntime}}')" = $1 ]; do i=$((i+1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done`
-	c := exec.Command("sh", "-c", script, d.dir, runtime)
+	script := `cd "$0"; how="--docker --docker-config daemon.json"; case $1 in hull) $2 install $how --default ;; *) $2 uninstall $how && $2 install $how ;; esac
+		kill -HUP $(cat docker.pid); i=0; until [ "$(docker info -f '{{.DefaultRuntime}}')" = $1 ]; do i=$((i+1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done`
+	c := exec.Command("sh", "-c", script, d.dir, runtime, sandbox.Binary(t))
 	c.Env = d.env
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("dockerd does not take another default runtime: %v\n%s", err, out)

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"hull/test/internal/sandbox"
+	"hull/test/internal/docker"
 )
 
 // podImage is what the containers of pods run, and their sandbox.
@@ -47,7 +47,7 @@ func startCRI(t *testing.T) (dir, sock string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		unmountBelow(dir)
+		docker.UnmountBelow(dir)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
@@ -67,16 +67,21 @@ state = "%[1]s/state"
     bin_dir = "%[1]s/cni"
     conf_dir = "%[1]s/net.d"
 `, dir, sock, podImage)
-	for handler, binary := range map[string]string{"runc": "runc", "hull": sandbox.Binary(t)} {
-		config += fmt.Sprintf(`[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.%[1]s]
+	config += `[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.%[1]s.options]
-    BinaryName = %[2]q
-`, handler, binary)
-	}
-	write(t, filepath.Join(dir, "config.toml"), config)
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options] # the last line has no end
+    BinaryName = "runc"`
+	installed(t, "containerd", filepath.Join(dir, "config.toml"), config)
 	makeNetwork(t, dir)
-	daemon(t, dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
+	containerd, err := docker.Run(dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := containerd.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	makePodImage(t, dir)
 	out, err := exec.Command("ctr", "--address", sock, "--namespace", "k8s.io", "images", "import", filepath.Join(dir, "image.tar")).CombinedOutput()
 	if err != nil {
@@ -271,6 +276,13 @@ func podCases() map[string]func(k *kubelet) {
 			k.exec(b, "nc 127.0.0.1 8080 </dev/null")
 			k.exec(a, "nosuch")
 			k.exec(a, "kill -9 $$")
+			k.exec(a, `awk 'BEGIN { s = sprintf("%40000000s", "x"); print length(s); fflush(); system("sleep 1000") }' >/tmp/held & until grep -q . /tmp/held; do sleep 0.1; done`)
+			for _, c := range []string{a, b} {
+				s, err := k.runtime.ContainerStats(k.ctx, &cri.ContainerStatsRequest{ContainerId: c})
+				k.must("ContainerStats", err)
+				used := s.Stats.Memory.GetWorkingSetBytes().GetValue()
+				k.note("stats: %v %v", used > 40000000, used < 20000000)
+			}
 			k.log("a")
 			k.log("b")
 			k.stop(a, 5)

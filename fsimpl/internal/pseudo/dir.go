@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/current"
-	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 )
 
@@ -158,37 +157,16 @@ func (d *dir) Open(_ current.Task, f *vfs.File) (vfs.FileImpl, error) { return &
 // dirFile is an open directory. Cookies: 0 ".", 1 "..", 2+i fixed entry i, and
 // above those the lister's own, moved up by their number.
 type dirFile struct {
-	vfs.AlwaysReady
-	vfs.NoIoctl
+	vfs.OpenDir
 	d *dir
 }
 
 var _ vfs.DirReader = (*dirFile)(nil)
 
-// Read implements vfs.FileImpl.
-func (*dirFile) Read(current.Task, *vfs.File, usermem.Buffer, int64) (int64, error) {
-	return 0, unix.EISDIR
-}
-
-// Write implements vfs.FileImpl.
-func (*dirFile) Write(current.Task, *vfs.File, usermem.Buffer, int64) (int64, int64, error) {
-	return 0, 0, unix.EISDIR
-}
-
-// Release implements vfs.FileImpl.
-func (*dirFile) Release(current.Task, *vfs.File) {}
-
 // ReadDir implements vfs.DirReader.
 func (df *dirFile) ReadDir(t current.Task, f *vfs.File, cookie int64, emit func(vfs.Dirent) bool) error {
 	d := df.d
-	parent := d.ino
-	if p, ok := vfs.ParentIno(f.Path); ok {
-		parent = p
-	}
-	if cookie == 0 && !emit(vfs.Dirent{Name: ".", Ino: d.ino, Type: unix.DT_DIR, Next: 1}) {
-		return nil
-	}
-	if cookie <= 1 && !emit(vfs.Dirent{Name: "..", Ino: parent, Type: unix.DT_DIR, Next: 2}) {
+	if !vfs.EmitDots(f, d.ino, cookie, emit) {
 		return nil
 	}
 	fixed := int64(len(d.entries))

@@ -105,8 +105,12 @@ func New(cfg Config) *Reassembler {
 	return &Reassembler{cfg: cfg, queues: map[Key]*queue{}, order: list.New()}
 }
 
-// cost is what a fragment counts: the chunk that it holds.
-func cost(p *buffer.Packet) int { return max(p.Len(), buffer.SmallChunk) + 256 }
+// cost is what a fragment counts: the chunks that it holds.
+func cost(p *buffer.Packet) int { return p.Held() + 256 }
+
+// queueCost is what a datagram counts besides its fragments. One that is void, and
+// so has none, is remembered until its time is over: it counts too.
+const queueCost = 512
 
 // Add takes in a fragment and owns its packet.
 func (r *Reassembler) Add(now int64, k Key, f Piece) (Done, Verdict) {
@@ -118,25 +122,17 @@ func (r *Reassembler) Add(now int64, k Key, f Piece) (Done, Verdict) {
 		f.Packet.Release()
 		return Done{}, Invalid
 	}
-	q := r.queues[k]
+	f.Packet.Compact()
+	q, n := r.queues[k], cost(f.Packet)
+	if !r.makeRoom(q, n) {
+		f.Packet.Release()
+		return Done{}, NoRoom
+	}
 	if q == nil {
-		q = &queue{key: k, end: -1, at: now + r.cfg.Timeout}
+		q = &queue{key: k, end: -1, at: now + r.cfg.Timeout, bytes: queueCost}
 		q.el = r.order.PushBack(q)
 		r.queues[k] = q
-	}
-	n := cost(f.Packet)
-	for r.bytes+n > r.cfg.High {
-		oldest := r.order.Front().Value.(*queue)
-		if oldest == q && oldest.bytes == 0 {
-			r.drop(q)
-			f.Packet.Release()
-			return Done{}, NoRoom
-		}
-		r.drop(oldest)
-		if oldest == q {
-			f.Packet.Release()
-			return Done{}, NoRoom
-		}
+		r.bytes += queueCost
 	}
 	v := q.place(f, end)
 	switch v {
@@ -160,6 +156,26 @@ func (r *Reassembler) Add(now int64, k Key, f Piece) (Done, Verdict) {
 		return Done{}, Invalid
 	}
 	return d, Complete
+}
+
+// makeRoom gives the oldest datagrams up until n more bytes fit for q, which is nil
+// if it is still to be made. It reports whether they do, and q is still there.
+func (r *Reassembler) makeRoom(q *queue, n int) bool {
+	if q == nil {
+		n += queueCost
+	}
+	for r.bytes+n > r.cfg.High {
+		e := r.order.Front()
+		if e == nil {
+			return false
+		}
+		oldest := e.Value.(*queue)
+		r.drop(oldest)
+		if oldest == q {
+			return false
+		}
+	}
+	return true
 }
 
 // place puts a fragment into its place.
@@ -206,8 +222,14 @@ func (q *queue) join() Done {
 		p.packet.Release()
 	}
 	q.pieces = nil
+	if d.Packet.Held() > wasteful*d.Len {
+		d.Packet.Pull(d.HeaderLen + d.Len) // small fragments hold much more than they are
+	}
 	return d
 }
+
+// wasteful is how many times its size a datagram may hold.
+const wasteful = 4
 
 // mark is the ECN field of a datagram whose fragments had the marks in set.
 func mark(set uint8) uint8 {
@@ -232,12 +254,13 @@ func (r *Reassembler) empty(q *queue) {
 	for _, p := range q.pieces {
 		p.packet.Release()
 	}
-	r.bytes -= q.bytes
-	q.pieces, q.bytes, q.have = nil, 0, 0
+	r.bytes -= q.bytes - queueCost
+	q.pieces, q.bytes, q.have = nil, queueCost, 0
 }
 
 func (r *Reassembler) drop(q *queue) {
 	r.empty(q)
+	r.bytes -= queueCost
 	r.order.Remove(q.el)
 	delete(r.queues, q.key)
 }

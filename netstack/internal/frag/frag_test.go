@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,4 +134,51 @@ func FuzzAdd(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Datagrams that overlapped are remembered, and a flood of them has its bound too.
+func TestFloodOfOverlaps(t *testing.T) {
+	const high = 64 << 10
+	r := New(Config{High: high, Timeout: int64(time.Second), MaxSize: 65535})
+	for i := range uint32(20000) {
+		for range 2 {
+			r.Add(1, key(i), Piece{Packet: fragment(make([]byte, 16)), HeaderLen: 20, Off: 8, More: true})
+			r.Add(1, key(i), Piece{Packet: fragment(make([]byte, 16)), HeaderLen: 20, Off: 16, More: true})
+		}
+		if r.Bytes() > high || len(r.queues) > high/queueCost || r.order.Len() != len(r.queues) {
+			t.Fatalf("%d bytes, %d datagrams, %d in order", r.Bytes(), len(r.queues), r.order.Len())
+		}
+	}
+	r.Tick(2e9)
+	if r.Bytes() != 0 || len(r.queues) != 0 {
+		t.Errorf("%d bytes and %d datagrams are left", r.Bytes(), len(r.queues))
+	}
+}
+
+// A small fragment in a large chunk does not keep it, and a datagram of many small
+// fragments holds about what it is long.
+func TestHeld(t *testing.T) {
+	pool := &buffer.Pool{Held: &atomic.Int64{}}
+	r := New(DefaultConfig(time.Second))
+	add := func(off int, more bool) (Done, Verdict) {
+		c := pool.Get(buffer.LargeChunk)
+		return r.Add(1, key(1), Piece{Packet: pool.Received(buffer.NewView(c, 0, 20+64)), HeaderLen: 20, Off: off, More: more})
+	}
+	for i := range 200 {
+		add(64*i, true)
+	}
+	if n := pool.Held.Load(); n > 200*buffer.SmallChunk || int64(r.Bytes()) < n {
+		t.Errorf("200 fragments hold %d bytes and count %d", n, r.Bytes())
+	}
+	d, v := add(64*200, false)
+	if v != Complete || d.Len != 201*64 || d.Packet.Len() != 20+d.Len {
+		t.Fatalf("verdict %d, %d bytes", v, d.Len)
+	}
+	if n := pool.Held.Load(); n > buffer.LargeChunk {
+		t.Errorf("a datagram of %d bytes holds %d", d.Len, n)
+	}
+	d.Packet.Release()
+	if n := pool.Held.Load(); n != 0 {
+		t.Errorf("%d bytes are left", n)
+	}
 }

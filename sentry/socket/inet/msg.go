@@ -109,6 +109,9 @@ func (s *Sock) recv(dst usermem.Buffer, m *socket.Message, flags int32) (int64, 
 	defer s.n.done(c)
 	in := &c.in
 	in.Flags = int(flags & receiveFlags)
+	if m != nil {
+		in.Least = int(m.Least)
+	}
 	n, err := s.st.Recv(c, int(dst.Len()), in)
 	if err != nil {
 		return 0, err

@@ -7,6 +7,7 @@ import (
 
 	"hull/sentry/current"
 	"hull/sentry/socket"
+	"hull/sentry/socket/xtables"
 	"hull/sentry/usermem"
 )
 
@@ -20,8 +21,28 @@ const (
 	sizeofFilterProg = 16
 )
 
+// tables returns the legacy tables that options of a level are about.
+func (s *Sock) tables(level int32) (x xtables.Tables, ok bool) {
+	v6 := level == unix.SOL_IPV6 && s.family == unix.AF_INET6
+	return xtables.Tables{Stack: s.n.stack, V6: v6}, v6 || level == unix.SOL_IP && s.family == unix.AF_INET
+}
+
+// MaxValue implements socket.Roomy: a table of iptables comes as one value.
+func (s *Sock) MaxValue(level, name int32) int {
+	if _, ok := s.tables(level); ok && xtables.IsSet(name) {
+		return xtables.MaxValue
+	}
+	return 0
+}
+
 // SetOption implements socket.Socket.
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
+	if x, ok := s.tables(level); ok && xtables.IsSet(name) {
+		if !s.n.net.May(t, unix.CAP_NET_ADMIN) {
+			return unix.EPERM
+		}
+		return x.Set(t, name, value)
+	}
 	if level == unix.SOL_SOCKET {
 		switch name {
 		case unix.SO_RCVTIMEO, unix.SO_SNDTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO_NEW:
@@ -46,6 +67,12 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 		}
 	}
 	err := s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
+	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_RCVLOWAT {
+		if b, err := s.st.Option(int(level), int(name), 4, nil); err == nil {
+			low, _ := socket.Int(b)
+			s.low.Store(low)
+		}
+	}
 	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_ZEROCOPY {
 		v, _ := socket.Int(value) // the stack has checked it
 		s.zero.set(v != 0)
@@ -101,6 +128,9 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 			return socket.IntValue(int32(s.st.Protocol())), nil
 		}
 	}
+	if x, ok := s.tables(level); ok && name == xtables.OriginalDst {
+		return x.Original(s.st, max)
+	}
 	return s.option(level, name, max, nil)
 }
 
@@ -122,9 +152,12 @@ func (s *Sock) isForeign(level int32) bool {
 // Asks implements socket.Asker: filters of multicast sources, and the tables of
 // packet filters.
 func (s *Sock) Asks(level, name int32) bool {
+	if x, ok := s.tables(level); ok && xtables.IsGet(x.V6, name) {
+		return true
+	}
 	switch level {
 	case unix.SOL_IP, unix.SOL_IPV6:
-		return name == unix.IP_MSFILTER && level == unix.SOL_IP || name == unix.MCAST_MSFILTER || name >= firstTable && name <= lastTable
+		return name == unix.IP_MSFILTER && level == unix.SOL_IP || name == unix.MCAST_MSFILTER
 	case unix.SOL_TCP:
 		return name == unix.TCP_ZEROCOPY_RECEIVE
 	case solPacket:
@@ -133,13 +166,16 @@ func (s *Sock) Asks(level, name int32) bool {
 	return false
 }
 
-const (
-	firstTable, lastTable = 64, 69 // IPT_SO_GET_* and IP6T_SO_GET_*
-	packetHdrLen          = 11
-)
+const packetHdrLen = 11
 
 // Answer implements socket.Asker.
-func (s *Sock) Answer(_ current.Task, level, name int32, in []byte) ([]byte, error) {
+func (s *Sock) Answer(t current.Task, level, name int32, in []byte, max int) ([]byte, error) {
+	if x, ok := s.tables(level); ok && xtables.IsGet(x.V6, name) {
+		if !s.n.net.May(t, unix.CAP_NET_ADMIN) {
+			return nil, unix.EPERM
+		}
+		return x.Get(name, in, max)
+	}
 	return s.option(level, name, len(in), in)
 }
 

@@ -22,6 +22,7 @@ type Sock struct {
 	opts        socket.Options
 	queue       wait.Queue
 	zero        zeroCopy
+	low         atomic.Int32  // SO_RCVLOWAT; 0 is 1
 	stamp       atomic.Int64  // when the last datagram read arrived, ns of 1970; 0: none
 	cookie      atomic.Uint64 // 0: not asked for yet
 	from        stack.Address // immutable: whose connection it is, of one that was accepted
@@ -58,6 +59,10 @@ func (s *Sock) wake(events uint32) {
 	if m&wait.Out != 0 {
 		m |= wait.WrNrm | wait.WrBnd
 	}
+	if m&wait.Hup != 0 {
+		s.queue.NotifyAll(m) // nobody who waits to accept will get anything more
+		return
+	}
 	s.queue.Notify(m)
 }
 
@@ -73,8 +78,21 @@ func (s *Sock) Readiness(mask wait.Mask) wait.Mask {
 // Register implements wait.Waitable.
 func (s *Sock) Register(e *wait.Entry, mask wait.Mask) { s.queue.Register(e, mask) }
 
+// RegisterExclusive implements wait.Exclusive.
+func (s *Sock) RegisterExclusive(e *wait.Entry, mask wait.Mask) {
+	s.queue.RegisterExclusive(e, mask)
+}
+
 // Unregister implements wait.Waitable.
 func (s *Sock) Unregister(e *wait.Entry) { s.queue.Unregister(e) }
+
+// LowWater implements vfs.LowWater. To messages SO_RCVLOWAT means nothing.
+func (s *Sock) LowWater() int {
+	if s.typ != unix.SOCK_STREAM {
+		return 1
+	}
+	return max(int(s.low.Load()), 1)
+}
 
 // Deadline implements vfs.Timed.
 func (s *Sock) Deadline(send bool) time.Time { return s.opts.Deadline(send) }
@@ -109,6 +127,7 @@ func (s *Sock) Accept(current.Task) (socket.Socket, error) {
 	n := s.n.wrap(c)
 	n.opts.InheritTimes(&s.opts)
 	n.from = from
+	n.low.Store(s.low.Load())
 	return n, nil
 }
 

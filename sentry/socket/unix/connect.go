@@ -102,7 +102,7 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 		s.st.Unlock()
 		return err
 	}
-	l.queue.Notify(wait.Readable)
+	l.queue.Notify(wait.In | wait.RdNrm)
 	s.queue.Notify(wait.Writable)
 	return nil
 }
@@ -176,7 +176,7 @@ func (s *Sock) Shutdown(_ current.Task, how int) error {
 	peer := s.st.peer
 	s.st.Unlock()
 	const all = wait.Hup | wait.Readable | wait.Writable | wait.RdHup
-	s.queue.Notify(all)
+	s.queue.NotifyAll(all)
 	if peer != nil && s.hasConnections() {
 		peer.st.Lock()
 		peer.st.shutRd, peer.st.shutWr = peer.st.shutRd || wr, peer.st.shutWr || rd

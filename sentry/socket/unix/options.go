@@ -59,5 +59,13 @@ func (s *Sock) stateOption(t current.Task, name int32) []byte {
 	return append([]byte(nil), usermem.BytesOf(&c)...)
 }
 
+// LowWater implements vfs.LowWater.
+func (s *Sock) LowWater() int {
+	if !s.isStream() {
+		return 1
+	}
+	return s.opts.LowWater()
+}
+
 // Deadline implements vfs.Timed.
 func (s *Sock) Deadline(send bool) time.Time { return s.opts.Deadline(send) }

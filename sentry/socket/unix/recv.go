@@ -109,7 +109,9 @@ func shareFiles(fs []*vfs.File) []*vfs.File {
 // recvStream fills dst from as many packets as it takes, but not across a
 // change of sender's credentials nor past one that carries descriptors.
 func (s *Sock) recvStream(t current.Task, dst usermem.Buffer, m *socket.Message) (int64, error) {
-	peek := m.Flags&unix.MSG_PEEK != 0
+	if m.Flags&unix.MSG_PEEK != 0 {
+		return s.peekStream(dst, m)
+	}
 	m.Flags = 0
 	var done int64
 	for first := true; first || dst.Len() > 0; first = false {
@@ -138,12 +140,6 @@ func (s *Sock) recvStream(t current.Task, dst usermem.Buffer, m *socket.Message)
 			}
 			return 0, err
 		}
-		if peek {
-			if m.Files == nil {
-				m.Files = shareFiles(p.ctl.Files)
-			}
-			return done, nil
-		}
 		fds := len(p.ctl.Files) > 0
 		if fds {
 			m.Files = append(m.Files, p.ctl.Files...)
@@ -161,6 +157,40 @@ func (s *Sock) recvStream(t current.Task, dst usermem.Buffer, m *socket.Message)
 		}
 		if fds {
 			return done, nil
+		}
+	}
+	return done, nil
+}
+
+// peekStream is recvStream that leaves everything where it is. Like Linux it does
+// not wait for more than there is.
+func (s *Sock) peekStream(dst usermem.Buffer, m *socket.Message) (int64, error) {
+	m.Flags = 0
+	p, err := s.head()
+	if p == nil {
+		return 0, err
+	}
+	s.st.Lock()
+	in := s.st.in // only receivers take out of it
+	s.st.Unlock()
+	s.describe(p, m)
+	m.Addr = nil
+	var done int64
+	for _, p := range in {
+		if dst.Len() == 0 || m.HasCred && p.ctl.Cred != m.Cred {
+			break
+		}
+		n, err := dst.CopyOut(p.data)
+		done += int64(n)
+		if err != nil {
+			if done > 0 {
+				return done, nil
+			}
+			return 0, err
+		}
+		if len(p.ctl.Files) > 0 {
+			m.Files = shareFiles(p.ctl.Files)
+			break
 		}
 	}
 	return done, nil

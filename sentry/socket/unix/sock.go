@@ -204,6 +204,11 @@ func (s *Sock) Readiness(mask wait.Mask) wait.Mask {
 // Register implements wait.Waitable.
 func (s *Sock) Register(e *wait.Entry, mask wait.Mask) { s.queue.Register(e, mask) }
 
+// RegisterExclusive implements wait.Exclusive.
+func (s *Sock) RegisterExclusive(e *wait.Entry, mask wait.Mask) {
+	s.queue.RegisterExclusive(e, mask)
+}
+
 // Unregister implements wait.Waitable.
 func (s *Sock) Unregister(e *wait.Entry) { s.queue.Unregister(e) }
 
@@ -218,7 +223,7 @@ func (s *Sock) close(t current.Task) {
 	s.st.state, s.st.shutRd, s.st.shutWr = closed, true, true
 	s.st.Unlock()
 	s.unbind(addr)
-	s.queue.Notify(wait.Hup | wait.Readable | wait.Writable | wait.RdHup)
+	s.queue.NotifyAll(wait.Hup | wait.Readable | wait.Writable | wait.RdHup)
 	if peer != nil && s.hasConnections() {
 		peer.st.Lock()
 		peer.st.shutRd, peer.st.shutWr = true, true

@@ -6,6 +6,8 @@ ip route add 10.0.0.0/8 dev d0
 ip -o link show d0
 ip link set d1 up
 ip link set d0 up
+# The host may tell the carrier a moment late.
+for n in `seq 100`; do ip link show d0 | grep -q "state UP" && break; sleep 0.1; done
 ip -o link show
 ip link set d0 mtu 1400 txqueuelen 77 alias "the first"
 ip link show d0
