@@ -3,6 +3,7 @@ package netconf
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -50,8 +51,13 @@ func isUsual(r *netlink.Rule) bool {
 	return r.Priority <= 0 && r.Table == unix.RT_TABLE_LOCAL && r.IifName == "" && r.IPProto <= 0 && r.Sport == nil && r.Dport == nil && r.Src == nil && r.Dst == nil
 }
 
-// families are those that the host has rules of.
-func families() []int { return []int{netlink.FAMILY_V4, netlink.FAMILY_V6} }
+// families are those that the host has: it may have been started without IPv6.
+func families() []int {
+	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
+		return []int{netlink.FAMILY_V4}
+	}
+	return []int{netlink.FAMILY_V4, netlink.FAMILY_V6}
+}
 
 // Take makes the host's kernel deaf in the namespace at path: it neither answers
 // there nor forwards. What is configured there stays as it is.
