@@ -11,6 +11,7 @@ import (
 
 	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
+	"hull/netstack/link/pcap"
 	"hull/platform"
 	"hull/runsc-like/control"
 	"hull/sentry/auth"
@@ -38,6 +39,8 @@ type sandbox struct {
 
 	mu  sync.Mutex
 	all map[string]*container // by id, guarded by mu
+	// pcap is where what passes interfaces is written, nil if nowhere; guarded by mu.
+	pcap *pcap.Writer
 }
 
 // Run runs the sandbox of cfg to its end and returns the exit status of its

@@ -77,6 +77,7 @@ func (s *sandbox) connect(fds []int) (err error) {
 			return err
 		}
 	}
+	s.keepPcap(w)
 	// What is for all interfaces, and for new ones, first.
 	w.setTunables(n)
 	nics := make([]*stack.NIC, len(n.Links))
@@ -105,6 +106,17 @@ func (s *sandbox) connect(fds []int) (err error) {
 		}
 	}
 	return w.addRoutes(n)
+}
+
+// keepPcap has what passes interfaces that come later written to the file of the
+// first.
+func (s *sandbox) keepPcap(w *wiring) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.pcap == nil {
+		w.pcap = s.pcap
+	}
+	s.pcap = w.pcap
 }
 
 // setTunables sets what the stack has of n's parameters: first what is for all

@@ -60,8 +60,8 @@ func (c *Container) startWatch(n *control.Network) error {
 	w.Args[0], w.Env = "hull", []string{}
 	w.Stderr, w.ExtraFiles = log, []*os.File{talk, cfg}
 	w.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := netconf.Within(c.networkPath(), func() error { return w.Start() }); err != nil {
-		return fmt.Errorf("watcher of the network: %w", err)
+	if err := netconf.Within(c.networkPath(), w.Start); err != nil {
+		return fmt.Errorf("start the watcher of the network: %w", err)
 	}
 	if c.Watcher, err = processOf(w.Process.Pid); err == nil {
 		if err = c.save(); err == nil {

@@ -5,6 +5,7 @@
 //
 //	Read   what is there, with the sockets; changes nothing
 //	Take   makes the host's kernel deaf there
+//	Watch  hears of what changes there; ReadAgain and Compare say what
 //	Return makes a namespace that lives on as it was before
 //
 // Who calls it may enter the namespace: CAP_SYS_ADMIN, and CAP_NET_ADMIN and

@@ -176,7 +176,7 @@ func address(ip net.IP) netip.Addr {
 
 // readRoutes reads the routes of all tables but those that follow from addresses.
 func (n *Network) readRoutes(h *netlink.Handle) error {
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+	for _, family := range families() {
 		routes, err := h.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 		if err != nil {
 			return fmt.Errorf("list routes: %w", err)
@@ -250,7 +250,7 @@ func (n *Network) reaches(hs []control.Hop) bool {
 
 // readRules reads the rules but those of a new namespace.
 func (n *Network) readRules(h *netlink.Handle) error {
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+	for _, family := range families() {
 		rules, err := h.RuleList(family)
 		if err != nil {
 			return fmt.Errorf("list rules: %w", err)

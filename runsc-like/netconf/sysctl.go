@@ -10,6 +10,7 @@ import (
 // /proc/sys/net. IF stands for each interface, all and default.
 var sysctls = []string{
 	"core/somaxconn",
+	"ipv4/icmp_echo_ignore_all",
 	"ipv4/ip_forward",
 	"ipv4/ip_local_port_range",
 	"ipv4/ip_unprivileged_port_start",

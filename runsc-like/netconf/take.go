@@ -3,6 +3,7 @@ package netconf
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -14,11 +15,11 @@ import (
 
 // The host's kernel finds out by the table "local" whether a packet is for itself,
 // and asks it first, by a rule that every namespace has. Take puts rules in its
-// place that ask it for what the namespace itself sends, and for answers of name
-// servers to the ports of control.HostPorts: docker's server in a container's
-// namespace forwards what it is asked to others from there.
+// place that ask it for what the namespace itself sends, for answers of name servers
+// to the ports of control.HostPorts, and for errors of ICMP: docker's server in a
+// container's namespace forwards what it is asked to others from there.
 
-// ownRules are those rules. Rules of IPv6 have no answers: docker's server asks by
+// ownRules are those rules. Those of IPv6 have no answers: docker's server asks by
 // IPv4.
 func ownRules(family int) []*netlink.Rule {
 	rule := func() *netlink.Rule {
@@ -32,6 +33,9 @@ func ownRules(family int) []*netlink.Rule {
 	if family == netlink.FAMILY_V6 {
 		return all
 	}
+	r = rule()
+	r.IPProto = unix.IPPROTO_ICMP // its errors; it answers no echo, see silence
+	all = append(all, r)
 	ports := control.HostPorts()
 	for _, proto := range []int{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
 		r := rule()
@@ -44,11 +48,16 @@ func ownRules(family int) []*netlink.Rule {
 
 // isUsual reports whether a rule is the one that every namespace has.
 func isUsual(r *netlink.Rule) bool {
-	return r.Priority <= 0 && r.Table == unix.RT_TABLE_LOCAL && r.IifName == "" && r.Sport == nil && r.Dport == nil && r.Src == nil && r.Dst == nil
+	return r.Priority <= 0 && r.Table == unix.RT_TABLE_LOCAL && r.IifName == "" && r.IPProto <= 0 && r.Sport == nil && r.Dport == nil && r.Src == nil && r.Dst == nil
 }
 
-// families are those that the host has rules of.
-func families() []int { return []int{netlink.FAMILY_V4, netlink.FAMILY_V6} }
+// families are those that the host has: it may have been started without IPv6.
+func families() []int {
+	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
+		return []int{netlink.FAMILY_V4}
+	}
+	return []int{netlink.FAMILY_V4, netlink.FAMILY_V6}
+}
 
 // Take makes the host's kernel deaf in the namespace at path: it neither answers
 // there nor forwards. What is configured there stays as it is.
@@ -151,6 +160,7 @@ func silence() []parameter {
 	ports := control.HostPorts()
 	return []parameter{
 		{"ipv4/ip_forward", "0"},
+		{"ipv4/icmp_echo_ignore_all", "1"},
 		{"ipv6/conf/all/forwarding", "0"},
 		{"ipv4/ip_local_port_range", strconv.Itoa(int(ports.Low)) + " " + strconv.Itoa(int(ports.High))},
 	}

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,12 @@ func networkCases() []scriptCase {
 		{"changes from outside", `serve $N -h server; A=$(addr $N); fetch $H busybox wget -qO- http://$A/; P=$(docker inspect -f "{{.State.Pid}}" $N); is() { i=0; until docker exec $N ip link show eth0 | grep -q "$1"; do i=$((i+1)); [ $i -lt 50 ] || break; sleep 0.1; done; docker exec $N ip link show eth0 | grep -o "$1"; }
 			nsenter -t $P -n ip link set eth0 mtu 1400; is "mtu 1400"; nsenter -t $P -n ip addr add 10.201.$NET.1/32 dev eth0; V=$($H ip -o link | sed -n "s/.*: \(veth[^@]*\)@.*/\1/p"); $H ip link set $V down; is NO-CARRIER; $H ip link set $V up; is LOWER_UP; docker exec $N ip addr show eth0 | grep -c 10.201.$NET.1; fetch $H busybox wget -qO- http://$A/; clean`},
 		{"restart", `serve $N -h server; docker restart -t 0 $N >/dev/null; sleep 0.5; A=$(addr $N); fetch $H busybox wget -qO- http://$A/; clean`},
+		{"killed under load", `for k in $(seq $KILLS); do docker network create $N >/dev/null
+			$RUN -d --name $N --network $N -p 127.0.0.1:$PORT:80 $I sh -c 'mkdir /www; dd if=/dev/zero of=/www/f bs=1M count=8 2>/dev/null; exec httpd -f -p 80 -h /www' >/dev/null; A=$(addr $N); ID=$(docker inspect -f "{{.Id}}" $N)
+			fetch $H busybox wget -qO /dev/null http://127.0.0.1:$PORT/f; for j in 1 2 3 4; do (while $H busybox wget -T 2 -qO /dev/null http://$A/f; do :; done) 2>/dev/null & done
+			all=$(find /sys/fs/cgroup -path "*$ID*" -name cgroup.procs -exec cat {} + | sort -u); sleep 0.$k; kill -9 $(docker inspect -f "{{.State.Pid}}" $N); until_is "{{.State.Running}} {{.State.ExitCode}}" "false 137"
+			docker rm $N >/dev/null; docker network rm $N >/dev/null; for p in $all; do [ ! -d /proc/$p ] || grep -q "State:.Z" /proc/$p/status || echo "$p is there"; done; find /sys/fs/cgroup -name "*$ID*" | wc -l; done
+			wait; $H ip -o link | grep -cE "veth|br-"; $H iptables-save -t nat | grep -c $PORT`},
 		{"what is left", `serve $N -p 127.0.0.1:$PORT:80; clean; sleep 0.5; $H ip -o link | grep -c veth; pgrep -f "hull.*$N" | wc -l`},
 	}
 }
@@ -63,8 +70,8 @@ func TestDockerNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := d.teller("RUN=docker run --runtime $RT", "DOCKERD="+strings.TrimSpace(string(pid)))
-	e.prelude, e.apart = e.prelude+networkPrelude, []string{"what is left"}
+	e := d.teller("RUN=docker run --runtime $RT", "KILLS="+cmp.Or(os.Getenv("HULL_KILLS"), "2"), "DOCKERD="+strings.TrimSpace(string(pid)))
+	e.prelude, e.apart = e.prelude+networkPrelude, []string{"changes from outside", "killed under load", "what is left"}
 	env := e.env
 	e.env = func(runtime, name string) []string { // what there is one of on the machine
 		n := map[string]string{"runc": "7", "hull": "8"}[runtime]
