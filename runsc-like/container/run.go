@@ -173,7 +173,7 @@ func configure(o Options) (*control.Config, error) {
 	}
 	var filter *profile.Program
 	if sc := o.Spec.Linux.Seccomp; sc != nil {
-		if filter, err = profile.Compile(sc); err != nil {
+		if filter, err = compiledProfiles().compile(sc); err != nil {
 			return nil, fmt.Errorf("linux.seccomp.%w", err)
 		}
 	}
