@@ -48,6 +48,8 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 	defer agent.close()
 	cfg.Agent = agent != nil
 	gofer, err := c.startStandIn(o, cfg, ends)
+	ends.goferEnd.Close() // the sandbox sees it end when the gofer does
+	ends.goferEnd = nil
 	if err == nil {
 		err = agent.tell(c.hookState(specs.StateCreating))
 	}
