@@ -21,9 +21,11 @@ func roles() map[string]func() int {
 		"gofer":    func() int { return inside(control.ReadRole, gofer) },
 		"netproxy": func() int { return inside(control.ReadRole, proxy) },
 		"dnsrelay": func() int { return inside(control.ReadRole, relay) },
+		"agent":    func() int { return inside(control.ReadRole, agentHelper) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
+		container.WatchRole:   watchNetwork,
 	}
 }
 
@@ -39,6 +41,14 @@ func await() {
 func monitor() int {
 	lean()
 	return container.Monitor()
+}
+
+// watchNetwork tells a sandbox of what changes in its container's network.
+func watchNetwork() int {
+	deafen()
+	runtime.GOMAXPROCS(1)
+	lean()
+	return container.Watch()
 }
 
 // fatal writes the line that the launcher shows.

@@ -104,6 +104,7 @@ func (d *daemons) setDefault(t *testing.T, runtime string) {
 // default.
 func (d *daemons) build(t *testing.T) {
 	e := &teller{
+		label:   "build-",
 		prelude: buildPrelude,
 		env:     func(_, name string) []string { return append(d.env[:len(d.env):len(d.env)], "N="+name) },
 		clean: func(_, name string) {
@@ -138,6 +139,7 @@ func (d *daemons) build(t *testing.T) {
 // compose runs the cases of docker-compose.
 func (d *daemons) compose(t *testing.T) {
 	e := &teller{
+		label:   "compose-",
 		prelude: composePrelude,
 		env: func(runtime, name string) []string {
 			return append(d.env[:len(d.env):len(d.env)], "N="+name, "RT="+runtime)

@@ -28,6 +28,7 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can start dockerd")
 	}
+	o.InMemory = true
 	o.Config = filepath.Join(t.TempDir(), "daemon.json")
 	installed(t, "docker", o.Config, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
 	both, err := docker.Start(o)
@@ -50,6 +51,22 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// memoryDir makes a directory that is gone with the test, in memory.
+func memoryDir(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := docker.MemoryDir(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		docker.UnmountBelow(dir)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // archive is the file that has the image.

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Options says how dockerd is started.
@@ -29,9 +30,12 @@ type Options struct {
 	OwnBridge bool
 	// Config is the file that dockerd has its configuration from; without one it knows
 	// Runtimes and nothing else.
-	Config  string
-	Command []string // the words that start dockerd; nil is its name
-	Args    []string // more arguments of dockerd
+	Config string
+	// InMemory has both keep their files in memory: they have much written to stable
+	// storage.
+	InMemory bool
+	Command  []string // the words that start dockerd; nil is its name
+	Args     []string // more arguments of dockerd
 }
 
 // Daemons are a containerd and a dockerd.
@@ -46,8 +50,11 @@ type Daemons struct {
 
 // Start starts both; the caller is root.
 func Start(o Options) (*Daemons, error) {
-	// Sockets have short names.
-	dir, err := os.MkdirTemp("", "hull-docker")
+	newDir := func(name string) (string, error) { return os.MkdirTemp("", name) }
+	if o.InMemory {
+		newDir = MemoryDir
+	}
+	dir, err := newDir("hull-docker") // sockets have short names
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +64,15 @@ func Start(o Options) (*Daemons, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// MemoryDir makes a directory in memory, which UnmountBelow and removing it end.
+func MemoryDir(name string) (string, error) {
+	dir, err := os.MkdirTemp("", name)
+	if err == nil {
+		err = syscall.Mount(name, dir, "tmpfs", 0, "mode=755")
+	}
+	return dir, err
 }
 
 func (d *Daemons) start(o Options) error {
