@@ -33,6 +33,7 @@ type sandbox struct {
 	memory   *mem.File
 	kernel   *kernel.Kernel
 	types    vfs.FilesystemTypes
+	options  map[string]control.MountOption // immutable
 	env      *vfs.Environment
 	main     *container // the first one: the sandbox ends when it does
 	networks *networks
@@ -48,7 +49,7 @@ type sandbox struct {
 // be started is told on conn. When there was much to do, and now is not, rest is
 // called.
 func Run(cfg *control.Config, early *Early, conn *control.Conn, rest func()) (status int, err error) {
-	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}, all: map[string]*container{}}
+	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}, options: control.MountOptions(), all: map[string]*container{}}
 	p, f := <-early.platform, <-early.filter
 	if err := errors.Join(p.err, f.err); err != nil {
 		return 0, err

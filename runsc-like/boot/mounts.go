@@ -75,7 +75,7 @@ func (c *container) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount) er
 	if !ok {
 		return fmt.Errorf("file systems of type %s are not supported", m.Type)
 	}
-	o := parseOptions(m.Options)
+	o := c.s.parseOptions(m.Options)
 	at, err := c.mountPoint(ctx, m.Destination, true)
 	if err != nil {
 		return err

@@ -17,12 +17,11 @@ type mountOptions struct {
 // parseOptions splits options into flags and what is the file system's. Of
 // propagation only private exists here, so what asks for another is accepted
 // and means that.
-func parseOptions(options []string) mountOptions {
+func (s *sandbox) parseOptions(options []string) mountOptions {
 	m := mountOptions{copyUp: slices.Contains(options, control.OptionCopyUp)}
 	var data []string
-	known := control.MountOptions()
 	for _, name := range options {
-		o, ok := known[name]
+		o, ok := s.options[name]
 		switch {
 		case !ok:
 			data = append(data, name)

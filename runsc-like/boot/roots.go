@@ -47,6 +47,6 @@ func (c *container) bind(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount, i i
 		return err
 	}
 	defer at.DecRef()
-	_, err = ns.Mount(c.boot, at, fs, root, m.Source, parseOptions(m.Options).flags)
+	_, err = ns.Mount(c.boot, at, fs, root, m.Source, c.s.parseOptions(m.Options).flags)
 	return err
 }

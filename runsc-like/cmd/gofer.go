@@ -13,6 +13,9 @@ import (
 
 // gofer is the file server, inside its jail.
 func gofer(cfg *control.Role) (int, error) {
+	if cfg.Hold {
+		await()
+	}
 	dir, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("open the gofer's own root: %w", err)

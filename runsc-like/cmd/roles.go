@@ -29,6 +29,14 @@ func roles() map[string]func() int {
 	}
 }
 
+// await waits until the creator lets the process go on. One that dies before it does
+// leaves nothing behind; one that failed has said why.
+func await() {
+	if n, _ := unix.Read(control.FDControl, make([]byte, control.MaxMessage)); n <= 0 {
+		os.Exit(container.StatusFailed)
+	}
+}
+
 // monitor stands for a process of a container.
 func monitor() int {
 	lean()

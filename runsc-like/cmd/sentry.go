@@ -18,8 +18,14 @@ func readSentry(f *os.File) (*sentryStart, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sentryStart{early: boot.Begin(r)}
-	s.Config, err = control.ReadConfig(f)
+	s := &sentryStart{}
+	if !r.Hold {
+		s.early = boot.Begin(r)
+	}
+	if s.Config, err = control.ReadConfig(f); err == nil && r.Hold {
+		await()
+		s.early = boot.Begin(r)
+	}
 	return s, err
 }
 

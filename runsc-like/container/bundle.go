@@ -12,6 +12,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"hull/runsc-like/control"
 	"hull/runsc-like/hooks"
 	"hull/runsc-like/leanjson"
 )
@@ -72,6 +73,7 @@ type checker struct {
 	s        specs.Spec
 	dir      string // of the bundle
 	warnings []string
+	options  map[string]control.MountOption // those that there are, once one was checked
 }
 
 func (c *checker) warnf(field, format string, args ...any) {

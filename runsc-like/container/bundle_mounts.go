@@ -123,9 +123,11 @@ func (c *checker) checkMountIDs(m *specs.Mount, field string) error {
 }
 
 func (c *checker) checkOptions(m *specs.Mount, field string) error {
-	known := control.MountOptions()
+	if c.options == nil {
+		c.options = control.MountOptions()
+	}
 	for i, name := range m.Options {
-		o, ok := known[name]
+		o, ok := c.options[name]
 		at := fmt.Sprintf("%s[%d]", field, i)
 		switch {
 		case !ok && m.Type == "bind" && !strings.Contains(name, "="):

@@ -29,6 +29,7 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 		return nil, err
 	}
 	own := &control.Role{
+		Hold:       p.late,
 		Detached:   cfg.Detached,
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
@@ -45,7 +46,7 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 	b.Group, b.Map = !b.Session, ids.write
 	// Without ids but the caller's it is the caller, not root.
 	b.Confinement = jail.Confinement{Roots: roots, Caps: ids.caps(), FDs: control.GoferFDs, Root: !ids.own}
-	if cfg.Detached {
+	if cfg.Detached && !p.late {
 		b.Hold = control.FDControl
 	}
 	if cfg.StandIn {

@@ -41,6 +41,8 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		return nil, err
 	}
 	gofer, err := c.startStandIn(o, cfg, ends)
+	ends.goferEnd.Close() // the sandbox sees it end when the gofer does
+	ends.goferEnd = nil
 	if err == nil {
 		err = ends.release.Send(control.Message{Kind: control.Go})
 	}

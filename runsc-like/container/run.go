@@ -90,7 +90,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		return nil, err
 	}
 	if d != nil {
-		cfg.ID, cfg.Detached, cfg.Ignored = d.id, true, 0
+		cfg.ID, cfg.Hold, cfg.Detached, cfg.Ignored = d.id, true, true, 0
 		cfg.Terminal = o.Spec.Process.Terminal
 		cfg.Extra, cfg.Agent = len(o.Extra), len(d.agent) > 0
 	}
@@ -109,6 +109,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	if err != nil {
 		return s, err
 	}
+	p.late = d != nil && o.Spec.Hooks == nil // hooks may change what is at its roots
 	fds := []*os.File{p.log, p.log, p.log, p.control, p.sentryEnd, p.config, o.Stdin, o.Stdout, o.Stderr}
 	within := func(start func(int) error) error { return start(-1) }
 	if d != nil {
@@ -119,7 +120,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		return s, err
 	}
 	if d != nil {
-		b.Hold, b.Blocked = control.FDControl, control.Forwarded() // which are read from a descriptor
+		b.Blocked = control.Forwarded() // they are read from a descriptor
 		if cfg.Terminal {
 			b.Terminal = control.FDStdin
 		}
@@ -132,8 +133,12 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		return err
 	})
 	p.handed()
+	covered := make(chan error, 1)
+	if err == nil {
+		go func() { covered <- s.gofer.Cover() }()
+	}
 	if err == nil && d == nil {
-		err = s.gofer.Cover()
+		err = <-covered
 	}
 	if err == nil && cfg.Await {
 		err = s.connectUser(&o, p)
@@ -149,7 +154,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 			return s, fmt.Errorf("control socket: %w", err)
 		}
 	}
-	return s, s.gofer.Cover()
+	return s, <-covered
 }
 
 // configure makes the configuration of o.
@@ -164,7 +169,7 @@ func configure(o Options) (*control.Config, error) {
 	}
 	var filter *profile.Program
 	if sc := o.Spec.Linux.Seccomp; sc != nil {
-		if filter, err = profile.Compile(sc); err != nil {
+		if filter, err = compiledProfiles().compile(sc); err != nil {
 			return nil, fmt.Errorf("linux.seccomp.%w", err)
 		}
 	}
@@ -204,6 +209,7 @@ func configure(o Options) (*control.Config, error) {
 
 // rootsOf lists what the gofer is to serve: the root, then the bind mounts.
 func rootsOf(s *specs.Spec, overlay bool) ([]jail.Root, error) {
+	known := control.MountOptions()
 	roots := []jail.Root{{Path: s.Root.Path, ReadOnly: overlay || s.Root.Readonly}}
 	for i, m := range s.Mounts {
 		if m.Type != "bind" {
@@ -212,14 +218,13 @@ func rootsOf(s *specs.Spec, overlay bool) ([]jail.Root, error) {
 		if _, err := os.Stat(m.Source); err != nil {
 			return nil, fieldf(fmt.Sprintf("mounts[%d].source", i), "%v", err)
 		}
-		roots = append(roots, jail.Root{Path: m.Source, ReadOnly: isReadOnly(m)})
+		roots = append(roots, jail.Root{Path: m.Source, ReadOnly: isReadOnly(m, known)})
 	}
 	return roots, nil
 }
 
 // isReadOnly reports what the options of a mount say last of it.
-func isReadOnly(m specs.Mount) bool {
-	known := control.MountOptions()
+func isReadOnly(m specs.Mount, known map[string]control.MountOption) bool {
 	ro := false
 	for _, name := range m.Options {
 		if o := known[name]; o.Flag == unix.MS_RDONLY {

@@ -22,8 +22,10 @@ const nobody = 65534
 // their ends, which are closed here once they have them.
 type plumbing struct {
 	log, control, goferEnd, sentryEnd, config *os.File
-	// hold is where a gofer that is held waits, release the other end.
+	// hold is where a gofer that is held waits, release the other end. It waits before
+	// it has its roots, unless it is late.
 	hold    *os.File
+	late    bool
 	release *control.Conn
 	// terminal is the controlling one of a gofer that stands for its container.
 	terminal *os.File

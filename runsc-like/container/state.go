@@ -73,8 +73,8 @@ const maxRecord = 64 << 20
 // DefaultRoot is where containers are if nobody says.
 func DefaultRoot() string {
 	// An ordinary user may be root of a user namespace: as which USER knows better.
-	rootless := os.Geteuid() != 0 || Rootless() && os.Getenv("USER") != "root"
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && rootless {
+	rootless := func() bool { return os.Geteuid() != 0 || Rootless() && os.Getenv("USER") != "root" }
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && rootless() {
 		return filepath.Join(dir, "hull")
 	}
 	return "/run/hull"

@@ -57,6 +57,10 @@ const (
 
 // Role is what either process of a sandbox has to know.
 type Role struct {
+	// Hold makes the process wait for a Go on FDControl before it does anything that
+	// outlasts it: until then its creator has written down that it exists. It has been
+	// started meanwhile.
+	Hold bool `json:"hold,omitempty"`
 	// Detached says that the process outlives its creator, and that a sentry has
 	// FDListen and ends with the exit status of the guest's first process.
 	Detached bool `json:"detached,omitempty"`

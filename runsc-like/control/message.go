@@ -15,7 +15,7 @@ type Kind string
 // The kinds of message. What is asked is answered by the kind in parentheses, or
 // by Failed.
 const (
-	Go      Kind = "go"      // see jail.Birth.Hold
+	Go      Kind = "go"      // see Role.Hold and jail.Birth.Hold
 	Created Kind = "created" // the container is made; Start will start it
 	Started Kind = "started" // a process runs: PID
 	Failed  Kind = "failed"  // it was not done: Code, Text
