@@ -211,9 +211,15 @@ func (n *NIC) find(a netip.Addr) *ifaddr {
 // Deliver takes a batch of frames that arrived: NIC is what its link.Endpoint
 // delivers to.
 func (n *NIC) Deliver(ps []*buffer.Packet) {
-	b := batch{now: n.stack.now()}
-	n.deliver(ps, &b)
+	s := n.stack
+	b, ok := s.batches.Get().(*batch)
+	if !ok {
+		b = &batch{}
+	}
+	b.begin(s.now())
+	n.deliver(ps, b)
 	b.done()
+	s.batches.Put(b)
 }
 
 // LinkChanged says that the link went up or down or has a new MTU.
@@ -391,7 +397,7 @@ func (b *backlog) drain() {
 		}
 		b.queue, b.spare = b.spare, backlogQueue{}
 		b.mu.Unlock()
-		b.rx.now = b.s.now()
+		b.rx.begin(b.s.now())
 		ps := q.ps
 		for _, r := range q.runs {
 			r.nic.deliver(ps[:r.n], &b.rx)

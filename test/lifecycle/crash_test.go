@@ -50,7 +50,7 @@ func TestCrashes(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	killed := map[string]int{}
-	before := processes()
+	before := processes(hull)
 	for i := range crashes(t) {
 		id := fmt.Sprintf("hull-crash-%d", i)
 		dir := t.TempDir()
@@ -69,7 +69,7 @@ func TestCrashes(t *testing.T) {
 		}
 		const life = 700 * time.Millisecond
 		time.Sleep(time.Duration(random.Int64N(int64(life))))
-		killed[killOne(random, before)]++
+		killed[killOne(random, hull, before)]++
 		// The rest of the story goes on or fails; the last `run` of it is ended.
 		time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
 		_ = c.Wait() // its status is anything
@@ -79,7 +79,7 @@ func TestCrashes(t *testing.T) {
 				t.Errorf("%s: delete --force: %v\n%s", id, err, out)
 			}
 		}
-		if left := leftovers(id, state, before); left != "" {
+		if left := leftovers(hull, id, state, before); left != "" {
 			t.Errorf("%s (seed %d) left: %s", id, seed, left)
 		}
 		if t.Failed() {
@@ -92,40 +92,43 @@ func TestCrashes(t *testing.T) {
 	t.Logf("killed: %v", killed)
 }
 
-// processes are those of hull, by number; the value is what each is.
-func processes() map[int]string {
+// processes are those of the binary under test, by number, without zombies; the
+// value is what each is. Others of hull's may run beside the test, and a guest may
+// give its processes any name: the file that they run is what counts.
+func processes(hull string) map[int]string {
 	all := map[int]string{}
+	binary, err := os.Stat(hull)
+	if err != nil {
+		return all
+	}
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
-		b, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		pid, nerr := strconv.Atoi(filepath.Base(dir))
-		args := strings.Split(string(bytes.TrimRight(b, "\x00")), "\x00")
-		if err != nil || nerr != nil {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
 			continue
 		}
-		if name := filepath.Base(args[0]); name == "hull" && len(args) > 1 {
-			all[pid] = args[1]
-			if args[1] == "--root" && len(args) > 3 {
-				all[pid] = args[3]
-			}
-		} else if comm, _ := os.ReadFile(filepath.Join(dir, "comm")); strings.HasPrefix(string(comm), "hull-stub") && alive(dir) {
+		exe, err := os.Stat(filepath.Join(dir, "exe")) // a zombie has none
+		if err != nil || !os.SameFile(exe, binary) {
+			continue
+		}
+		b, _ := os.ReadFile(filepath.Join(dir, "cmdline")) // it may be gone
+		args := strings.Split(string(bytes.TrimRight(b, "\x00")), "\x00")
+		switch {
+		case filepath.Base(args[0]) != "hull" || len(args) < 2:
 			all[pid] = "stub"
+		case args[1] == "--root" && len(args) > 3:
+			all[pid] = args[3]
+		default:
+			all[pid] = args[1]
 		}
 	}
 	return all
 }
 
-// alive reports whether a process is no zombie.
-func alive(dir string) bool {
-	b, err := os.ReadFile(filepath.Join(dir, "stat"))
-	i := bytes.LastIndexByte(b, ')')
-	return err == nil && i > 0 && len(b) > i+2 && b[i+2] != 'Z'
-}
-
 // killOne kills one of the processes that were not there before, and says which.
-func killOne(random *rand.Rand, before map[int]string) string {
+func killOne(random *rand.Rand, hull string, before map[int]string) string {
 	var pids []int
-	now := processes()
+	now := processes(hull)
 	for pid := range now {
 		if _, old := before[pid]; !old {
 			pids = append(pids, pid)
@@ -141,11 +144,11 @@ func killOne(random *rand.Rand, before map[int]string) string {
 
 // leftovers says what there is of a container that was deleted. Processes are
 // left a moment to end.
-func leftovers(id, state string, before map[int]string) string {
+func leftovers(hull, id, state string, before map[int]string) string {
 	var left string
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		left = ""
-		for pid, what := range processes() {
+		for pid, what := range processes(hull) {
 			if _, old := before[pid]; !old {
 				left += fmt.Sprintf("process %d (%s) ", pid, what)
 			}

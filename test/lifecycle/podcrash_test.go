@@ -1,15 +1,12 @@
 package lifecycle
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +32,7 @@ func TestPodCrashes(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	killed := map[string]int{}
+	before := processes(hull)
 	for i := range crashes(t) {
 		id := fmt.Sprintf("hull-podcrash-%d", i)
 		dir := t.TempDir()
@@ -52,14 +50,10 @@ func TestPodCrashes(t *testing.T) {
 		}
 		const life = 1200 * time.Millisecond
 		time.Sleep(time.Duration(random.Int64N(int64(life))))
-		known := mine(state, c.Process.Pid)
-		killed[killAny(random, known)]++
+		killed[killOne(random, hull, before)]++
 		time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
 		_ = c.Wait() // its status is anything
 		cancel()
-		for pid, what := range mine(state, 0) {
-			known[pid] = what
-		}
 		for range 2 { // what one leaves undone the next one does
 			for _, name := range []string{id + "-b", id, id + "-a"} {
 				if out, err := exec.Command("sh", "-c", r+" delete --force "+name).CombinedOutput(); err != nil {
@@ -67,7 +61,7 @@ func TestPodCrashes(t *testing.T) {
 				}
 			}
 		}
-		if left := podLeftovers(id, state, known); left != "" {
+		if left := leftovers(hull, id, state, before); left != "" {
 			t.Errorf("%s (seed %d) left: %s", id, seed, left)
 		}
 		if t.Failed() {
@@ -75,84 +69,4 @@ func TestPodCrashes(t *testing.T) {
 		}
 	}
 	t.Logf("killed: %v", killed)
-}
-
-// mine are the processes of hull that the records below state tell of, and those
-// of a session; the value is what each is, and when it was started.
-func mine(state string, session int) map[int]string {
-	all := map[int]string{}
-	records, _ := filepath.Glob(filepath.Join(state, "*", "state.json"))
-	for _, name := range records {
-		b, _ := os.ReadFile(name) // it may be gone
-		for _, part := range bytes.Split(b, []byte(`"pid":`))[1:] {
-			n, _ := strconv.Atoi(string(part[:bytes.IndexAny(part, ",}")]))
-			if n > 0 {
-				all[n] = "sandbox's " + started(n)
-			}
-		}
-	}
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range dirs {
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if sid, _ := syscallSID(pid); err == nil && session != 0 && sid == session && pid != session {
-			all[pid] = "command " + started(pid)
-		}
-	}
-	return all
-}
-
-func syscallSID(pid int) (int, error) {
-	n, _, errno := syscall.Syscall(syscall.SYS_GETSID, uintptr(pid), 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
-}
-
-// started is when a process was started, "" if it is none that lives.
-func started(pid int) string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if err != nil || len(f) < 20 || f[0] == "Z" {
-		return ""
-	}
-	return f[19]
-}
-
-// killAny kills one of the processes, and says what it was.
-func killAny(random *rand.Rand, all map[int]string) string {
-	var pids []int
-	for pid := range all {
-		pids = append(pids, pid)
-	}
-	if len(pids) == 0 {
-		return "nothing"
-	}
-	pid := pids[random.IntN(len(pids))]
-	what, _, _ := strings.Cut(all[pid], " ")
-	_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
-	return what
-}
-
-// podLeftovers says what there is of a pod that was deleted. Processes are left a
-// moment to end.
-func podLeftovers(id, state string, known map[int]string) string {
-	left := ""
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		left = ""
-		for pid, what := range known {
-			_, start, _ := strings.Cut(what, " ")
-			if now := started(pid); now != "" && now == start {
-				left += fmt.Sprintf("process %d (%s) ", pid, what)
-			}
-		}
-		if left == "" || time.Now().After(deadline) {
-			break
-		}
-	}
-	if entries, _ := os.ReadDir(state); len(entries) != 0 {
-		left += "state " + entries[0].Name() + " "
-	}
-	groups, _ := filepath.Glob("/sys/fs/cgroup/*/*" + id + "*")
-	return left + strings.Join(groups, " ")
 }

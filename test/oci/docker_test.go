@@ -22,9 +22,9 @@ func dockerCases() []scriptCase {
 	return []scriptCase{
 		{"run", `say $RUN --rm $I echo hello; say $RUN --rm $I sh -c 'exit 3'; say $RUN --rm $I sh -c 'kill -9 $$'; say $RUN --rm $I sh -c 'kill -TERM $$; sleep 1'`},
 		{"what cannot be run", `say $RUN --rm $I nosuch; say $RUN --rm $I /etc/passwd; say $RUN --rm $I /nowhere; $RUN --rm $I nosuch 2>&1 | grep -o 'executable file not found in $PATH'
-			printf '#!/no/such\n' >s; echo junk >j; chmod 755 s j; echo no >p; V="-v $PWD/s:/s -v $PWD/j:/j -v $PWD/p:/bin/p"; for c in /s /j p /bin/p /s/x; do $RUN --rm $V $I $c 2>&1 | grep -v -e '^docker' -e '^$'; say $RUN --rm $V $I $c; done`},
+			printf '#!/no/such\n' >s; echo junk >j; chmod 755 s j; echo no >p; V="-v $PWD/s:/s -v $PWD/j:/j -v $PWD/p:/bin/p"; for c in /s /j p /bin/p /s/x; do $RUN --rm $V $I $c >out 2>&1; echo "$c = $?"; grep -v -e '^docker' -e '^$' out; done`},
 		{"streams", `echo text | say $RUN --rm -i $I cat; seq 100000 | $RUN --rm -i $I md5sum; $RUN --rm $I sh -c 'echo o; echo e >&2' 2>/dev/null; $RUN --rm $I sh -c 'echo e >&2' 2>&1 >/dev/null
-			$RUN --rm $I dd if=/dev/zero bs=1M count=100 2>/dev/null | md5sum`},
+			$RUN --rm --log-driver none $I dd if=/dev/zero bs=1M count=100 2>/dev/null | md5sum; $RUN --rm $I dd if=/dev/zero bs=1M count=2 2>/dev/null | md5sum`},
 		{"environment", `say $RUN --rm -e A=1 -w /a/b -h named $I sh -c 'echo $A $HOME; pwd; hostname; cat /etc/hostname'; say $RUN --rm --entrypoint id $I -u`},
 		{"user", `say $RUN --rm -u 5:6 --group-add 7 $I id; say $RUN --rm -u 5 $I sh -c 'touch /x; echo $HOME'; say $RUN --rm -u nobody $I id`},
 		{"capabilities", `say $RUN --rm $I grep Cap /proc/self/status; say $RUN --rm --cap-drop ALL --cap-add CHOWN $I grep Cap /proc/self/status
@@ -56,7 +56,7 @@ func dockerCases() []scriptCase {
 		{"copy", `back $I sleep 100; echo data >in; docker cp in $N:/tmp/in 2>/dev/null; docker exec $N cat /tmp/in; docker exec $N sh -c 'echo out >/tmp/o; mkdir /tmp/d; touch /tmp/d/x'; docker cp $N:/tmp/o - | tar xO; docker cp $N:/tmp/d - | tar t | sort`},
 		{"changes", `$RUN --name $N $I sh -c 'echo n >/new; rm /etc/passwd; mkdir /dir; ln -s a /link; chmod 700 /root'; docker diff $N | sort; docker commit $N $N >/dev/null; $RUN --rm $N sh -c 'cat /new; ls /etc; readlink /link'; docker rmi -f $N >/dev/null`},
 		{"files without a name", `say $RUN --rm $I sh -c 'exec 3<>/tmp/f; rm /tmp/f; echo abc >&3; truncate -s 2 /proc/self/fd/3; chmod 600 /proc/self/fd/3; touch -d @1000000000 /proc/self/fd/3; stat -L -c "%s %a %h %Y" /proc/self/fd/3; mkfifo -m 600 /tmp/p; chmod 640 /tmp/p; stat -c %a /tmp/p'`},
-		{"stats and top", `back -m 100m $I sleep 100; docker stats --no-stream --format '{{.Name}} {{.MemUsage}}' $N | grep -c '/ 100MiB'; docker top $N | head -1 | awk '{print $2}'; docker update -m 200m --memory-swap 200m $N >/dev/null; docker stats --no-stream --format '{{.MemUsage}}' $N | grep -c '/ 200MiB'`},
+		{"stats and top", `back -m 100m $I sleep 100; docker stats --no-stream --format '{{.Name}} {{.MemUsage}}' $N | grep -c '/ 100MiB'; docker exec -d $N sh -c 'sleep 77; :'; sleep 0.5; docker top $N | awk '{print $8, $9, $10, $11}' | sort; docker top $N -eo comm,pid,args | awk '{print $1, $3, $4}' | sort; docker update -m 200m --memory-swap 200m $N >/dev/null; docker stats --no-stream --format '{{.MemUsage}}' $N | grep -c '/ 200MiB'`},
 		{"inspect", `back $I sleep 100; docker inspect -f '{{.State.Running}} {{.State.Paused}} {{.State.Restarting}} {{.HostConfig.NetworkMode}}' $N; kill -0 $(docker inspect -f '{{.State.Pid}}' $N) && echo alive; docker rm -f $N >/dev/null; say docker inspect $N`},
 		{"create and start", `docker create --runtime $RT --network none --name $N -i $I sh -c 'read x; echo got $x; exit 2' >/dev/null; state; echo word | docker start -ai $N; echo "= $?"; state`},
 		{"shared memory", `say $RUN --rm --shm-size 8m $I sh -c 'df /dev/shm | tail -1 | awk "{print \$2}"'; say $RUN --rm $I sh -c 'ls -ld /dev/shm /dev/mqueue | cut -c1-10'`},
