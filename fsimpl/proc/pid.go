@@ -365,7 +365,8 @@ func (o oomAdj) Content(_ current.Task, w *bytes.Buffer) error {
 
 // Set implements pseudo.Setter.
 func (o oomAdj) Set(t current.Task, data []byte) error {
-	v, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 32)
+	s, _, _ := strings.Cut(string(data), "\x00") // as a C program writes a string
+	v, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32)
 	if err != nil || v < -1000 || v > 1000 {
 		return unix.EINVAL
 	}
