@@ -241,6 +241,7 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 		return unix.ENETDOWN
 	}
 	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
+	left(ps)
 	packets, bytes := len(ps), 0
 	for _, p := range ps {
 		bytes += p.Len()
