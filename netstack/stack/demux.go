@@ -65,7 +65,23 @@ type batch struct {
 	// is handed to an interface.
 	r    received
 	hook HookContext
+	// ours is the last flow of IPv4 that was found to be for us: what comes together
+	// mostly is of one flow.
+	ours flow4
 }
+
+// flow4 is all that the route of a packet of IPv4 depends on.
+type flow4 struct {
+	nic      *NIC
+	src, dst netip.Addr
+	mark     uint32
+	kind     uint8
+	proto    uint8
+	tos      uint8
+}
+
+// begin makes a batch ready for packets that arrived at now.
+func (b *batch) begin(now int64) { b.now, b.ours = now, flow4{} }
 
 // later has f flushed when the batch is through. A socket says so once a batch:
 // it keeps a flag of its own.
@@ -78,6 +94,7 @@ func (b *batch) done() {
 		b.pending[i] = nil
 	}
 	b.pending = b.pending[:0]
+	b.r, b.hook, b.ours = received{}, HookContext{}, flow4{} // they hold on to packets
 }
 
 // tuple is the key of a connection: its addresses, ports and protocol.

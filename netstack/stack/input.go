@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/filter"
 	"hull/netstack/header"
 	"hull/netstack/link"
 )
@@ -83,6 +84,9 @@ func (n *NIC) frameIn(p *buffer.Packet, b *batch) {
 		n.stats.multicast.Add(1)
 	}
 	n.stack.tapIn(n, p, typ, proto)
+	if n.stack.seesFrames(filter.NetDev) && !n.stack.askFrame(filter.NetDev, filter.Ingress, p, n, nil, n) {
+		return
+	}
 	if m := n.master.Load(); m != nil {
 		m.input(n, p, b)
 		return
