@@ -55,6 +55,8 @@ type Packet struct {
 	// filter said. Track is a connection tracker's own.
 	Mark, Priority uint32
 	Track          any
+	// Stamp is whoever wants to know when the packet leaves; a clone has none.
+	Stamp any
 
 	trimmed int     // bytes that TrimFront took: what Whole gives back
 	few     [3]View // what payload is in, as long as it fits
@@ -277,6 +279,7 @@ func (p *Packet) Clone() *Packet {
 	c := p.pool.packet()
 	few := c.payload
 	*c = *p
+	c.Stamp = nil
 	c.head = p.head.Sub(0, p.head.Len())
 	c.payload = few
 	for _, v := range p.payload {

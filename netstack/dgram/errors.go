@@ -2,6 +2,7 @@ package dgram
 
 import (
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,9 @@ const (
 	OriginLocal = 1
 	OriginICMP  = 2
 	OriginICMP6 = 3
+	// OriginTimestamping tells when something was sent: Stamp is the time, Info
+	// SCM_TSTAMP_*, Data the number of the send if it has one.
+	OriginTimestamping = 4
 	// OriginZeroCopy tells that sends with MSG_ZEROCOPY are complete: Info and Data
 	// are the first and last number of them.
 	OriginZeroCopy = 5
@@ -34,6 +38,7 @@ type Error struct {
 	Offender   netip.Addr     // who sent the ICMP message
 	To         netip.AddrPort // where the datagram went
 	IIF        int
+	Stamp      time.Time
 	Packet     *buffer.Packet // the payload that was quoted; may be nil
 }
 

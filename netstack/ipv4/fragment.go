@@ -34,6 +34,9 @@ func Fragment(out []*buffer.Packet, p *buffer.Packet, mtu int) []*buffer.Packet 
 		fh.SetFragment(!last || off+n < total, base+off)
 		fh.UpdateChecksum()
 		f.Received = p.Received
+		if off == 0 {
+			f.Stamp = p.Stamp
+		}
 		out = append(out, f)
 		off += n
 	}

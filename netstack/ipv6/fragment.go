@@ -42,6 +42,9 @@ func Fragment(out []*buffer.Packet, p *buffer.Packet, mtu int, id uint32) []*buf
 		header.IPv6(b).SetPayloadLen(uint16(whole - header.IPv6Size + n))
 		header.IPv6Fragment(b[size:]).Encode(header.IPv6FragmentFields{Next: next, Offset: off, More: off+n < total, ID: id})
 		f.Received = p.Received
+		if off == 0 {
+			f.Stamp = p.Stamp
+		}
 		out = append(out, f)
 		off += n
 	}

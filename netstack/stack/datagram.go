@@ -289,6 +289,9 @@ func (d *datagram) recvError(dst io.Writer, n int, m *RecvMeta) (int, error) {
 	}
 	m.From, m.HasFrom = d.showScoped(e.To, e.IIF), e.To.IsValid()
 	m.Control = d.wants(e.To.Addr().Is6())
+	if m.Received = e.Stamp; !e.Stamp.IsZero() {
+		m.Control = m.Control&^(WantTime|WantTimeNS|WantTimestamping) | d.stampControl()
+	}
 	d.mu.Unlock()
 	m.Flags = unix.MSG_ERRQUEUE
 	size := 0

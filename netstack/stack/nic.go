@@ -253,6 +253,7 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 		}
 	}
 	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
+	left(ps)
 	packets, bytes := len(ps), 0
 	for _, p := range ps {
 		bytes += p.Len()

@@ -51,6 +51,8 @@ type options struct {
 	rcvLowat  int
 	peekOff   int
 	tsFlags   uint32 // SO_TIMESTAMPING
+	tsKey     uint32 // the number of the next send, with SOF_TIMESTAMPING_OPT_ID
+	tsBase    int64  // of a stream: from where its bytes are counted then
 	busyPoll  int
 	pacing    uint64 // SO_MAX_PACING_RATE in bytes a second
 	cpu       int    // SO_INCOMING_CPU
@@ -234,6 +236,14 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 			return unix.EINVAL
 		}
 		c.put(fTimestampNew, name == unix.SO_TIMESTAMPING_NEW)
+		if uint32(v)&tsOptID != 0 && c.tsFlags&tsOptID == 0 {
+			c.tsKey = 0
+			if s, ok := c.self.(interface{ written() int64 }); ok {
+				if c.tsBase = s.written(); c.tsBase < 0 {
+					return unix.EINVAL
+				}
+			}
+		}
 		c.tsFlags = uint32(v)
 	case unix.SO_PEEK_OFF:
 		if c.typ == unix.SOCK_RAW {

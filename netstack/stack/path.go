@@ -78,11 +78,12 @@ type sendOptions struct {
 	priority uint32
 	// checksum is the offset of the transport's checksum, -1 for none.
 	checksum int
-	owner    *common // whose packets they are, for filters; may be nil
-	loop     bool    // multicast and broadcast packets come back to our own sockets
-	confirm  bool    // MSG_CONFIRM: the neighbour was heard from
-	hopByHop []byte  // an extension header of IPv6 that goes first
-	headers  bool    // the packets begin with their IP header already
+	owner    *common  // whose packets they are, for filters; may be nil
+	loop     bool     // multicast and broadcast packets come back to our own sockets
+	stamp    *txStamp // of the first packet, or nil
+	confirm  bool     // MSG_CONFIRM: the neighbour was heard from
+	hopByHop []byte   // an extension header of IPv6 that goes first
+	headers  bool     // the packets begin with their IP header already
 }
 
 // findPath looks a path up: ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, ENODEV,
@@ -144,6 +145,9 @@ func (p *path) send(ps []*buffer.Packet, o *sendOptions) error {
 	}
 	for _, x := range ps {
 		x.Mark, x.Priority = o.mark, o.priority
+		if o.stamp != nil {
+			x.Stamp, o.stamp = o.stamp, nil
+		}
 		if !o.headers {
 			p.prepare(x, o)
 			if v6 {

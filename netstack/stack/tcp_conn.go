@@ -282,6 +282,8 @@ func (t *tcpSocket) reset() {
 		t.unaccount()
 		t.conn = nil
 	}
+	t.dropStamps()
+	t.consumed = 0
 	t.timer.stop()
 	t.tail.drop()
 	t.phase, t.peer, t.rdShut, t.wrShut = tcpUnconnected, netip.AddrPort{}, false, false

@@ -95,7 +95,14 @@ func (t *tcpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 				releaseViews(vs)
 				break
 			}
+			var stamped buffer.View
+			if (t.tsFlags != 0 || m.HasTS) && last {
+				stamped = vs[len(vs)-1].Sub(0, vs[len(vs)-1].Len())
+			}
 			t.conn.Write(now, vs, m.Flags&unix.MSG_MORE != 0 || !last && n-sent > k && room > k, last && m.Flags&unix.MSG_OOB != 0)
+			if stamped.Len() > 0 {
+				t.stampWrite(m, stamped)
+			}
 			t.absorb(now)
 			t.unlock(now)
 			sent += k
@@ -299,6 +306,13 @@ func (t *tcpSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 			break // Linux stops before urgent data
 		}
 	}
+	if got > 0 {
+		t.mu.Lock()
+		if len(t.arrivals) > 0 {
+			t.stampRead(m, off, peek)
+		}
+		t.mu.Unlock()
+	}
 	if !peek && off > 0 {
 		t.consume(off)
 	} else if peek && got > 0 {
@@ -398,6 +412,7 @@ func (t *tcpSocket) consume(n int64) {
 		return
 	}
 	t.conn.Consume(now, n)
+	t.consumed += n
 	if t.peekOff > 0 {
 		t.peekOff = max(0, t.peekOff-int(n))
 	}
@@ -439,6 +454,9 @@ func (t *tcpSocket) recvUrgent(dst io.Writer, n int, m *RecvMeta, flags int) (in
 func (t *tcpSocket) recvError(dst io.Writer, n int, m *RecvMeta) (int, error) {
 	t.mu.Lock()
 	e, ok := t.errs.Pop()
+	if m.Received = e.Stamp; ok && !e.Stamp.IsZero() {
+		m.Control = t.stampControl()
+	}
 	t.mu.Unlock()
 	if !ok {
 		return 0, unix.EAGAIN
@@ -446,7 +464,14 @@ func (t *tcpSocket) recvError(dst io.Writer, n int, m *RecvMeta) (int, error) {
 	defer e.Release()
 	m.Flags |= unix.MSG_ERRQUEUE
 	m.Err = &e
-	return 0, nil
+	if e.Packet == nil {
+		return 0, nil
+	}
+	size := min(n, e.Packet.Len())
+	if size < e.Packet.Len() {
+		m.Flags |= unix.MSG_TRUNC
+	}
+	return size, writePacket(dst, e.Packet, size)
 }
 
 // queueError keeps an ICMP error for IP_RECVERR. The caller holds the lock.

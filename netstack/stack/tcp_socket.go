@@ -52,6 +52,9 @@ type tcpSocket struct {
 	parent   *tcpSocket   // of a connection that was not accepted: its listener
 	saved    []byte       // TCP_SAVED_SYN
 	zero     zeroCopy
+	stamps   []streamStamp
+	arrivals []arrival // guarded by common.mu, as consumed: see noteArrival
+	consumed int64     // bytes that were read
 	rxViews  [4]buffer.View
 	timer    timer
 	// completedOnce: the handshake was completed. counted: it is in CurrEstab.
@@ -108,6 +111,9 @@ func (t *tcpSocket) deliver(now int64, r *received) {
 	t.conn.Press(t.stack.tcpPressed())
 	t.conn.Input(now, &seg)
 	t.rxViews = [4]buffer.View{}
+	if t.stampWanted() {
+		t.noteArrival(r.pkt)
+	}
 	t.absorb(now)
 	if !t.batched && r.rx != nil {
 		t.batched = true
@@ -191,6 +197,9 @@ func (t *tcpSocket) absorb(now int64) {
 	c := t.conn
 	t.account()
 	t.outq = append(t.outq, c.Take()...)
+	if len(t.stamps) > 0 {
+		t.stamped()
+	}
 	if s := c.State(); (s == tcp.Established || s == tcp.CloseWait) != t.counted {
 		t.counted = !t.counted
 		t.stack.tcpState.established.Add(int64(2*bit(t.counted) - 1))
@@ -286,6 +295,7 @@ func (t *tcpSocket) bury() {
 		t.conn.Release()
 		t.unaccount()
 	}
+	t.dropStamps()
 	t.errs.Clear()
 	t.stack.unregister(&t.common)
 }

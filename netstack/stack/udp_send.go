@@ -164,6 +164,7 @@ func (u *datagram) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendM
 	}
 	t := udpTarget{p: p, o: u.sendOptions(p), to: netip.AddrPortFrom(p.dst, to.Port())}
 	m.apply(&t.o)
+	t.o.stamp = u.stampOf(m)
 	if m.To != nil && u.ip6.flowSend {
 		t.o.flow = m.To.Flow & 0xfffff
 	} else if u.ip6.flowSend {

@@ -56,7 +56,7 @@ func (c *Conn) takeSyn(now int64, s *Segment) {
 	c.maxWnd = c.sndWnd
 	c.wl1 = c.irs
 	c.updateMSS()
-	c.rcvMSS = min(max(c.mss, DefaultMSS4), c.advMSS())
+	c.rcvMSS = max(min(c.mss, c.advMSS(), DefaultMSS4), 88) // Linux's guess, until data comes
 }
 
 // synOptions are the options of a SYN, or of the SYN-ACK to what takeSyn noted.

@@ -483,13 +483,27 @@ func TestReceive(t *testing.T) {
 			read 60000
 			>*
 		`},
+		{"at once at first, however large segments may be", "Linux tcp_initialize_rcv_mss", established, `
+			: mtu=65535 mss=65000
+			< P. 1:11 ack 1
+			> . 1 ack 11
+			+50ms
+			< P. 11:21 ack 1
+			> . 1 ack 21
+			+50ms
+			< P. 21:31 ack 1
+			> . 1 ack 31
+			+50ms
+			< P. 31:41 ack 1
+			> . 1 ack 41
+		`},
 		{"the time stamp that is echoed is the oldest not acknowledged", "RFC 7323 4.3", established, `
 			: ts
 			quickack off
-			< . 1:401 ack 1 <ts 6000:last>
-			< . 401:801 ack 1 <ts 6001:last>
+			< . 1:201 ack 1 <ts 6000:last>
+			< . 201:401 ack 1 <ts 6001:last>
 			+200ms
-			> . 1 ack 801 <ts 0:6000>
+			> . 1 ack 401 <ts 0:6000>
 		`},
 		{"a time stamp beyond a hole is not echoed", "RFC 7323 4.3 (B)", established, `
 			: ts
