@@ -59,6 +59,10 @@ func Open(index int) (fd int, err error) {
 			}
 		}
 	}
+	// Longer than anything lives: what it is for is said at vnet.Config.Timed.
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 1 << 30}); err != nil {
+		return -1, fmt.Errorf("set SO_RCVTIMEO: %w", err)
+	}
 	var all [2]byte
 	binary.BigEndian.PutUint16(all[:], unix.ETH_P_ALL)
 	a := &unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(all[:]), Ifindex: index}
@@ -92,6 +96,6 @@ func New(c Config) (link.Endpoint, error) {
 	}
 	return vnet.New(vnet.Config{
 		FD: c.FD, Pool: c.Pool, MTU: c.MTU, Kind: kind, Address: c.Address,
-		Offload: link.RxChecksum | link.TxChecksum | link.TSO4 | link.TSO6 | link.USO,
+		Offload: link.RxChecksum | link.TxChecksum | link.TSO4 | link.TSO6 | link.USO, Timed: true,
 	})
 }

@@ -48,7 +48,9 @@ func (w *wire) LinkChanged(bool, int)       {}
 
 const packets = 10000
 
-func run(t *testing.T, c Config, wait time.Duration) *wire {
+// run sends packets through a link with faults, waits for so many to come, and
+// returns what came.
+func run(t *testing.T, c Config, wait int) *wire {
 	t.Helper()
 	w, pool := &wire{}, &buffer.Pool{}
 	e := New(w, c)
@@ -64,13 +66,21 @@ func run(t *testing.T, c Config, wait time.Duration) *wire {
 	if _, err := e.Send(ps); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(wait)
+	for end := time.Now().Add(20 * time.Second); w.came() < wait && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w
+	return &wire{sent: w.sent, corrupt: w.corrupt}
+}
+
+func (w *wire) came() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.sent)
 }
 
 func near(t *testing.T, what string, got, want int) {
@@ -103,15 +113,15 @@ func TestDelayAndReorder(t *testing.T) {
 	if w := run(t, Config{Out: Rates{Delay: time.Minute}}, 0); len(w.sent) != 0 {
 		t.Errorf("%d packets before their time", len(w.sent))
 	}
-	w := run(t, Config{Out: Rates{Delay: 20 * time.Millisecond}}, 200*time.Millisecond)
+	w := run(t, Config{Out: Rates{Delay: 20 * time.Millisecond}}, packets)
 	if len(w.sent) != packets || !slices.IsSorted(w.sent) {
 		t.Errorf("%d packets after a delay that is the same for all, sorted: %v", len(w.sent), slices.IsSorted(w.sent))
 	}
-	w = run(t, Config{Out: Rates{Delay: 20 * time.Millisecond, Reorder: 0.1}}, 200*time.Millisecond)
+	w = run(t, Config{Out: Rates{Delay: 20 * time.Millisecond, Reorder: 0.1}}, packets)
 	if len(w.sent) != packets || slices.IsSorted(w.sent) {
 		t.Errorf("%d packets, sorted: %v", len(w.sent), slices.IsSorted(w.sent))
 	}
-	if w := run(t, Config{Out: Rates{Delay: 20 * time.Millisecond}, Queue: 10}, 100*time.Millisecond); len(w.sent) != 10 {
+	if w := run(t, Config{Out: Rates{Delay: 20 * time.Millisecond}, Queue: 10}, 10); len(w.sent) != 10 {
 		t.Errorf("%d packets from a queue of 10", len(w.sent))
 	}
 }

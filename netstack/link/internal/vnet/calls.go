@@ -13,10 +13,14 @@ type mmsghdr struct {
 	_   [4]byte
 }
 
-// recv receives messages without waiting, and returns how many.
+// recv receives messages and returns how many. It waits for the first one if the
+// descriptor is Timed, until a signal comes.
 func (e *Endpoint) recv(fd int, msgs []mmsghdr) (int, unix.Errno) {
-	if e.c.Device {
+	switch {
+	case e.c.Device:
 		return eachMessage(unix.SYS_READV, fd, msgs)
+	case e.c.Timed:
+		return mmsg(unix.SYS_RECVMMSG, fd, msgs, unix.MSG_WAITFORONE)
 	}
 	return mmsg(unix.SYS_RECVMMSG, fd, msgs, unix.MSG_DONTWAIT)
 }

@@ -27,6 +27,10 @@ type Config struct {
 	// Device says that the descriptor is a TAP or TUN device, whose messages are
 	// moved one by one, not a socket.
 	Device bool
+	// Timed says that it is a socket with SO_RCVTIMEO, so that a signal ends a
+	// receive (signal(7)) and does not have it made again: the receiver sleeps in
+	// recvmmsg(2) itself, which is a call less for what comes alone.
+	Timed bool
 	// Peer says that the other end is a process: its end is the link's.
 	Peer bool
 }
@@ -58,7 +62,7 @@ func New(c Config) (*Endpoint, error) {
 	}
 	e := &Endpoint{c: c, file: os.NewFile(uintptr(c.FD), "link")}
 	raw, err := e.file.SyscallConn()
-	if err == nil {
+	if err == nil && !c.Timed {
 		err = unix.SetNonblock(c.FD, true)
 	}
 	if err != nil {

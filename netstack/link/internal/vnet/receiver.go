@@ -17,7 +17,7 @@ const minSlots, maxSlots = 4, 32
 
 // receiver delivers what arrives at an endpoint.
 //
-// It has a thread of its own, which sleeps in ppoll(2). Go's poller would wake a
+// It has a thread of its own, which sleeps in ppoll(2) or recvmmsg(2). Go's poller would wake a
 // thread that looks for a goroutine, which wakes another one to look for more: on
 // a machine of few processors that is dearer than what the packet itself needs.
 type receiver struct {
@@ -56,8 +56,8 @@ func (r *receiver) run() {
 // again is how long a receiver is given to hear that it is to end.
 const again = time.Millisecond
 
-// end ends the receiver and returns when it has. A signal that comes before ppoll
-// is lost, so more are sent. The Go runtime takes SIGURG for one of its own and
+// end ends the receiver and returns when it has. A signal that comes before it
+// sleeps is lost, so more are sent. The Go runtime takes SIGURG for one of its own and
 // does nothing.
 func (r *receiver) end() {
 	r.ended.Store(true)
@@ -82,7 +82,7 @@ func (r *receiver) batch(fd int) bool {
 	switch errno {
 	case 0:
 	case unix.EAGAIN:
-		wait(fd)
+		r.wait(fd)
 		return true
 	case unix.EINTR:
 		return true
@@ -103,13 +103,16 @@ func (r *receiver) batch(fd int) bool {
 	drained := got < r.n
 	r.adapt(got)
 	if drained {
-		wait(fd)
+		r.wait(fd)
 	}
 	return true
 }
 
 // wait sleeps until there is something to receive, or a signal comes.
-func wait(fd int) {
+func (r *receiver) wait(fd int) {
+	if r.e.c.Timed {
+		return // recv does
+	}
 	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	_, _ = unix.Ppoll(p[:], nil, nil)
 }
