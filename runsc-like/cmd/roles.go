@@ -25,6 +25,7 @@ func roles() map[string]func() int {
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
+		container.WatchRole:   watchNetwork,
 	}
 }
 
@@ -32,6 +33,14 @@ func roles() map[string]func() int {
 func monitor() int {
 	lean()
 	return container.Monitor()
+}
+
+// watchNetwork tells a sandbox of what changes in its container's network.
+func watchNetwork() int {
+	deafen()
+	runtime.GOMAXPROCS(1)
+	lean()
+	return container.Watch()
 }
 
 // fatal writes the line that the launcher shows.
@@ -59,8 +68,7 @@ func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error),
 		}
 	}
 	// Else Go looks for changes of the number of processors by itself.
-	// More than processors: a task that waits in a host call may hold one.
-	runtime.GOMAXPROCS(2*cfg.Base().CPUs + 2)
+	runtime.GOMAXPROCS(cfg.Base().CPUs)
 	lean()
 	status, err := role(cfg)
 	if err != nil {

@@ -71,7 +71,7 @@ func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *pl
 		return nil, err
 	}
 	err = mk.within(func(cgroup int) (err error) {
-		gofer, err = startGofer(cgroup, cfg, ends)
+		gofer, err = startGofer(c.Sentry.PID, cgroup, cfg, ends)
 		return err
 	})
 	if err != nil {

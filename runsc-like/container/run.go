@@ -129,7 +129,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		if s.sentry, err = startIn(cgroup, b, "sentry"); err != nil {
 			return err
 		}
-		s.gofer, err = startGofer(cgroup, cfg, p)
+		s.gofer, err = startGofer(s.sentry.Pid, cgroup, cfg, p)
 		return err
 	})
 	p.handed()

@@ -176,6 +176,9 @@ func WriteConfig(c *Config) (*os.File, error) { return seal(&c.Role, c) }
 // WriteRole returns a sealed memory file that holds r alone.
 func WriteRole(r *Role) (*os.File, error) { return seal(r) }
 
+// WriteJSON returns a sealed memory file that holds v as JSON.
+func WriteJSON(v any) (*os.File, error) { return seal(v) }
+
 // seal returns a sealed memory file that holds values, one a line.
 func seal(values ...any) (*os.File, error) {
 	var b []byte
@@ -221,6 +224,9 @@ func ReadRole(f *os.File) (*Role, error) {
 	}
 	return r, nil
 }
+
+// ReadJSON reads what WriteJSON wrote.
+func ReadJSON(f *os.File, v any) error { return unseal(f, v) }
 
 // unseal reads the first of what seal wrote.
 func unseal(f *os.File, values ...any) error {

@@ -6,8 +6,8 @@ import "golang.org/x/sys/unix"
 const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
 	unix.CLONE_SYSVSEM | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
 
-// runtimeRules are what a sealed Go program needs to live. It has set GOMAXPROCS
-// and its signals' dispositions before.
+// runtimeRules are what a sealed Go program needs to live. It has set
+// its signals' dispositions before.
 func runtimeRules() []Rule {
 	var rules []Rule
 	for _, part := range [][]Rule{
@@ -54,7 +54,7 @@ func platformRules(name string) []Rule {
 	var rules []Rule
 	for _, part := range [][]Rule{
 		each("ptrace platform: its own stubs", "ptrace", 0,
-			unix.PTRACE_GETREGS, unix.PTRACE_SETREGS, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET,
+			unix.PTRACE_GETREGS, unix.PTRACE_SETREGS, unix.PTRACE_POKEUSR, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET,
 			unix.PTRACE_SYSEMU, unix.PTRACE_CONT, unix.PTRACE_INTERRUPT, unix.PTRACE_DETACH,
 			unix.PTRACE_GETSIGINFO, unix.PTRACE_GET_SYSCALL_INFO, unix.PTRACE_PEEKDATA),
 		{{

@@ -171,6 +171,7 @@ func TestDependencies(t *testing.T) {
 		{"github.com/opencontainers/runtime-spec/specs-go/features", "runsc-like/container"},
 		{"golang.org/x/net/dns/dnsmessage", "runsc-like/netproxy"},
 		{"github.com/vishvananda/netlink", "runsc-like/netconf"},
+		{"github.com/vishvananda/netlink/nl", "runsc-like/netconf"},
 		{"github.com/seccomp/libseccomp-golang", "runsc-like/jail runsc-like/profile"},
 		{"github.com/opencontainers/cgroups", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/devices", "runsc-like/cgroup"},

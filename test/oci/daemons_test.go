@@ -10,9 +10,10 @@ import (
 
 // daemons are a containerd and a dockerd of the tests' own.
 type daemons struct {
-	dir  string
-	sock string   // of containerd
-	env  []string // of clients
+	dir    string
+	config string   // dockerd's file
+	sock   string   // of containerd
+	env    []string // of clients
 }
 
 // start starts both, and ends them with the test. Containers have no network.
@@ -28,11 +29,8 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 		t.Fatal("only root can start dockerd")
 	}
 	o.InMemory = true
-	back := func() {}
-	o.Configure = func(file string) error {
-		back = installed(t, "docker", file, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
-		return nil
-	}
+	o.Config = filepath.Join(t.TempDir(), "daemon.json")
+	t.Cleanup(installed(t, "docker", o.Config, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }"))
 	both, err := docker.Start(o)
 	if err != nil {
 		t.Fatal(err)
@@ -42,8 +40,7 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(func() { back() })
-	d := &daemons{dir: both.Dir, sock: both.Containerd, env: both.Env}
+	d := &daemons{dir: both.Dir, config: o.Config, sock: both.Containerd, env: both.Env}
 	makeImage(t, d.archive())
 	in, err := os.Open(d.archive())
 	if err != nil {

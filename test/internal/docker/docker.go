@@ -22,14 +22,15 @@ import (
 // Options says how dockerd is started.
 type Options struct {
 	Runtimes map[string]string // paths by name; runc is there without
-	// Configure, if not nil, writes dockerd's configuration file instead.
-	Configure func(file string) error
 	// Bridge is an interface that is there, for containers that ask for a
 	// network; without one they get none.
 	Bridge string
 	// OwnBridge lets dockerd make docker0 instead, and its rules of the packet
 	// filter.
 	OwnBridge bool
+	// Config is the file that dockerd has its configuration from; without one it knows
+	// Runtimes and nothing else.
+	Config string
 	// InMemory has both keep their files in memory: they have much written to stable
 	// storage.
 	InMemory bool
@@ -84,18 +85,17 @@ func (d *Daemons) start(o Options) error {
 	if err := d.run(d.Containerd, "containerd", "--config", in("config.toml")); err != nil {
 		return err
 	}
-	configure := o.Configure
-	if configure == nil {
-		configure = o.writeRuntimes
-	}
-	if err := configure(in("daemon.json")); err != nil {
-		return err
+	if o.Config == "" {
+		o.Config = in("daemon.json")
+		if err := o.configure(); err != nil {
+			return err
+		}
 	}
 	command := o.Command
 	if len(command) == 0 {
 		command = []string{"dockerd"}
 	}
-	args := append(slices.Clone(command[1:]), "--config-file", in("daemon.json"), "--data-root", in("data"), "--exec-root", in("exec"),
+	args := append(slices.Clone(command[1:]), "--config-file", o.Config, "--data-root", in("data"), "--exec-root", in("exec"),
 		"--pidfile", in("docker.pid"), "--host", d.Host, "--containerd", d.Containerd)
 	if !o.OwnBridge {
 		bridge := o.Bridge
@@ -107,8 +107,8 @@ func (d *Daemons) start(o Options) error {
 	return d.run(in("docker.sock"), command[0], append(args, o.Args...)...)
 }
 
-// writeRuntimes writes a configuration file that has the runtimes.
-func (o *Options) writeRuntimes(file string) error {
+// configure makes the configuration file of dockerd.
+func (o *Options) configure() error {
 	runtimes := map[string]any{}
 	for name, path := range o.Runtimes {
 		if name != "runc" { // which dockerd knows of itself
@@ -119,7 +119,7 @@ func (o *Options) writeRuntimes(file string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, b, 0o644)
+	return os.WriteFile(o.Config, b, 0o644)
 }
 
 func (d *Daemons) run(socket, name string, args ...string) error {
