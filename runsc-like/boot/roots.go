@@ -36,6 +36,22 @@ func (c *container) rootFS() (*vfs.Filesystem, *vfs.Inode, error) {
 	})
 }
 
+// openRoot opens the directory that the gofer serves as root i. It is mounted nowhere.
+func (c *container) openRoot(i int) (*vfs.File, error) {
+	if i <= 0 || i >= len(c.cfg.Roots) {
+		return nil, unix.EINVAL
+	}
+	fs, root, err := c.attach(i)
+	if err != nil {
+		return nil, err
+	}
+	ns := vfs.NewNamespace(c.s.env, fs, root, c.cfg.Roots[i].Path, 0)
+	defer ns.DecRef()
+	ctx := vfs.NewContext(ns)
+	defer ctx.DecRef()
+	return vfs.Open(c.boot, vfs.At{FS: ctx, Name: "/", Follow: true}, vfs.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY})
+}
+
 // bind mounts what the gofer serves as root i.
 func (c *container) bind(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount, i int) error {
 	fs, root, err := c.attach(i)

@@ -2,11 +2,13 @@ package boot
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/host"
 	"hull/fsimpl/hosttty"
+	"hull/runsc-like/control"
 	"hull/sentry/auth"
 	"hull/sentry/kernel"
 	"hull/sentry/vfs"
@@ -22,7 +24,7 @@ func (c *container) streams(ctx *vfs.Context, cred *auth.Cred, p *process) (file
 	o := opener{c: c, ctx: ctx, cred: cred, p: p, release: func() {}}
 	files = vfs.NewFDTable()
 	for n, fd := range p.fds {
-		f, err := o.open(fd)
+		f, err := o.openNumber(n, fd)
 		if err == nil {
 			_, err = files.Install(f, int32(n), false, uint64(n)+1)
 			fd = -1 // the file's
@@ -49,6 +51,19 @@ type opener struct {
 	tty     *hosttty.TTY // once one of them was a terminal
 	name    string       // its name in the guest, or ""
 	release func()
+}
+
+// openNumber opens number n of the process, for which the host's fd is.
+func (o *opener) openNumber(n, fd int) (*vfs.File, error) {
+	i := slices.IndexFunc(o.c.cfg.Dirs, func(d control.Dir) bool { return d.FD == n })
+	if !o.p.main || i < 0 {
+		return o.open(fd)
+	}
+	f, err := o.c.openRoot(o.c.cfg.Dirs[i].Root)
+	if err == nil {
+		_ = unix.Close(fd) // it kept the number
+	}
+	return f, err
 }
 
 func (o *opener) open(fd int) (*vfs.File, error) {

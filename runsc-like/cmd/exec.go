@@ -39,7 +39,7 @@ func newExec(g *globals) *cobra.Command {
 			lean()
 			f.Args = args[1:]
 			var err error
-			if o.Extra, err = preserved(firstFD, preserveFDs); err != nil {
+			if o.Extra, err = preserved(firstFD, preserveFDs, false); err != nil {
 				return err
 			}
 			if o.Process, err = g.containers().ExecProcess(args[0], file, &f); err != nil {

@@ -17,8 +17,8 @@ const firstFD = 3
 
 // preserved returns the caller's n descriptors from number first on, for a process
 // of a guest, and sees to it that no program that is executed gets any that is not
-// handed to it.
-func preserved(first, n int) ([]*os.File, error) {
+// handed to it. Directories are for a container's first process alone.
+func preserved(first, n int, dirs bool) ([]*os.File, error) {
 	refuse := func(format string, args ...any) error {
 		return &container.FieldError{Field: "--preserve-fds", Why: fmt.Sprintf(format, args...)}
 	}
@@ -30,8 +30,8 @@ func preserved(first, n int) ([]*os.File, error) {
 		switch err := unix.Fstat(fd, &st); {
 		case err != nil:
 			return nil, refuse("descriptor %d (of %d): %v", fd, n, err)
-		case st.Mode&unix.S_IFMT == unix.S_IFDIR:
-			return nil, refuse("descriptor %d is a directory of the host, which a guest cannot have", fd)
+		case st.Mode&unix.S_IFMT == unix.S_IFDIR && !dirs:
+			return nil, refuse("descriptor %d is a directory, which has to be served from the container's start on", fd)
 		}
 	}
 	if err := unix.CloseRange(firstFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {

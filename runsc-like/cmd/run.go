@@ -35,7 +35,7 @@ func (f *createFlags) options(g *globals, id string) (container.CreateOptions, e
 		return o, err
 	}
 	sockets := activated()
-	extra, err := preserved(firstFD, sockets+f.preserveFDs)
+	extra, err := preserved(firstFD, sockets+f.preserveFDs, true)
 	if err != nil {
 		return o, err
 	}

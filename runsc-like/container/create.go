@@ -77,6 +77,10 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	if err := c.save(); err != nil {
 		return c, nil, err
 	}
+	defer func() { closeFiles(o.trees()) }()
+	if err := o.takeDirs(); err != nil {
+		return c, nil, err
+	}
 	if o.agent, err = c.startAgent(o); err != nil {
 		return c, nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // startGofer starts the gofer for the roots of cfg: the first user of a namespace with
 // the ids of its files' owners. It is the sentry's with the number sentry.
 func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Process, error) {
-	roots, trees, err := mappedRoots(cfg)
+	roots, trees, err := mappedRoots(cfg, p.dirs)
 	defer func() {
 		for _, t := range trees {
 			t.Close()

@@ -23,7 +23,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		log.Close()
 		return nil, err
 	}
-	ends := &plumbing{log: log, terminal: slave}
+	ends := &plumbing{log: log, terminal: slave, dirs: o.trees()}
 	defer ends.close()
 	cfg, err := configure(o.Options)
 	if err != nil {

@@ -38,6 +38,7 @@ type Options struct {
 	// Extra are what the first process has from descriptor 3 on. They are closed once
 	// it has them.
 	Extra []*os.File
+	dirs  []handedDir // which Extra has no more
 	// Log receives hull's own lines; nil drops them. Those of a sandbox that
 	// dies are part of Run's error in any case.
 	Log io.Writer
@@ -163,6 +164,7 @@ func configure(o Options) (*control.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	roots, dirs := o.dirRoots(roots)
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return nil, fmt.Errorf("sysinfo: %w", err)
@@ -196,6 +198,7 @@ func configure(o Options) (*control.Config, error) {
 			Terminal: isTerminal(o.Stdin),
 			Seccomp:  filter,
 			Roots:    roots,
+			Dirs:     dirs,
 			Umask:    o.Umask,
 			Ignored:  ignored(),
 		},
@@ -234,9 +237,9 @@ func isReadOnly(m specs.Mount, known map[string]control.MountOption) bool {
 	return ro
 }
 
-// mappedRoots are the roots for the gofer, those with other ids as trees that it
-// is handed.
-func mappedRoots(cfg *control.Config) (roots []jail.Root, trees []*os.File, err error) {
+// mappedRoots are the roots for the gofer, those with other ids and dirs, the last, as
+// trees that it is handed.
+func mappedRoots(cfg *control.Config, dirs []*os.File) (roots []jail.Root, trees []*os.File, err error) {
 	roots = slices.Clone(cfg.Roots)
 	n := 0
 	for i, m := range cfg.Spec.Mounts {
@@ -252,6 +255,10 @@ func mappedRoots(cfg *control.Config) (roots []jail.Root, trees []*os.File, err 
 			return nil, trees, fieldf(fmt.Sprintf("mounts[%d].uidMappings", i), "%v", err)
 		}
 		roots[n].Tree = control.GoferFDs + len(trees)
+		trees = append(trees, t)
+	}
+	for i, t := range dirs {
+		roots[len(roots)-len(dirs)+i].Tree = control.GoferFDs + len(trees)
 		trees = append(trees, t)
 	}
 	return roots, trees, nil

@@ -29,6 +29,7 @@ type plumbing struct {
 	release *control.Conn
 	// terminal is the controlling one of a gofer that stands for its container.
 	terminal *os.File
+	dirs     []*os.File // see handedDir
 }
 
 func (p *plumbing) close() {
@@ -53,7 +54,7 @@ func (p *plumbing) handed() {
 
 // plumb makes the plumbing, and s.conn.
 func (s *sandbox) plumb(o Options, d *detachment) (p *plumbing, err error) {
-	p = &plumbing{}
+	p = &plumbing{dirs: o.trees()}
 	if s.conn, p.control, err = controlPair(); err != nil {
 		return p, err
 	}

@@ -113,8 +113,11 @@ type Container struct {
 	// Extra is how many descriptors the first process has beside its standard
 	// streams: those after FDListen, if a sentry starts with it.
 	Extra int `json:"extra,omitempty"`
+	// Dirs are those of them that are directories, instead of which there is another
+	// file.
+	Dirs []Dir `json:"dirs,omitempty"`
 	// Roots says what the gofer serves: the root first, then each bind mount of
-	// Spec, in order.
+	// Spec, in order, then those of Dirs.
 	Roots []jail.Root `json:"roots,omitempty"`
 	// Files are written into the guest's root before anything runs, which only a
 	// root whose writes are kept in memory is for.
@@ -132,6 +135,12 @@ type Container struct {
 	Ignored uint64 `json:"ignored,omitempty"`
 	// Share says whose namespaces it has.
 	Share Share `json:"share,omitzero"`
+}
+
+// Dir is a directory among the descriptors of a first process.
+type Dir struct {
+	FD   int `json:"fd"`
+	Root int `json:"root"` // which of Container.Roots it is
 }
 
 // AgentFDs is how many descriptors Container.Agent is about.

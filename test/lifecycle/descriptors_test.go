@@ -15,6 +15,9 @@ func descriptorStories() []story {
 			say $R exec --preserve-fds 2 $C sh -c 'cat <&3; echo word >&4' 3<f 4>g; cat g; say $R exec --preserve-fds 1 $C cat /proc/self/fd/3 3<f
 			$R exec -d --preserve-fds 1 $C sh -c 'echo later >&3' 3>h >/dev/null 2>&1; sleep 0.5; cat h
 			(say $R exec --preserve-fds 1 $C sh -c 'sleep 0.3; echo x >&3; exec 3>&-; sleep 0.1' 3>&1 >/dev/null) | cat; say $R delete --force $C`},
+		{name: "preserved directories", guest: `cd /proc/self/fd/3 && ls; cat f; echo new >g; mkdir -p h/i; cat /proc/self/fd/4; cd /proc/self/fd/5/sub && ls && cd .. && ls; cd /; cat /proc/self/fd/3/g`, script: `
+			mkdir x y y/sub; echo text >x/f; echo file >f; touch y/sub/deep; say $R run --preserve-fds 3 --bundle $B $C 3<x 4<f 5<y; cat x/g; ls x; rm -r x/h
+			say $R create --preserve-fds 1 --bundle $B $C 3<x >out </dev/null; say $R start $C; await stopped; say $R delete $C; head -2 out`},
 		{name: "activated sockets", guest: `echo $LISTEN_FDS $LISTEN_PID; cat <&3; cat <&4`, script: `
 			echo one >f; echo two >g; sh -c "LISTEN_PID=\$\$ LISTEN_FDS=1 exec $R run --preserve-fds 1 --bundle $B $C" 3<f 4<g; echo "= $?"
 			sh -c "LISTEN_PID=1 LISTEN_FDS=1 exec $R run --bundle $B $C" 2>/dev/null 3<f 4<g; echo "= $?"`},

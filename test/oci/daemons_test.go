@@ -30,7 +30,7 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 	}
 	o.InMemory = true
 	o.Config = filepath.Join(t.TempDir(), "daemon.json")
-	back := installed(t, "docker", o.Config, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
+	t.Cleanup(installed(t, "docker", o.Config, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }"))
 	both, err := docker.Start(o)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,6 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(back)
 	d := &daemons{dir: both.Dir, config: o.Config, sock: both.Containerd, env: both.Env}
 	makeImage(t, d.archive())
 	in, err := os.Open(d.archive())
