@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -190,7 +191,7 @@ func TestPods(t *testing.T) {
 	}
 	for i, s := range podStories() {
 		t.Run(s.name, func(t *testing.T) {
-			id := "hull-pod-" + string(rune('a'+i))
+			id := fmt.Sprintf("hull-pod-%d-%c", os.Getpid(), 'a'+i)
 			const attempts = 3 // as of the other stories
 			for n := 1; ; n++ {
 				want, got := tellPod(t, s, runc, id+"-runc"), tellPod(t, s, hull, id+"-hull")
@@ -240,7 +241,7 @@ exited() { i=0; while kill -0 $1 2>/dev/null; do i=$((i+1)); [ $i -lt 100 ] || {
 			for i in 1 2 3 4 5 6 7 8; do up $a $A; $R exec $a true; $R delete --force $a; done; sleep 0.3; m=$(ls /proc/$P/fd | wc -l); [ $m -le $((n + 2)) ] && echo same || ls -l /proc/$P/fd`, "same\n"},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			id := "hull-pod-" + strings.ReplaceAll(s.name, " ", "-")
+			id := fmt.Sprintf("hull-pod-%d-%s", os.Getpid(), strings.ReplaceAll(s.name, " ", "-"))
 			a, b := podSpec(t, idle, "container", id), podSpec(t, idle, "container", id)
 			for _, c := range []*specs.Spec{a, b} {
 				c.Mounts = append(c.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro"}})
