@@ -48,8 +48,9 @@ func (s *sandbox) join(conn *control.Conn, fds []int) error {
 	if err != nil {
 		return conn.Send(failed(err))
 	}
+	err = c.place(conn)
 	go c.follow()
-	if err := c.place(conn); err != nil {
+	if err != nil {
 		_ = s.forget(c) // it is not the sandbox's first
 		return conn.Send(failed(err))
 	}
