@@ -114,9 +114,6 @@ type Divider interface {
 
 // Charger is implemented by address spaces of a Divider.
 type Charger interface {
-	// Counted reports whether it is of a part; only then are the others called.
-	Counted() bool
-
 	// Charge has the host count [off, off+length) of the file fd, which has no
 	// pages yet, as memory that the address space took, whoever touches it
 	// first. The error is unix.ENOMEM where there is no room for it.

@@ -78,7 +78,7 @@ type part struct {
 
 // Divide implements platform.Divider.
 func (p *Platform) Divide() (platform.Platform, int, error) {
-	as, err := p.template.fork(true)
+	as, err := p.template.fork()
 	if err != nil {
 		return nil, 0, err
 	}

@@ -21,7 +21,6 @@ type addressSpace struct {
 	slot   int32
 	tab    *table // of slot; written under mu only
 	leader *thread
-	apart  bool // immutable: of a part of the platform, see Divide
 
 	// A Switch adds itself to running before it looks at unmade; a change of
 	// mappings adds itself to unmade before it looks at running. So either the
@@ -212,20 +211,19 @@ func (s *addressSpace) refill(t *thread, addr uint64) (bool, error) {
 
 // Fork implements platform.Forker.
 func (s *addressSpace) Fork() (platform.AddressSpace, error) {
-	n, err := s.fork(s.apart)
+	n, err := s.fork()
 	if err != nil {
 		return nil, err
 	}
 	return n, nil
 }
 
-// fork is Fork; apart is the new one's.
-func (s *addressSpace) fork(apart bool) (*addressSpace, error) {
+func (s *addressSpace) fork() (*addressSpace, error) {
 	slot, err := s.slots.get()
 	if err != nil {
 		return nil, err
 	}
-	n := &addressSpace{p: s.p, slots: s.slots, slot: slot, tab: s.slots.table(slot), apart: apart}
+	n := &addressSpace{p: s.p, slots: s.slots, slot: slot, tab: s.slots.table(slot)}
 	s.mu.Lock()
 	err = s.with(func(t *thread) error {
 		if err := s.flush(t); err != nil {
@@ -272,9 +270,6 @@ func (s *addressSpace) Expose() (pid int, err error) {
 	}
 	return int(s.leader.tgid), err
 }
-
-// Counted implements platform.Charger.
-func (s *addressSpace) Counted() bool { return s.apart }
 
 // Charge implements platform.Charger: the stub itself has the host allocate the
 // pages.

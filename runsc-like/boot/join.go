@@ -48,8 +48,9 @@ func (s *sandbox) join(conn *control.Conn, fds []int) error {
 	if err != nil {
 		return conn.Send(failed(err))
 	}
+	err = c.place(conn)
 	go c.follow()
-	if err := c.place(conn); err != nil {
+	if err != nil {
 		_ = s.forget(c) // it is not the sandbox's first
 		return conn.Send(failed(err))
 	}
@@ -59,7 +60,13 @@ func (s *sandbox) join(conn *control.Conn, fds []int) error {
 // place has whoever makes the container put what its processes will be copies of
 // into its cgroup: the sandbox can do so with nothing.
 func (c *container) place(conn *control.Conn) error {
-	root, err := c.procs.Divide()
+	// A part of its limit may wait to be used again.
+	const most, share = 8 << 20, 16
+	kept := uint64(most)
+	if l := c.group.Limits().Memory; l > 0 {
+		kept = min(kept, uint64(l)/share)
+	}
+	root, err := c.procs.Divide(kept)
 	if err != nil || root == 0 {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
@@ -100,9 +101,16 @@ func (c *Container) place(o *CreateOptions, root int) error {
 	if err != nil {
 		return err
 	}
-	pid := c.stubs()[root]
-	if pid == 0 {
-		return fmt.Errorf("the sandbox has no process %d", root)
+	pid := 0
+	// The host's list of children can lack some while others end.
+	for try := 0; pid == 0; try++ {
+		const tries, pause = 20, 5 * time.Millisecond
+		if pid = c.stubs()[root]; pid == 0 && try == tries {
+			return fmt.Errorf("the sandbox has no process %d", root)
+		}
+		if pid == 0 {
+			time.Sleep(pause)
+		}
 	}
 	if err := setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, pid); err != nil || m == nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hull/platform"
+	"hull/sentry/mem"
 	"hull/sentry/mm"
 )
 
@@ -17,6 +18,7 @@ import (
 type Container struct {
 	k        *Kernel           // immutable
 	host     platform.Platform `snapshot:"-"` // immutable once there are processes: of their address spaces
+	pool     *mem.Pool         // likewise; nil for what all have
 	maxTasks atomic.Int64
 	frozen   atomic.Bool
 
@@ -45,13 +47,28 @@ func (k *Kernel) NewContainer(maxTasks int) *Container {
 // the rest of the sandbox, where the platform can do so. It returns the number of
 // the process, in the sentry's pid namespace, that is to be put where that is
 // counted before there are processes; 0 for none.
-func (c *Container) Divide() (root int, err error) {
+//
+// kept is how much memory that its processes freed may wait for its next use, in
+// bytes.
+func (c *Container) Divide(kept uint64) (root int, err error) {
 	d, ok := c.host.(platform.Divider)
 	if !ok {
 		return 0, nil
 	}
-	c.host, root, err = d.Divide()
+	part, root, err := d.Divide()
+	if err == nil {
+		c.host, c.pool = part, c.k.cfg.Memory.NewPool(kept)
+	}
 	return root, err
+}
+
+// newSpace returns an address space for a process of the container's.
+func (c *Container) newSpace(personality uint32, stack uint64) (*mm.AddressSpace, error) {
+	as, err := mm.New(c.k.cfg.Memory, c.host, personality, stack)
+	if err == nil && c.pool != nil {
+		as.SetPool(c.pool)
+	}
+	return as, err
 }
 
 // SetMaxTasks says how many tasks there may be from now on, 0 for as many as the
@@ -89,8 +106,9 @@ func (c *Container) Kill() {
 	}
 	c.k.tasks.Unlock()
 	<-c.empty
-	if c.host != c.k.cfg.Platform {
+	if c.pool != nil {
 		c.host.Release()
+		c.pool.Close()
 	}
 }
 

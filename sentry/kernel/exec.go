@@ -53,7 +53,7 @@ func (t *Task) Exec(a ExecArgs) error {
 		return err
 	}
 	stack := t.group.limits.Get(unix.RLIMIT_STACK).Cur
-	space, err := mm.New(t.k.cfg.Memory, t.group.container.host, t.has.personality, stack)
+	space, err := t.group.container.newSpace(t.has.personality, stack)
 	if err != nil {
 		return err
 	}

@@ -13,26 +13,26 @@ import (
 //
 // A range of the cache is taken first, which costs clearing it; then a hole
 // that was given back to the host; then fresh memory behind all other.
-func (f *File) Allocate(n uint64) (Range, error) { return f.allocate(n, true) }
+func (f *File) Allocate(n uint64) (Range, error) {
+	r, _, err := f.allocate(n, &f.mu.cache)
+	return r, err
+}
 
-// AllocateFresh is Allocate of memory that the host has given to nobody yet, so
-// that it counts it for who touches it first.
-func (f *File) AllocateFresh(n uint64) (Range, error) { return f.allocate(n, false) }
-
-func (f *File) allocate(n uint64, cached bool) (Range, error) {
+// allocate is Allocate with a cache. used says that the range comes from there.
+func (f *File) allocate(n uint64, c *cache) (r Range, used bool, err error) {
 	if n == 0 || n > maxChunks*chunkSize {
-		return Range{}, unix.ENOMEM
+		return Range{}, false, unix.ENOMEM
 	}
 	n = (n + pageSize - 1) &^ (pageSize - 1)
 	f.mu.Lock()
 	if f.limit != 0 && f.used.Load()+n > f.limit {
 		f.mu.Unlock()
-		return Range{}, unix.ENOMEM
+		return Range{}, false, unix.ENOMEM
 	}
-	r, dirty, err := f.pick(n, cached)
+	r, dirty, err := f.pick(n, c)
 	if err != nil {
 		f.mu.Unlock()
-		return Range{}, err
+		return Range{}, false, err
 	}
 	f.track(r)
 	f.each(r, func(ref *uint32) { *ref = 1 })
@@ -41,15 +41,13 @@ func (f *File) allocate(n uint64, cached bool) (Range, error) {
 	if dirty {
 		f.Zero(r)
 	}
-	return r, nil
+	return r, dirty, nil
 }
 
-// pick chooses a range, from the cache if that may be. f.mu is held.
-func (f *File) pick(n uint64, cached bool) (r Range, dirty bool, err error) {
-	if cached {
-		if r, ok := f.mu.cache.take(n); ok {
-			return r, true, nil
-		}
+// pick chooses a range. f.mu is held.
+func (f *File) pick(n uint64, c *cache) (r Range, dirty bool, err error) {
+	if r, ok := c.take(n); ok {
+		return r, true, nil
 	}
 	for i := range f.mu.free {
 		if h := &f.mu.free[i]; h.Len() >= n {
@@ -116,12 +114,9 @@ func (f *File) Shared(r Range) bool {
 
 // DecRef drops a reference from each page of r; pages without one are given
 // back to the host, or kept to be cleared and used again.
-func (f *File) DecRef(r Range) { f.decRef(r, true) }
+func (f *File) DecRef(r Range) { f.decRef(r, &f.mu.cache) }
 
-// Return is DecRef that gives pages back to the host at once.
-func (f *File) Return(r Range) { f.decRef(r, false) }
-
-func (f *File) decRef(r Range, cached bool) {
+func (f *File) decRef(r Range, c *cache) {
 	var few [4]Range
 	gone := few[:0] // to be given back: neither used nor free meanwhile
 	f.mu.Lock()
@@ -133,34 +128,34 @@ func (f *File) decRef(r Range, cached bool) {
 			panic("mem: page freed twice")
 		}
 		if *ref--; *ref > 0 {
-			gone = f.discard(Range{run, off}, cached, gone)
+			gone = f.discard(Range{run, off}, c, gone)
 			run = off + pageSize
 		}
 	}
-	gone = f.discard(Range{run, r.End}, cached, gone)
+	gone = f.discard(Range{run, r.End}, c, gone)
 	f.mu.Unlock()
 	f.giveBack(gone)
 }
 
-// discard takes back a range without references: into the cache if that may be,
-// or else by appending it to gone. f.mu is held.
-func (f *File) discard(r Range, cached bool, gone []Range) []Range {
+// discard takes back a range without references: into the cache, or else by
+// appending it to gone. f.mu is held.
+func (f *File) discard(r Range, c *cache, gone []Range) []Range {
 	n := r.Len()
 	if n == 0 {
 		return gone
 	}
 	f.used.Add(-n)
-	if cached && f.mu.cache.bytes+n <= cacheLimit {
-		f.keep(r)
+	if c.bytes+n <= c.limit {
+		f.keep(r, c)
 		return gone
 	}
 	return append(gone, r)
 }
 
 // keep caches a dirty range. f.mu is held.
-func (f *File) keep(r Range) {
+func (f *File) keep(r Range, c *cache) {
 	f.mu.frees++
-	f.mu.cache.put(r)
+	c.put(r)
 	if f.mu.timer == nil && !f.mu.released {
 		f.arm()
 	}
@@ -246,6 +241,9 @@ func (f *File) insert(r Range) {
 func (f *File) Trim() {
 	f.mu.Lock()
 	gone := f.mu.cache.drain()
+	for p := range f.mu.pools {
+		gone = append(gone, p.cache.drain()...)
+	}
 	f.mu.Unlock()
 	f.giveBack(gone)
 }

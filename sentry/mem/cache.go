@@ -11,6 +11,7 @@ import "math/bits"
 // size ends as dust that no request fits into, while each request is punched
 // out of the host anew.
 type cache struct {
+	limit   uint64 // how much there may be
 	bytes   uint64
 	byStart map[uint64]*run
 	byEnd   map[uint64]*run
@@ -100,6 +101,6 @@ func (c *cache) drain() []Range {
 	for _, i := range c.byStart {
 		all = append(all, i.Range)
 	}
-	*c = cache{}
+	*c = cache{limit: c.limit}
 	return all
 }

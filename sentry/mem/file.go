@@ -59,6 +59,7 @@ type File struct {
 		refs  []*[chunkPages]uint32 // by chunk and page
 		free  []Range               // clean ranges below end, in order, never touching
 		cache cache                 // dirty ranges
+		pools map[*Pool]struct{}
 		frees uint64                // how often something was cached, to see whether it still is
 		timer *time.Timer           `snapshot:"-"` // looks at the cache; nil if it is empty or being looked at
 
@@ -73,7 +74,9 @@ func New(limit uint64) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
-	return &File{fd: fd, limit: limit}, nil
+	f := &File{fd: fd, limit: limit}
+	f.mu.cache.limit, f.mu.pools = cacheLimit, map[*Pool]struct{}{}
+	return f, nil
 }
 
 // FD returns the memfd, for the platform to map.
@@ -138,7 +141,7 @@ func (f *File) Zero(r Range) {
 // Release gives everything back.
 func (f *File) Release() {
 	f.mu.Lock()
-	f.mu.cache, f.mu.released = cache{}, true // nothing is left to trim
+	f.mu.cache, f.mu.pools, f.mu.released = cache{}, nil, true // nothing is left to trim
 	timer := f.mu.timer
 	f.mu.Unlock()
 	if timer != nil && timer.Stop() {

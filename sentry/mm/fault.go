@@ -66,15 +66,11 @@ func (as *AddressSpace) handleFault(addr usermem.Addr, a platform.Access, own bo
 		}
 		write = true
 	}
-	p := as.pages.pmas.Find(page)
-	c := as.charger()
-	if c == nil || !own || p != nil || s.Val.file != nil {
-		return as.serve(s, page, write)
-	}
-	as.pages.own = true
+	as.pages.own, as.pages.tell = own && as.pool != nil, false
 	err = as.serve(s, page, write)
-	as.pages.own = false
-	if err == nil && c.Commit() != nil {
+	told := !as.pages.tell
+	as.pages.own, as.pages.tell = false, false
+	if c, ok := as.host.(platform.Charger); ok && err == nil && !told && c.Commit() != nil {
 		err = unix.ENOMEM // Switch will say if there is more to say
 	}
 	return err
@@ -255,57 +251,51 @@ func (as *AddressSpace) newAnon(s *vmaSeg, addr uint64) error {
 	if s.Val.growsDown {
 		start, end = as.free(s, addr, addr-min(addr, anonWindow/2), addr+pageSize)
 	}
-	r, err := as.allocate(end - start)
+	r, counted, err := as.allocate(end - start)
 	if err != nil {
 		start, end = addr, addr+pageSize
-		if r, err = as.allocate(pageSize); err != nil {
+		if r, counted, err = as.allocate(pageSize); err != nil {
 			return unix.ENOMEM
 		}
 	}
+	as.pages.tell = as.pages.own && !counted
 	as.pages.fresh = window{end, size}
 	as.addPages(pmaSeg{Start: start, End: end, Val: pma{pos: r.Start, mem: true, anon: true, host: noHost}})
 	return nil
 }
 
-// allocate returns n bytes of zeroed memory.
-func (as *AddressSpace) allocate(n uint64) (mem.Range, error) {
-	if as.charger() != nil {
-		return as.mem.AllocateFresh(n)
+// allocate returns n bytes of zeroed memory. counted says that the host need not be
+// told whose they are.
+func (as *AddressSpace) allocate(n uint64) (r mem.Range, counted bool, err error) {
+	if as.pool != nil {
+		return as.pool.Allocate(n)
 	}
-	return as.mem.Allocate(n)
+	r, err = as.mem.Allocate(n)
+	return r, true, err
 }
 
 // toFill is allocate for memory that the sentry is about to fill. The host counts
 // a page for who touches it first: that is to be the guest.
 func (as *AddressSpace) toFill(n uint64) (mem.Range, error) {
-	r, err := as.allocate(n)
-	c := as.charger()
-	if err != nil || c == nil {
+	r, counted, err := as.allocate(n)
+	if err != nil || counted {
 		return r, err
 	}
-	if err := c.Charge(as.mem.FD(), int64(r.Start), r.Len()); err != nil {
+	c, ok := as.host.(platform.Charger)
+	if ok && c.Charge(as.mem.FD(), int64(r.Start), r.Len()) != nil {
 		as.decRef(r)
-		return mem.Range{}, unix.ENOMEM
+		return mem.Range{}, unix.ENOMEM // Switch will say if there is more to say
 	}
 	return r, nil
 }
 
 // decRef drops references of the address space's own.
 func (as *AddressSpace) decRef(r mem.Range) {
-	if as.charger() != nil {
-		as.mem.Return(r)
+	if as.pool != nil {
+		as.pool.DecRef(r)
 	} else {
 		as.mem.DecRef(r)
 	}
-}
-
-// charger returns who can have the host count memory for this address space; nil
-// if it is not counted apart.
-func (as *AddressSpace) charger() platform.Charger {
-	if c, ok := as.host.(platform.Charger); ok && c.Counted() {
-		return c
-	}
-	return nil
 }
 
 // newFile gives s pages of its file around addr.
@@ -541,7 +531,7 @@ func (as *AddressSpace) installRange(s *vmaSeg, start, end uint64) error {
 		// Memory that is written from its start to its end.
 		how |= platform.Commit
 	}
-	if as.pages.own {
+	if as.pages.tell {
 		how |= platform.Commit // else the host would count it for the sentry
 	}
 	if err := as.host.Map(start, end-start, fd, int64(pos), how); err != nil {

@@ -9,7 +9,7 @@ import (
 
 // Fork returns a copy for fork(2): private memory is shared until written.
 func (as *AddressSpace) Fork() (*AddressSpace, error) {
-	n := &AddressSpace{mem: as.mem, plat: as.plat, layout: as.layout}
+	n := &AddressSpace{mem: as.mem, plat: as.plat, pool: as.pool, layout: as.layout}
 	n.users.Store(1)
 	as.mapping.Lock()
 	defer as.mapping.Unlock()

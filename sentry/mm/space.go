@@ -23,6 +23,7 @@ type AddressSpace struct {
 	mem  *mem.File
 	plat platform.Platform     `snapshot:"-"`
 	host platform.AddressSpace `snapshot:"-"`
+	pool *mem.Pool             // immutable once there are pages: what its memory is of; nil for what all share
 
 	users  atomic.Int64
 	layout layout // immutable but in SetBrk's and Brk's own fields
@@ -49,6 +50,7 @@ type AddressSpace struct {
 		fresh  window // of anonymous memory
 		copies window // of copies on write
 		own    bool   // while a fault is served: it is the sentry's
+		tell   bool   // and the host is to count what it got for the guest
 	}
 }
 
@@ -125,6 +127,10 @@ func New(m *mem.File, p platform.Platform, personality uint32, stackLimit uint64
 	as.users.Store(1)
 	return as, nil
 }
+
+// SetPool has the address space, which has no pages yet, and those that it is
+// forked to, take memory from a pool.
+func (as *AddressSpace) SetPool(p *mem.Pool) { as.pool = p }
 
 // hostError is the errno in an error of the platform that says that the host has
 // no room for an address space; other errors stay what they are.

@@ -52,7 +52,7 @@ func TestCrashes(t *testing.T) {
 	killed := map[string]int{}
 	before := processes(hull)
 	for i := range crashes(t) {
-		id := fmt.Sprintf("hull-crash-%d", i)
+		id := fmt.Sprintf("hull-crash-%d-%d-", os.Getpid(), i) // no other's begins so
 		dir := t.TempDir()
 		s := spec(t, "trap 'exit 0' TERM; for i in 1 2 3; do sleep 0.02; done; while :; do sleep 0.05; done")
 		memory := int64(200 << 20)

@@ -34,7 +34,7 @@ func TestPodCrashes(t *testing.T) {
 	killed := map[string]int{}
 	before := processes(hull)
 	for i := range crashes(t) {
-		id := fmt.Sprintf("hull-podcrash-%d", i)
+		id := fmt.Sprintf("hull-podcrash-%d-%d-", os.Getpid(), i)
 		dir := t.TempDir()
 		state := filepath.Join(dir, "state")
 		r := hull + " --root " + state

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -51,7 +52,7 @@ hold='BEGIN { s = sprintf("%40000000s", "x"); print length(s); fflush(); while (
 			"sleep 1000\n\nsleep 1001\n1\n", idle, specs.LinuxResources{}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			id := "hull-podlimit-" + s.name[:3] + s.name[len(s.name)-3:]
+			id := fmt.Sprintf("hull-podlimit-%d-%c%c", os.Getpid(), s.name[0], s.name[len(s.name)-1])
 			a, b := podSpec(t, s.a, "container", id), podSpec(t, idle, "container", id)
 			a.Linux.Resources = &s.limits
 			env := []string{"C=" + id, "B=" + bundle(t, podSpec(t, idle, "sandbox", id)), "A=" + template(t, a), "D=" + template(t, b)}
