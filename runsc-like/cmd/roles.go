@@ -21,6 +21,7 @@ func roles() map[string]func() int {
 		"gofer":    func() int { return inside(control.ReadRole, gofer) },
 		"netproxy": func() int { return inside(control.ReadRole, proxy) },
 		"dnsrelay": func() int { return inside(control.ReadRole, relay) },
+		"agent":    func() int { return inside(control.ReadRole, agentHelper) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
@@ -67,8 +68,7 @@ func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error),
 		}
 	}
 	// Else Go looks for changes of the number of processors by itself.
-	// More than processors: a task that waits in a host call may hold one.
-	runtime.GOMAXPROCS(2*cfg.Base().CPUs + 2)
+	runtime.GOMAXPROCS(cfg.Base().CPUs)
 	lean()
 	status, err := role(cfg)
 	if err != nil {

@@ -1,10 +1,8 @@
 package container
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -98,7 +96,7 @@ type watcher struct {
 func watch() error {
 	f := os.NewFile(watchConfig, "container")
 	w := &watcher{answers: make(chan control.Message, 1), over: make(chan struct{})}
-	err := json.NewDecoder(io.NewSectionReader(f, 0, maxRecord)).Decode(&w.watchedContainer)
+	err := control.ReadJSON(f, &w.watchedContainer)
 	f.Close()
 	if err != nil {
 		return err

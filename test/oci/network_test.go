@@ -34,7 +34,7 @@ func networkCases() []scriptCase {
 			get "" $G $PORT; kill $P; wait`},
 		{"names", `docker network create $N >/dev/null; serve $N --network $N -h server --network-alias other; for n in $N other; do get "--network $N" $($RUN --rm --network $N $I nslookup $n 2>/dev/null | awk "/^Address: 1/ {print \$2}" | head -1) 80; done
 			$RUN --rm --network $N $I cat /etc/resolv.conf | grep nameserver; $RUN --rm --network $N $I nslookup $N | grep -c "^Address: 1"; clean`},
-		{"no such name", `docker network create $N >/dev/null; $RUN --rm --network $N $I nslookup nosuch.invalid >/dev/null 2>&1; echo "= $?"; clean`},
+		{"no such name", `docker network create $N >/dev/null; $RUN --rm --network $N --dns 127.0.0.9 $I nslookup nosuch.invalid >/dev/null 2>&1; echo "= $?"; clean`},
 		{"none", `$RUN --rm --network none $I sh -c 'ls /sys/class/net; ping -c 1 -W 1 127.0.0.1 | grep -c "1 packets received"; nc -w 1 192.0.2.1 80 2>&1 | grep -c unreachable'`},
 		{"refused and unreachable", `back $I sleep 100; A=$(addr $N); $RUN --rm $I nc -w 5 $A 80 2>&1 | grep -c refused; clean`},
 		{"IPv6", `docker network create --ipv6 --subnet fd00:77:$NET::/64 $N >/dev/null; serve $N --network $N -h server; A=$(docker inspect -f "{{range .NetworkSettings.Networks}}{{.GlobalIPv6Address}}{{end}}" $N)
@@ -48,7 +48,7 @@ func networkCases() []scriptCase {
 			docker network connect $N-2 $N; seen "eth0 eth1 eth2"; on ip addr show eth2 | grep -c fd00:79:$NET; docker network disconnect bridge $N; seen "eth1 eth2"; on ip route | grep default | sed "s/via [0-9.]*//"
 			docker network disconnect $N-2 $N; seen "eth1"; docker network connect bridge $N; seen "eth1 eth3"; on ping -c 1 -W 5 $($H ip -4 -o addr show docker0 | awk '{print $4}' | cut -d/ -f1) | grep -c "1 packets received"; clean; docker network rm $N-2 >/dev/null`},
 		{"changes from outside", `serve $N -h server; A=$(addr $N); fetch $H busybox wget -qO- http://$A/; P=$(docker inspect -f "{{.State.Pid}}" $N); is() { i=0; until docker exec $N ip link show eth0 | grep -q "$1"; do i=$((i+1)); [ $i -lt 50 ] || break; sleep 0.1; done; docker exec $N ip link show eth0 | grep -o "$1"; }
-			nsenter -t $P -n ip link set eth0 mtu 1400; is "mtu 1400"; nsenter -t $P -n ip addr add 10.201.$NET.1/32 dev eth0; V=$($H ip -o link | sed -n "s/.*: \(veth[^@]*\)@.*/\1/p"); $H ip link set $V down; is NO-CARRIER; $H ip link set $V up; is LOWER_UP; docker exec $N ip addr show eth0 | grep -c 10.201.$NET.1; fetch $H busybox wget -qO- http://$A/; clean`},
+			nsenter -t $P -n ip link set eth0 mtu 1400; is "mtu 1400"; nsenter -t $P -n ip addr add 10.201.$NET.1/32 dev eth0; V=$($H ip -o link | sed -n "s/^$(nsenter -t $P -n ip -o link show eth0 | sed "s/.*@if\([0-9]*\):.*/\1/"): \(veth[^@]*\)@.*/\1/p"); $H ip link set $V down; is NO-CARRIER; $H ip link set $V up; is LOWER_UP; docker exec $N ip addr show eth0 | grep -c 10.201.$NET.1; fetch $H busybox wget -qO- http://$A/; clean`},
 		{"restart", `serve $N -h server; docker restart -t 0 $N >/dev/null; sleep 0.5; A=$(addr $N); fetch $H busybox wget -qO- http://$A/; clean`},
 		{"killed under load", `for k in $(seq $KILLS); do docker network create $N >/dev/null
 			$RUN -d --name $N --network $N -p 127.0.0.1:$PORT:80 $I sh -c 'mkdir /www; dd if=/dev/zero of=/www/f bs=1M count=8 2>/dev/null; exec httpd -f -p 80 -h /www' >/dev/null; A=$(addr $N); ID=$(docker inspect -f "{{.Id}}" $N)
@@ -70,8 +70,13 @@ func TestDockerNetworks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := d.teller("RUN=docker run --runtime $RT", "PORT=8081", "NET=7", "KILLS="+cmp.Or(os.Getenv("HULL_KILLS"), "2"), "DOCKERD="+strings.TrimSpace(string(pid)))
-	e.prelude, e.apart = e.prelude+networkPrelude, true
+	e := d.teller("RUN=docker run --runtime $RT", "KILLS="+cmp.Or(os.Getenv("HULL_KILLS"), "2"), "DOCKERD="+strings.TrimSpace(string(pid)))
+	e.prelude, e.apart = e.prelude+networkPrelude, []string{"what is left", "killed under load"}
+	env := e.env
+	e.env = func(runtime, name string) []string { // what there is one of on the machine
+		n := map[string]string{"runc": "7", "hull": "8"}[runtime]
+		return append(env(runtime, name), "PORT=808"+n, "NET="+n)
+	}
 	e.compare(t, networkCases())
 	t.Run("software", func(t *testing.T) { d.software(t, e) })
 }
