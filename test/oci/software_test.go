@@ -93,6 +93,7 @@ tar -c . | docker import -c "ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin" - hull-soft
 	}
 	s, env := *e, e.env
 	s.prelude += softwarePrelude
+	s.apart = []string{"docker's name server asks others"} // one server at port 53 of the bridge
 	s.env = func(runtime, name string) []string {
 		return append(env(runtime, name), "S=hull-software:1", "T="+here, "B="+dir,
 			"MB="+cmp.Or(os.Getenv("HULL_SOFTWARE_MB"), "16"), "SECS="+cmp.Or(os.Getenv("HULL_SOFTWARE_SECONDS"), "1"))
