@@ -13,7 +13,6 @@ import (
 
 	"hull/runsc-like/agent"
 	"hull/runsc-like/control"
-	"hull/runsc-like/profile"
 )
 
 // agentLink is what there is between a container that is being made and an agent
@@ -48,7 +47,7 @@ func (c *Container) startAgent(o *CreateOptions) (a *agentLink, err error) {
 	if s == nil {
 		return nil, nil
 	}
-	if p, err := profile.Compile(s); err != nil || !p.Listener {
+	if p, err := compiledProfiles().compile(s); err != nil || !p.Listener {
 		return nil, err // which was checked before
 	}
 	refuse := func(err error) (*agentLink, error) { return nil, fieldf("linux.seccomp.listenerPath", "%v", err) }
