@@ -5,6 +5,7 @@ import (
 
 	"hull/platform"
 	"hull/sentry/arch"
+	"hull/sentry/current"
 	"hull/sentry/ipc/shm"
 	"hull/sentry/kernel"
 	"hull/sentry/mm"
@@ -35,9 +36,6 @@ const (
 	shmRnd     = 0o20000
 	shmRemap   = 0o40000
 	shmExec    = 0o100000
-
-	shmDest   = 0o1000 // in mode: it goes with its last mapping
-	shmLocked = 0o2000
 
 	ipcRmid    = 0
 	ipcSet     = 1
@@ -151,14 +149,8 @@ func shmctl(t *kernel.Task, a arch.Args) (uintptr, error) {
 }
 
 func outShmid(t *kernel.Task, addr usermem.Addr, i *shm.Info) error {
-	d := shmid64{Key: i.Perm.Key, UID: i.Perm.UID, GID: i.Perm.GID, CUID: i.Perm.CUID, CGID: i.Perm.CGID, Mode: i.Perm.Mode, Seq: i.Seq,
-		Size: i.Size, Attached: i.Attached, Detached: i.Detached, Changed: i.Changed, Creator: i.Creator, Last: i.Last, Attaches: i.Attaches}
-	if i.Removed {
-		d.Mode |= shmDest
-	}
-	if i.Locked {
-		d.Mode |= shmLocked
-	}
+	d := shmid64{Key: i.Perm.Key, UID: i.Perm.UID, GID: i.Perm.GID, CUID: i.Perm.CUID, CGID: i.Perm.CGID, Mode: i.Mode(), Seq: i.Seq,
+		Size: i.Size, Attached: i.Attached, Detached: i.Detached, Changed: i.Changed, Creator: current.PIDSeenBy(t, i.Creator), Last: current.PIDSeenBy(t, i.Last), Attaches: i.Attaches}
 	return usermem.Out(t.Mem(), addr, &d)
 }
 

@@ -11,26 +11,25 @@ import (
 	"hull/fsimpl/internal/pseudo"
 	"hull/sentry/current"
 	"hull/sentry/ipc"
+	"hull/sentry/kernel"
 )
 
 // tunables are numbers of the reader's IPC namespace, on one line, that root may
 // write.
 type tunables struct {
 	fs  *FS
-	get func(*ipc.QueueLimits) []*ipc.Tunable
+	get func(*kernel.IPCNamespace) []*ipc.Tunable
 }
 
-// of returns the numbers that t sees; nil in a kernel without queues.
-func (n tunables) of(t current.Task) []*ipc.Tunable {
-	ns := n.fs.ipc
+// ipcOf returns the IPC namespace that t sees.
+func (fs *FS) ipcOf(t current.Task) *kernel.IPCNamespace {
 	if kt := task(t); kt != nil {
-		ns = kt.IPC()
+		return kt.IPC()
 	}
-	if ns.QueueLimits == nil {
-		return nil
-	}
-	return n.get(ns.QueueLimits)
+	return fs.ipc
 }
+
+func (n tunables) of(t current.Task) []*ipc.Tunable { return n.get(n.fs.ipcOf(t)) }
 
 // Content implements pseudo.Content.
 func (n tunables) Content(t current.Task, w *bytes.Buffer) error {
@@ -65,8 +64,30 @@ func (n tunables) Set(t current.Task, data []byte) error {
 
 // tunable is a file with one such number.
 func (fs *FS) tunable(name string, get func(*ipc.QueueLimits) *ipc.Tunable) pseudo.Entry {
-	all := func(l *ipc.QueueLimits) []*ipc.Tunable { return []*ipc.Tunable{get(l)} }
+	all := func(ns *kernel.IPCNamespace) []*ipc.Tunable {
+		if ns.QueueLimits == nil { // in a kernel without queues
+			return nil
+		}
+		return []*ipc.Tunable{get(ns.QueueLimits)}
+	}
 	return pseudo.Entry{Name: name, Inode: fs.ps.Text(0644, tunables{fs, all}, nil)}
+}
+
+// systemV are the limits of System V queues and semaphores, in /proc/sys/kernel.
+func (fs *FS) systemV() []pseudo.Entry {
+	file := func(name string, get func(*ipc.SystemV) []*ipc.Tunable) pseudo.Entry {
+		all := func(ns *kernel.IPCNamespace) []*ipc.Tunable { return get(ns.SystemV) }
+		return pseudo.Entry{Name: name, Inode: fs.ps.Text(0644, tunables{fs, all}, nil)}
+	}
+	type limits = *ipc.SystemV
+	return []pseudo.Entry{
+		file("msgmax", func(l limits) []*ipc.Tunable { return []*ipc.Tunable{&l.MessageSize} }),
+		file("msgmnb", func(l limits) []*ipc.Tunable { return []*ipc.Tunable{&l.QueueSize} }),
+		file("msgmni", func(l limits) []*ipc.Tunable { return []*ipc.Tunable{&l.Queues} }),
+		file("sem", func(l limits) []*ipc.Tunable {
+			return []*ipc.Tunable{&l.SetSize, &l.Semaphores, &l.Operations, &l.Sets}
+		}),
+	}
 }
 
 // mqueueLimits is /proc/sys/fs/mqueue.

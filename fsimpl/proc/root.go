@@ -54,6 +54,7 @@ func New(k *kernel.Kernel, ns *kernel.PIDNamespace, ipc *kernel.IPCNamespace, sp
 		text("vmstat", 0444, vmstat{fs}),
 		text("cgroups", 0444, pseudo.Static("#subsys_name\thierarchy\tnum_cgroups\tenabled\n")),
 		pseudo.Entry{Name: "sys", Inode: fs.sysctl()},
+		fs.sysvipc(),
 		pseudo.Entry{Name: "tty", Inode: p.Dir(0555, text("drivers", 0444, pseudo.Static(ttyDrivers)))},
 	)
 	return fs, root

@@ -14,6 +14,7 @@ import (
 // during the call that tells of it.
 type Logged struct {
 	Hook    Hook
+	Family  Family // of the table
 	Prefix  string
 	Packet  *buffer.Packet // begins with the network's header
 	Context *Context
@@ -70,7 +71,7 @@ func (r *Rules) groupMap() map[uint16]*groupListener {
 // logTo sends the packet to a group.
 func (x *run) logTo(group uint16, prefix string, most int) {
 	if l := x.rules.groupMap()[group]; l != nil {
-		l.tell(&Logged{Hook: x.h, Prefix: prefix, Packet: x.p, Context: x.c, Max: most})
+		l.tell(&Logged{Hook: x.h, Family: x.table.Family, Prefix: prefix, Packet: x.p, Context: x.c, Max: most})
 	}
 }
 

@@ -232,6 +232,7 @@ func (d *demux) listen(b *binding) {
 		sh.m = map[portKey][]*binding{}
 	}
 	if !slices.Contains(sh.m[k], b) {
+		b.join(sh.m[k])
 		sh.m[k] = append([]*binding{b}, sh.m[k]...)
 	}
 }
@@ -246,6 +247,7 @@ func (d *demux) unlisten(b *binding) {
 	if i < 0 {
 		return
 	}
+	b.part()
 	if len(sh.m[k]) == 1 {
 		delete(sh.m, k)
 		return
@@ -265,8 +267,9 @@ func (d *demux) at(proto uint8, port uint16) []*binding {
 
 // listener returns the socket bound to own's port that fits best, or nil: one that
 // is bound to the address before one that is bound to none, then by score, and of
-// a group with SO_REUSEPORT one by the flow's hash.
-func (d *demux) listener(proto uint8, own, peer netip.AddrPort, iif int) *binding {
+// a group with SO_REUSEPORT the one that its program chooses for r, or one by the
+// flow's hash. r may be nil.
+func (d *demux) listener(proto uint8, own, peer netip.AddrPort, iif int, r *received) *binding {
 	list := d.at(proto, own.Port())
 	if len(list) == 0 {
 		return nil
@@ -282,6 +285,11 @@ func (d *demux) listener(proto uint8, own, peer netip.AddrPort, iif int) *bindin
 				best, n, found = score, 1, b
 			case b.reusePort && found.reusePort:
 				n++
+			}
+		}
+		if found != nil && r != nil {
+			if b := found.group.Load().choose(r); b != nil {
+				return b
 			}
 		}
 		if n > 1 && found.reusePort {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/filter"
 	"hull/netstack/header"
 	"hull/netstack/link"
 	"hull/netstack/neigh"
@@ -245,6 +246,11 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 		n.stats.txDropped.Add(uint64(len(ps)))
 		release(ps)
 		return unix.ENETDOWN
+	}
+	if n.stack.seesFrames(filter.NetDev) {
+		if ps = n.stack.askFrames(filter.NetDev, filter.Egress, ps, nil, n, n); len(ps) == 0 {
+			return nil
+		}
 	}
 	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
 	packets, bytes := len(ps), 0

@@ -282,7 +282,7 @@ func (s *Stack) pingSocket(v6 bool, a netip.Addr, id uint16, iif int) transport 
 	if v6 {
 		proto = unix.IPPROTO_ICMPV6
 	}
-	if b := s.demux.listener(proto, netip.AddrPortFrom(a, id), netip.AddrPort{}, iif); b != nil {
+	if b := s.demux.listener(proto, netip.AddrPortFrom(a, id), netip.AddrPort{}, iif, nil); b != nil {
 		return b.target
 	}
 	return nil

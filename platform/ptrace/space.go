@@ -260,6 +260,19 @@ func (s *addressSpace) fork(apart bool) (*addressSpace, error) {
 	return n, nil
 }
 
+// Expose implements platform.Exposer.
+func (s *addressSpace) Expose() (pid int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return 0, errReleased
+	}
+	if len(s.calls) > 0 {
+		err = s.with(s.flush)
+	}
+	return int(s.leader.tgid), err
+}
+
 // Counted implements platform.Charger.
 func (s *addressSpace) Counted() bool { return s.apart }
 

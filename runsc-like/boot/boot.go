@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -40,9 +41,10 @@ type sandbox struct {
 }
 
 // Run runs the sandbox of cfg to its end and returns the exit status of its
-// first process. An error is a failure of hull's own; that the first process
-// cannot be started is told on conn.
-func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err error) {
+// first process. An error is a failure of hull's own; that the first process cannot
+// be started is told on conn. When there was much to do, and now is not, rest is
+// called.
+func Run(cfg *control.Config, early *Early, conn *control.Conn, rest func()) (status int, err error) {
 	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}, all: map[string]*container{}}
 	p, f := <-early.platform, <-early.filter
 	if err := errors.Join(p.err, f.err); err != nil {
@@ -55,7 +57,7 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err
 	// The heap may grow to several times what lives in it while the guest
 	// works, and goes back when it rests.
 	debug.SetGCPercent(workGC)
-	s.memory.OnQuiet(debug.FreeOSMemory)
+	s.memory.OnQuiet(rest)
 	var signals *control.Signals
 	if cfg.Detached {
 		if signals, err = control.OpenSignals(); err != nil {
@@ -71,6 +73,9 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err
 	if err := s.newMain(); err != nil {
 		return failureStatus(err), conn.Send(failed(err))
 	}
+	// More than processors, when there are tasks: one that waits in a host call may
+	// hold one. Making the sandbox needs no more, and each costs a thread.
+	runtime.GOMAXPROCS(2*cfg.CPUs + 2)
 	if cfg.Detached {
 		err = s.rest(conn, signals)
 	} else {

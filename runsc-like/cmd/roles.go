@@ -21,9 +21,11 @@ func roles() map[string]func() int {
 		"gofer":    func() int { return inside(control.ReadRole, gofer) },
 		"netproxy": func() int { return inside(control.ReadRole, proxy) },
 		"dnsrelay": func() int { return inside(control.ReadRole, relay) },
+		"agent":    func() int { return inside(control.ReadRole, agentHelper) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
+		container.WatchRole:   watchNetwork,
 	}
 }
 
@@ -31,6 +33,14 @@ func roles() map[string]func() int {
 func monitor() int {
 	lean()
 	return container.Monitor()
+}
+
+// watchNetwork tells a sandbox of what changes in its container's network.
+func watchNetwork() int {
+	deafen()
+	runtime.GOMAXPROCS(1)
+	lean()
+	return container.Watch()
 }
 
 // fatal writes the line that the launcher shows.
@@ -58,8 +68,7 @@ func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error),
 		}
 	}
 	// Else Go looks for changes of the number of processors by itself.
-	// More than processors: a task that waits in a host call may hold one.
-	runtime.GOMAXPROCS(2*cfg.Base().CPUs + 2)
+	runtime.GOMAXPROCS(cfg.Base().CPUs)
 	lean()
 	status, err := role(cfg)
 	if err != nil {

@@ -28,6 +28,7 @@ type CreateOptions struct {
 
 	master              *os.File // with Relay
 	callerIn, callerOut *os.File
+	agent               *agentLink // nil if there is none
 }
 
 // Create makes a container whose process Start will start. It stays when the
@@ -76,6 +77,10 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	if err := c.save(); err != nil {
 		return c, nil, err
 	}
+	if o.agent, err = c.startAgent(o); err != nil {
+		return c, nil, err
+	}
+	defer o.agent.close()
 	if pod != nil {
 		conn, err = c.join(o, pod)
 	} else {
@@ -84,6 +89,12 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	closeFiles(o.Extra)
 	if err != nil {
 		return c, nil, err
+	}
+	if o.agent != nil {
+		if err := o.agent.hand(c, o.Spec.Linux.Seccomp.ListenerMetadata); err != nil {
+			conn.Close()
+			return c, nil, err
+		}
 	}
 	if o.PidFile != "" {
 		if err := writePid(o.PidFile, c.first().PID); err != nil {
@@ -113,22 +124,14 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	if slave != nil {
 		defer slave.Close()
 	}
-	agent, err := openAgent(o.Spec)
-	if err != nil {
-		return nil, err
-	}
-	defer agent.close()
 	mk, err := c.makeCgroup()
 	if err != nil {
 		return nil, err
 	}
 	made := false
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: agent, within: mk.within, record: func(sentry, gofer int) error {
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: o.agent.files(), within: mk.within, record: func(sentry, gofer int) error {
 		made = true
 		if err := c.record(mk, sentry, gofer); err != nil {
-			return err
-		}
-		if err := agent.tell(c.hookState(specs.StateCreating)); err != nil {
 			return err
 		}
 		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)

@@ -1,15 +1,20 @@
 package container
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
 )
 
 // startGofer starts the gofer for the roots of cfg: the first user of a namespace with
-// the ids of its files' owners.
-func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*jail.Process, error) {
+// the ids of its files' owners. It is the sentry's with the number sentry.
+func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Process, error) {
 	roots, trees, err := mappedRoots(cfg)
 	defer func() {
 		for _, t := range trees {
@@ -51,5 +56,33 @@ func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*jail.Process, er
 		b.Terminal = len(b.Files)
 		b.Files = append(b.Files, p.terminal)
 	}
-	return startIn(cgroup, b, "gofer")
+	return startBeside(sentry, cgroup, b)
+}
+
+// startBeside starts the gofer in the sentry's network namespace, which takes longer to
+// make than all others together, if the caller may enter it; else in one of its own. It
+// has no use for either: it makes no sockets.
+func startBeside(sentry, cgroup int, b *jail.Birth) (p *jail.Process, err error) {
+	if os.Geteuid() != 0 {
+		return startIn(cgroup, b, "gofer")
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var ns [2]int // the caller's, the sentry's
+	for i, name := range []string{"/proc/thread-self/ns/net", fmt.Sprintf("/proc/%d/ns/net", sentry)} {
+		if ns[i], err = unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			return nil, fmt.Errorf("open %s: %w", name, err)
+		}
+		defer unix.Close(ns[i])
+	}
+	if unix.Setns(ns[1], unix.CLONE_NEWNET) != nil {
+		return startIn(cgroup, b, "gofer") // root of a user namespace need not be allowed to
+	}
+	b.Namespaces &^= unix.CLONE_NEWNET
+	p, err = startIn(cgroup, b, "gofer")
+	if back := unix.Setns(ns[0], unix.CLONE_NEWNET); back != nil {
+		runtime.LockOSThread() // for good: nobody else may have this thread
+		err = errors.Join(err, fmt.Errorf("leave the sentry's network namespace: %w", back))
+	}
+	return p, err
 }

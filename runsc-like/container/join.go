@@ -4,8 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"slices"
 
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
@@ -34,23 +33,14 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		return nil, refuse(exTime, exTime)
 	}
 	cfg.ID, cfg.Share, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true
-	cfg.Terminal, cfg.Ignored = slave != nil, 0
+	cfg.Terminal, cfg.Ignored, cfg.Agent = slave != nil, 0, o.agent != nil
 	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {
 		return nil, err
 	}
 	if ends.release, ends.hold, err = controlPair(); err != nil {
 		return nil, err
 	}
-	agent, err := openAgent(o.Spec)
-	if err != nil {
-		return nil, err
-	}
-	defer agent.close()
-	cfg.Agent = agent != nil
 	gofer, err := c.startStandIn(o, cfg, ends)
-	if err == nil {
-		err = agent.tell(c.hookState(specs.StateCreating))
-	}
 	if err == nil {
 		err = ends.release.Send(control.Message{Kind: control.Go})
 	}
@@ -58,7 +48,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		err = gofer.Cover()
 	}
 	if err == nil {
-		if conn, err = c.enter(o, cfg, ends, agent); err == nil {
+		if conn, err = c.enter(o, cfg, ends); err == nil {
 			return conn, nil
 		}
 	}
@@ -81,7 +71,7 @@ func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *pl
 		return nil, err
 	}
 	err = mk.within(func(cgroup int) (err error) {
-		gofer, err = startGofer(cgroup, cfg, ends)
+		gofer, err = startGofer(c.Sentry.PID, cgroup, cfg, ends)
 		return err
 	})
 	if err != nil {
@@ -119,7 +109,7 @@ func (c *Container) place(o *CreateOptions, root int) error {
 }
 
 // enter hands the container to the sandbox, and waits until it is made there.
-func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing, a *agent) (*control.Conn, error) {
+func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing) (*control.Conn, error) {
 	f, err := control.WriteContainer(&cfg.Container)
 	if err != nil {
 		return nil, err
@@ -141,11 +131,8 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing,
 	} {
 		fds[i] = int(f.Fd())
 	}
-	for _, f := range o.Extra {
+	for _, f := range slices.Concat(o.Extra, o.agent.files()) {
 		fds = append(fds, int(f.Fd()))
-	}
-	if a != nil {
-		fds = append(fds, int(a.device.Fd()))
 	}
 	var m control.Message
 	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {

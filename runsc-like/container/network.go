@@ -108,6 +108,9 @@ func (c *Container) connect(conn *control.Conn) error {
 	if err == nil {
 		err = handNetwork(conn, &n.Network, links, c.Network.Pcap)
 	}
+	if err == nil {
+		err = c.startWatch(&n.Network)
+	}
 	return err
 }
 

@@ -75,7 +75,7 @@ type detachment struct {
 	id     string
 	listen *os.File // the socket for later commands
 	log    *os.File
-	agent  *agent // decides about calls of the guest; nil if there is none
+	agent  []*os.File // after all others: control.Container.Agent
 	// within calls start where the processes belong, with what startIn needs.
 	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.
@@ -92,8 +92,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	if d != nil {
 		cfg.ID, cfg.Detached, cfg.Ignored = d.id, true, 0
 		cfg.Terminal = o.Spec.Process.Terminal
-		cfg.Extra = len(o.Extra)
-		cfg.Agent = d.agent != nil
+		cfg.Extra, cfg.Agent = len(o.Extra), len(d.agent) > 0
 	}
 	s = &sandbox{cfg: cfg}
 	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
@@ -113,10 +112,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	fds := []*os.File{p.log, p.log, p.log, p.control, p.sentryEnd, p.config, o.Stdin, o.Stdout, o.Stderr}
 	within := func(start func(int) error) error { return start(-1) }
 	if d != nil {
-		fds, within = append(append(fds, d.listen), o.Extra...), d.within
-		if d.agent != nil {
-			fds = append(fds, d.agent.device)
-		}
+		fds, within = slices.Concat(fds, []*os.File{d.listen}, o.Extra, d.agent), d.within
 	}
 	b, err := sentryBirth("sentry", fds, d != nil)
 	if err != nil {
@@ -132,7 +128,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		if s.sentry, err = startIn(cgroup, b, "sentry"); err != nil {
 			return err
 		}
-		s.gofer, err = startGofer(cgroup, cfg, p)
+		s.gofer, err = startGofer(s.sentry.Pid, cgroup, cfg, p)
 		return err
 	})
 	p.handed()
@@ -357,7 +353,7 @@ func (s *sandbox) explain(err error) error {
 		if p == nil {
 			continue
 		}
-		if why := p.Failure(); why != nil && !errors.Is(err, why) {
+		if why := p.Failure(); why != nil && !errors.Is(err, why) && !errors.Is(why, jail.ErrLeft) {
 			return fmt.Errorf("%w: %w", err, why)
 		}
 	}

@@ -47,8 +47,10 @@ type Record struct {
 	// joined is its sandbox's.
 	Sentry  Process       `json:"sentry"`
 	Gofer   Process       `json:"gofer"`
-	Proxy   Process       `json:"proxy,omitzero"` // of a network of mode user
-	Relay   Process       `json:"relay,omitzero"` // to name servers on the loopback interface of its namespace
+	Proxy   Process       `json:"proxy,omitzero"`   // of a network of mode user
+	Relay   Process       `json:"relay,omitzero"`   // to name servers on the loopback interface of its namespace
+	Watcher Process       `json:"watcher,omitzero"` // of the network, see Watch
+	Agent   Process       `json:"agent,omitzero"`   // serves the listener of a seccomp agent
 	Network *NetworkState `json:"network,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
@@ -83,6 +85,8 @@ type Container struct {
 	Record
 	dir  string
 	lock *os.File // nil if it was only looked at
+	// cgroup is the container's, once somebody asked for it.
+	cgroup *cgroup.Manager
 }
 
 // setSpec puts what is needed of a configuration into the record.
@@ -218,8 +222,8 @@ func (c *Container) load() error {
 		err = fmt.Errorf("id: is %q", c.ID)
 	case c.Process == nil:
 		err = errors.New("process: is missing")
-	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible():
-		err = errors.New("sentry.pid, gofer.pid, proxy.pid or relay.pid: is no process number")
+	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible() || !c.Watcher.possible() || !c.Agent.possible():
+		err = errors.New("sentry.pid, gofer.pid, proxy.pid, relay.pid, watcher.pid or agent.pid: is no process number")
 	case c.Network != nil && c.Network.Taken != nil && c.Network.Taken.Check() != nil:
 		err = errors.New("network.taken: is none")
 	case c.Cgroup != nil:

@@ -109,8 +109,6 @@ type Container struct {
 	// Extra is how many descriptors the first process has beside its standard
 	// streams: those after FDListen, if a sentry starts with it.
 	Extra int `json:"extra,omitempty"`
-	// Agent says that after those comes one more, for notify.Serve.
-	Agent bool `json:"agent,omitempty"`
 	// Roots says what the gofer serves: the root first, then each bind mount of
 	// Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`
@@ -120,6 +118,9 @@ type Container struct {
 	// Seccomp is the compiled filter of Spec: it is asked about each call of the
 	// container's processes.
 	Seccomp *profile.Program `json:"seccomp,omitempty"`
+	// Agent says that the last two descriptors are for a seccomp agent's listener: the
+	// line to its helper, and the one with an owner (agent.Serve).
+	Agent bool `json:"agent,omitempty"`
 	// Umask is the one that the first process starts with.
 	Umask uint32 `json:"umask"`
 	// Ignored are the signals that it ignores from the start: bit n-1 is
@@ -128,6 +129,9 @@ type Container struct {
 	// Share says whose namespaces it has.
 	Share Share `json:"share,omitzero"`
 }
+
+// AgentFDs is how many descriptors Container.Agent is about.
+const AgentFDs = 2
 
 // Share names for each kind of namespace the container of the same sandbox that
 // it is shared with; "" is none. All containers of a sandbox have one network.
@@ -162,6 +166,9 @@ func WriteConfig(c *Config) (*os.File, error) { return seal(&c.Role, c) }
 
 // WriteRole returns a sealed memory file that holds r alone.
 func WriteRole(r *Role) (*os.File, error) { return seal(r) }
+
+// WriteJSON returns a sealed memory file that holds v as JSON.
+func WriteJSON(v any) (*os.File, error) { return seal(v) }
 
 // seal returns a sealed memory file that holds values, one a line.
 func seal(values ...any) (*os.File, error) {
@@ -208,6 +215,9 @@ func ReadRole(f *os.File) (*Role, error) {
 	}
 	return r, nil
 }
+
+// ReadJSON reads what WriteJSON wrote.
+func ReadJSON(f *os.File, v any) error { return unseal(f, v) }
 
 // unseal reads the first of what seal wrote.
 func unseal(f *os.File, values ...any) error {

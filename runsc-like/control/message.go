@@ -39,7 +39,8 @@ const (
 	Place     Kind = "place"     // put process PID, as the sandbox numbers it, into the container's cgroup (Done)
 	Forget    Kind = "forget"    // take away one that Join made, killing what runs (Done)
 	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
-	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
+	Connect   Kind = "connect"   // the guest's network, before Start, or more of it (Done): with descriptors, see Network
+	Rewire    Kind = "rewire"    // what changed of it (Done): with a descriptor, see Changes
 )
 
 // What the status of a container can be (runtime.md of the OCI specification).

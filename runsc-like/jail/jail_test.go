@@ -25,6 +25,9 @@ func TestGolden(t *testing.T) {
 	if err := Format(&b, "network proxy", ProxyRules()); err != nil {
 		t.Fatal(err)
 	}
+	if err := Format(&b, "helper of a seccomp agent", AgentRules()); err != nil {
+		t.Fatal(err)
+	}
 	const golden = "testdata/seccomp.golden"
 	if *update {
 		if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {

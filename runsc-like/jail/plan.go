@@ -189,6 +189,10 @@ func (p *plan) start(flags uintptr, cgroup int) (pid int, err error) {
 	return int(r), nil
 }
 
+// ErrLeft is that a child waited for who started it, and in vain: that one has a
+// reason of its own.
+var ErrLeft = errors.New("it is gone")
+
 // failure returns why the child, which has ended, did not come to the end of the
 // plan; nil if it did.
 func (p *plan) failure() error {
@@ -200,7 +204,7 @@ func (p *plan) failure() error {
 	if n < 0 || n >= len(p.what) {
 		return nil
 	}
-	if p.died = errors.New(p.what[n] + ": it is gone"); why.result < 0 {
+	if p.died = fmt.Errorf("%s: %w", p.what[n], ErrLeft); why.result < 0 {
 		p.died = fmt.Errorf("%s: %w", p.what[n], unix.Errno(-why.result))
 	}
 	return p.died

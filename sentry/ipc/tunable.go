@@ -63,3 +63,30 @@ func NewQueueLimits() *QueueLimits {
 	l.DefMessageSize.init(8192, minMessageSize, HardMaxMessageSize)
 	return l
 }
+
+// SystemV are the limits of System V queues and semaphores, /proc/sys/kernel.
+type SystemV struct {
+	MessageSize Tunable // msgmax: bytes of a message
+	QueueSize   Tunable // msgmnb: bytes of a new queue
+	Queues      Tunable // msgmni
+
+	// The four of sem.
+	SetSize    Tunable // semaphores of a set
+	Semaphores Tunable // of all sets
+	Operations Tunable // of one semop(2)
+	Sets       Tunable
+}
+
+// NewSystemV returns those that Linux starts with.
+func NewSystemV() *SystemV {
+	const most = 1<<31 - 1
+	l := &SystemV{}
+	l.MessageSize.init(8192, 0, most)
+	l.QueueSize.init(16384, 0, most)
+	l.Queues.init(32000, 0, MaxObjects)
+	l.SetSize.init(32000, 0, most)
+	l.Semaphores.init(1024000000, 0, most)
+	l.Operations.init(500, 0, most)
+	l.Sets.init(32000, 0, MaxObjects)
+	return l
+}

@@ -28,6 +28,7 @@ func (t *Task) checkClone(f uint64) error {
 		has(unix.CLONE_SIGHAND) && !has(unix.CLONE_VM),
 		has(unix.CLONE_SIGHAND) && has(unix.CLONE_CLEAR_SIGHAND),
 		has(unix.CLONE_THREAD) && (has(unix.CLONE_NEWUSER|unix.CLONE_NEWPID) || t.has.pidsOfCh != nil),
+		has(unix.CLONE_NEWIPC) && has(unix.CLONE_SYSVSEM),
 		has(unix.CLONE_PARENT) && t.ns.init == t.group:
 		return unix.EINVAL
 	case has(unix.CLONE_PIDFD), has(unix.CLONE_INTO_CGROUP):
@@ -153,6 +154,10 @@ func (n *Task) inherit(t *Task, shared func(uint64) bool) (err error) {
 	} else {
 		h.ipc.IncRef()
 	}
+	if shared(unix.CLONE_SYSVSEM) {
+		n.own.undo = t.SemUndo()
+		n.own.undo.IncRef()
+	}
 	if !shared(unix.CLONE_NEWNET) {
 		h.net = p.net
 		h.net.IncRef()
@@ -230,8 +235,8 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	n.tids = ids
 	if t != nil {
 		n.seccomp.Store(t.seccomp.Load())
+		n.seccompJoin()
 	}
-	n.seccompJoin()
 	n.enter()
 	c.add()
 	k.tasks.count++

@@ -59,6 +59,7 @@ func (t *Task) exit() {
 	t.exitRobustList()
 	t.releaseMM()
 	t.vfork.fire()
+	t.leaveUndo()
 	t.setFiles(nil)
 	t.setFS(nil)
 	t.setNet(nil)

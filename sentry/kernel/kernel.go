@@ -10,6 +10,7 @@ import (
 	"hull/sentry/auth"
 	"hull/sentry/clock"
 	"hull/sentry/futex"
+	"hull/sentry/ipc"
 	"hull/sentry/klog"
 	"hull/sentry/lock"
 	"hull/sentry/mem"
@@ -76,6 +77,7 @@ type Kernel struct {
 		idle  sync.WaitGroup `snapshot:"-"` // running task goroutines
 	}
 	initUser *auth.UserNamespace // immutable
+	sysv     *ipc.Budget         // immutable: of semaphores and messages
 	uts      *UTSNamespace       // immutable: the initial one
 	ipc      *IPCNamespace       // immutable: the initial one
 	first    *Container          // immutable: of what boot starts in no other
@@ -91,9 +93,13 @@ type Kernel struct {
 
 const maxSyscall = 1024
 
+// maxSystemV is how much of the sentry's memory System V semaphores and messages
+// may take, in bytes.
+const maxSystemV = 64 << 20
+
 // New returns a kernel without tasks.
 func New(c Config) (*Kernel, error) {
-	k := &Kernel{cfg: c, booted: booted(c.Clocks), initUser: c.User, futexes: futex.NewTable()}
+	k := &Kernel{cfg: c, booted: booted(c.Clocks), initUser: c.User, futexes: futex.NewTable(), sysv: ipc.NewBudget(maxSystemV)}
 	if k.initUser == nil {
 		k.initUser = auth.NewRootNamespace()
 	}

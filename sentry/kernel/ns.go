@@ -8,6 +8,8 @@ import (
 
 	"hull/sentry/auth"
 	"hull/sentry/ipc"
+	"hull/sentry/ipc/msg"
+	"hull/sentry/ipc/sem"
 	"hull/sentry/ipc/shm"
 	"hull/sentry/lock"
 	"hull/sentry/socket"
@@ -59,6 +61,9 @@ type IPC struct {
 	Queues      *vfs.Filesystem  // POSIX message queues; nil for none
 	QueueLimits *ipc.QueueLimits // theirs
 	Shared      *shm.Registry    // System V shared memory
+	Semaphores  *sem.Registry    // and semaphores
+	Messages    *msg.Registry    // and message queues
+	SystemV     *ipc.SystemV     // the limits of those two
 }
 
 // IPCNamespace is an IPC of its own, ipc_namespaces(7). It is counted: each task
@@ -78,6 +83,8 @@ func (n *IPCNamespace) DecRef() {
 		return
 	}
 	n.Shared.Close()
+	n.Semaphores.Close()
+	n.Messages.Close()
 	if n.Queues != nil {
 		n.Queues.DecRef()
 	}
@@ -92,7 +99,8 @@ func (k *Kernel) newIPC(id uint32) *IPCNamespace {
 	if k.cfg.NewIPC != nil {
 		n.IPC = k.cfg.NewIPC()
 	}
-	n.Shared = shm.New(k.initUser)
+	n.Shared, n.SystemV = shm.New(k.initUser), ipc.NewSystemV()
+	n.Semaphores, n.Messages = sem.New(k.initUser, n.SystemV, k.sysv), msg.New(k.initUser, n.SystemV, k.sysv)
 	return n
 }
 
@@ -159,6 +167,9 @@ func (t *Task) Unshare(flags uint64) error {
 	}
 	if flags&unix.CLONE_NEWIPC != 0 {
 		t.setIPC(t.k.NewIPC())
+	}
+	if flags&unix.CLONE_SYSVSEM != 0 {
+		t.leaveUndo()
 	}
 	if flags&unix.CLONE_FILES != 0 {
 		t.setFiles(t.has.files.Fork())
@@ -235,8 +246,10 @@ func (t *Task) setNet(ns *socket.NetNS) {
 	}
 }
 
-// setIPC replaces the IPC namespace; the reference is taken over.
+// setIPC replaces the IPC namespace; the reference is taken over. What semaphores
+// of the old one are owed at the task's end they get now.
 func (t *Task) setIPC(ns *IPCNamespace) {
+	t.leaveUndo()
 	t.has.Lock()
 	old := t.has.ipc
 	t.has.ipc = ns
@@ -244,6 +257,22 @@ func (t *Task) setIPC(ns *IPCNamespace) {
 	if old != nil {
 		old.DecRef()
 	}
+}
+
+// leaveUndo gives up the task's share in what is taken back of semaphores.
+func (t *Task) leaveUndo() {
+	if u := t.own.undo; u != nil {
+		t.own.undo = nil
+		u.DecRef(t)
+	}
+}
+
+// SemUndo returns what the task's end takes back of semaphores.
+func (t *Task) SemUndo() *sem.Undo {
+	if t.own.undo == nil {
+		t.own.undo = t.has.ipc.Semaphores.NewUndo()
+	}
+	return t.own.undo
 }
 
 // Namespace is a namespace of any kind that is held: by a file of nsfs, from

@@ -8,6 +8,7 @@ import (
 	"hull/sentry/arch"
 	"hull/sentry/auth"
 	"hull/sentry/current"
+	"hull/sentry/ipc/sem"
 	"hull/sentry/limits"
 	"hull/sentry/lock"
 	"hull/sentry/mm"
@@ -41,6 +42,7 @@ type Task struct {
 		status   int32
 		ctx      platform.Context `snapshot:"-"`
 		msg      socket.Message   `snapshot:"-"` // see Message
+		undo     *sem.Undo        // with a reference; nil for none
 		words    []uint64         `snapshot:"-"` // see Words
 	}
 

@@ -44,6 +44,18 @@ func (k Kept) Release() {
 	}
 }
 
+// Resident returns how many bytes of it have memory.
+func (k Kept) Resident() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var n uint64
+	for i := range k.mu.pages.Len() {
+		s := k.mu.pages.At(i)
+		n += s.End - s.Start
+	}
+	return n
+}
+
 // sharedWindow is how much is allocated around a fault, in bytes.
 const sharedWindow = 64 << 10
 

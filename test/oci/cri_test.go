@@ -42,16 +42,7 @@ func startCRI(t *testing.T) (dir, sock string) {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can start containerd")
 	}
-	dir, err := os.MkdirTemp("", "hull-cri")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		docker.UnmountBelow(dir)
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir = memoryDir(t, "hull-cri")
 	sock = filepath.Join(dir, "c.sock")
 	config := fmt.Sprintf(`version = 2
 root = "%[1]s/root"
@@ -276,7 +267,7 @@ func podCases() map[string]func(k *kubelet) {
 			k.exec(b, "nc 127.0.0.1 8080 </dev/null")
 			k.exec(a, "nosuch")
 			k.exec(a, "kill -9 $$")
-			k.exec(a, `awk 'BEGIN { s = sprintf("%40000000s", "x"); print length(s); fflush(); system("sleep 1000") }' >/tmp/held & until grep -q . /tmp/held; do sleep 0.1; done`)
+			k.exec(a, `awk 'BEGIN { s = sprintf("%40000000s", "x"); print length(s); fflush(); system("sleep 1000") }' >/tmp/held 2>&1 & until grep -q . /tmp/held; do sleep 0.1; done`)
 			for _, c := range []string{a, b} {
 				s, err := k.runtime.ContainerStats(k.ctx, &cri.ContainerStatsRequest{ContainerId: c})
 				k.must("ContainerStats", err)

@@ -10,9 +10,10 @@ import (
 
 // daemons are a containerd and a dockerd of the tests' own.
 type daemons struct {
-	dir  string
-	sock string   // of containerd
-	env  []string // of clients
+	dir    string
+	config string   // dockerd's file
+	sock   string   // of containerd
+	env    []string // of clients
 }
 
 // start starts both, and ends them with the test. Containers have no network.
@@ -27,10 +28,9 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can start dockerd")
 	}
-	o.Configure = func(file string) error {
-		installed(t, "docker", file, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
-		return nil
-	}
+	o.InMemory = true
+	o.Config = filepath.Join(t.TempDir(), "daemon.json")
+	installed(t, "docker", o.Config, "{ \"default-runtime\":\"runc\" ,\n\t\"labels\" : [\"a={\"] }")
 	both, err := docker.Start(o)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 			t.Error(err)
 		}
 	})
-	d := &daemons{dir: both.Dir, sock: both.Containerd, env: both.Env}
+	d := &daemons{dir: both.Dir, config: o.Config, sock: both.Containerd, env: both.Env}
 	makeImage(t, d.archive())
 	in, err := os.Open(d.archive())
 	if err != nil {
@@ -51,6 +51,22 @@ func startWith(t *testing.T, o docker.Options) *daemons {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// memoryDir makes a directory that is gone with the test, in memory.
+func memoryDir(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := docker.MemoryDir(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		docker.UnmountBelow(dir)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // archive is the file that has the image.

@@ -165,6 +165,7 @@ func (s *Segment) Detached(t current.Task) {
 
 // Info is struct shmid64_ds without its layout.
 type Info struct {
+	ID                          int32
 	Perm                        ipc.Perm
 	Removed, Locked             bool
 	Seq                         uint16
@@ -172,6 +173,47 @@ type Info struct {
 	Attached, Detached, Changed int64 // when, in seconds of 1970
 	Creator, Last               int32
 	Attaches                    uint64
+	Resident                    uint64 // bytes of memory that it has; of All only
+}
+
+// The bits of a segment's mode that say what becomes of it.
+const (
+	modeDest   = 0o1000 // it goes with its last mapping
+	modeLocked = 0o2000
+)
+
+// Mode returns the permission bits, and those two.
+func (i *Info) Mode() uint32 {
+	m := i.Perm.Mode
+	if i.Removed {
+		m |= modeDest
+	}
+	if i.Locked {
+		m |= modeLocked
+	}
+	return m
+}
+
+func (s *Segment) info() Info {
+	return Info{ID: s.id, Perm: s.perm, Removed: s.doomed, Locked: s.pinned, Seq: uint16(s.id >> indexBits), Size: s.size,
+		Attached: s.attached, Detached: s.detached, Changed: s.changed, Creator: s.creator, Last: s.last, Attaches: uint64(len(s.attach))}
+}
+
+// All returns all segments, by slot.
+func (r *Registry) All() []Info {
+	r.mu.Lock()
+	var all []Info
+	var memories []Memory
+	for _, s := range r.slots {
+		if s != nil {
+			all, memories = append(all, s.info()), append(memories, s.memory)
+		}
+	}
+	r.mu.Unlock()
+	for i, m := range memories {
+		all[i].Resident = m.Resident() // 0 if it was released meanwhile
+	}
+	return all
 }
 
 // Stat is IPC_STAT, or SHM_STAT by slot, which returns the identifier too. any is
@@ -194,8 +236,7 @@ func (r *Registry) Stat(t current.Task, id int32, slot, any bool) (Info, int32, 
 			return Info{}, 0, err
 		}
 	}
-	return Info{Perm: s.perm, Removed: s.doomed, Locked: s.pinned, Seq: uint16(s.id >> indexBits), Size: s.size,
-		Attached: s.attached, Detached: s.detached, Changed: s.changed, Creator: s.creator, Last: s.last, Attaches: uint64(len(s.attach))}, s.id, nil
+	return s.info(), s.id, nil
 }
 
 // Set is IPC_SET: owner, group and permission bits.

@@ -13,6 +13,8 @@ import (
 // locks of mm held.
 type Memory interface {
 	mm.Mappable
+	// Resident is how many bytes of memory there are behind it.
+	Resident() uint64
 	Release()
 }
 

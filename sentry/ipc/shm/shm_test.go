@@ -19,6 +19,7 @@ func (*memory) Translate(off, length uint64, write bool) (mm.Segment, error) {
 }
 func (m *memory) AddMapping(mm.Space, usermem.Range, uint64, bool) error { m.maps++; return nil }
 func (m *memory) RemoveMapping(mm.Space, usermem.Range, uint64, bool)    { m.maps-- }
+func (m *memory) Resident() uint64                                       { return 0 }
 func (m *memory) Release()                                               { m.released++ }
 
 type space struct{}

@@ -81,11 +81,11 @@ func readLog(dir, daemon string) string {
 	return string(b)
 }
 
-// UnmountBelow takes away what is mounted below a directory.
+// UnmountBelow takes away what is mounted at a directory and below.
 func UnmountBelow(dir string) {
 	b, _ := os.ReadFile("/proc/self/mountinfo")
 	for _, line := range slices.Backward(strings.Split(string(b), "\n")) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
+		if f := strings.Fields(line); len(f) > 4 && (f[4] == dir || strings.HasPrefix(f[4], dir+"/")) {
 			_ = syscall.Unmount(f[4], syscall.MNT_DETACH) // who removes dir says what is left
 		}
 	}

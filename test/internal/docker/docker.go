@@ -16,21 +16,26 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Options says how dockerd is started.
 type Options struct {
 	Runtimes map[string]string // paths by name; runc is there without
-	// Configure, if not nil, writes dockerd's configuration file instead.
-	Configure func(file string) error
 	// Bridge is an interface that is there, for containers that ask for a
 	// network; without one they get none.
 	Bridge string
 	// OwnBridge lets dockerd make docker0 instead, and its rules of the packet
 	// filter.
 	OwnBridge bool
-	Command   []string // the words that start dockerd; nil is its name
-	Args      []string // more arguments of dockerd
+	// Config is the file that dockerd has its configuration from; without one it knows
+	// Runtimes and nothing else.
+	Config string
+	// InMemory has both keep their files in memory: they have much written to stable
+	// storage.
+	InMemory bool
+	Command  []string // the words that start dockerd; nil is its name
+	Args     []string // more arguments of dockerd
 }
 
 // Daemons are a containerd and a dockerd.
@@ -45,8 +50,11 @@ type Daemons struct {
 
 // Start starts both; the caller is root.
 func Start(o Options) (*Daemons, error) {
-	// Sockets have short names.
-	dir, err := os.MkdirTemp("", "hull-docker")
+	newDir := func(name string) (string, error) { return os.MkdirTemp("", name) }
+	if o.InMemory {
+		newDir = MemoryDir
+	}
+	dir, err := newDir("hull-docker") // sockets have short names
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +64,15 @@ func Start(o Options) (*Daemons, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// MemoryDir makes a directory in memory, which UnmountBelow and removing it end.
+func MemoryDir(name string) (string, error) {
+	dir, err := os.MkdirTemp("", name)
+	if err == nil {
+		err = syscall.Mount(name, dir, "tmpfs", 0, "mode=755")
+	}
+	return dir, err
 }
 
 func (d *Daemons) start(o Options) error {
@@ -68,18 +85,17 @@ func (d *Daemons) start(o Options) error {
 	if err := d.run(d.Containerd, "containerd", "--config", in("config.toml")); err != nil {
 		return err
 	}
-	configure := o.Configure
-	if configure == nil {
-		configure = o.writeRuntimes
-	}
-	if err := configure(in("daemon.json")); err != nil {
-		return err
+	if o.Config == "" {
+		o.Config = in("daemon.json")
+		if err := o.configure(); err != nil {
+			return err
+		}
 	}
 	command := o.Command
 	if len(command) == 0 {
 		command = []string{"dockerd"}
 	}
-	args := append(slices.Clone(command[1:]), "--config-file", in("daemon.json"), "--data-root", in("data"), "--exec-root", in("exec"),
+	args := append(slices.Clone(command[1:]), "--config-file", o.Config, "--data-root", in("data"), "--exec-root", in("exec"),
 		"--pidfile", in("docker.pid"), "--host", d.Host, "--containerd", d.Containerd)
 	if !o.OwnBridge {
 		bridge := o.Bridge
@@ -91,8 +107,8 @@ func (d *Daemons) start(o Options) error {
 	return d.run(in("docker.sock"), command[0], append(args, o.Args...)...)
 }
 
-// writeRuntimes writes a configuration file that has the runtimes.
-func (o *Options) writeRuntimes(file string) error {
+// configure makes the configuration file of dockerd.
+func (o *Options) configure() error {
 	runtimes := map[string]any{}
 	for name, path := range o.Runtimes {
 		if name != "runc" { // which dockerd knows of itself
@@ -103,7 +119,7 @@ func (o *Options) writeRuntimes(file string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, b, 0o644)
+	return os.WriteFile(o.Config, b, 0o644)
 }
 
 func (d *Daemons) run(socket, name string, args ...string) error {

@@ -129,7 +129,7 @@ func (e *Endpoint) failed(d link.Dispatcher, errno unix.Errno) bool {
 
 func (e *Endpoint) downed(d link.Dispatcher) {
 	if e.up.Swap(false) {
-		d.LinkChanged(false, e.c.MTU)
+		d.LinkChanged(false, 0)
 	}
 }
 

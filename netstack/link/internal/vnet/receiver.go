@@ -94,7 +94,7 @@ func (r *receiver) batch(fd int) bool {
 		return false
 	}
 	if !e.up.Swap(true) {
-		r.to.LinkChanged(true, e.c.MTU)
+		r.to.LinkChanged(true, 0)
 	}
 	if r.collect(got, e.c.Pool); len(r.out) > 0 {
 		r.to.Deliver(r.out)

@@ -169,6 +169,9 @@ func (g *logGroup) tell(l *filter.Logged) {
 	if c.V6 {
 		family, ether = unix.AF_INET6, uint16(unix.ETH_P_IPV6)
 	}
+	if c.Frame {
+		family, ether = uint8(l.Family), c.EtherType
+	}
 	b.Append(binary.BigEndian.AppendUint16([]byte{family, 0}, g.group)...)
 	b.Attr(logHeader, append(binary.BigEndian.AppendUint16(nil, ether), uint8(l.Hook), 0))
 	if l.Prefix != "" {
