@@ -95,6 +95,13 @@ type Forker interface {
 	Fork() (AddressSpace, error)
 }
 
+// Exposer is implemented by address spaces that are processes of the host's.
+type Exposer interface {
+	// Expose makes what has been mapped the process's memory, and returns its
+	// number, as the caller's pid namespace has it.
+	Expose() (pid int, err error)
+}
+
 // Divider is implemented by platforms that can have the host count and limit
 // what some address spaces use apart from the others.
 type Divider interface {

@@ -77,17 +77,18 @@ func doSelect(t *kernel.Task, a arch.Args, w timeout) (uintptr, error) {
 	// What is beyond the table is not looked at, nor is it EBADF.
 	n = min(n, int32(t.Files().Slots()))
 	words := int(n+63) / 64
-	var in fdSets
-	for i := range in {
+	room := t.Words(3 * words)
+	var sets fdSets
+	for i := range sets {
 		if a[1+i] == 0 {
 			continue
 		}
-		var err error
-		if in[i], err = inSet(t, a[1+i], int(n), words); err != nil {
+		sets[i] = room[i*words : (i+1)*words]
+		if err := inSet(t, a[1+i], int(n), sets[i]); err != nil {
 			return 0, err
 		}
 	}
-	fds, files, err := selectFiles(t, &in, words)
+	files, err := selectFiles(t, &sets, words)
 	defer dropPolled(t, files)
 	if err != nil {
 		return 0, err
@@ -95,65 +96,79 @@ func doSelect(t *kernel.Task, a arch.Args, w timeout) (uintptr, error) {
 	if _, err := pollFiles(t, files, w); err != nil {
 		return 0, err
 	}
-	count, out := uintptr(0), fdSets{}
-	for i := range in {
-		if in[i] == nil {
-			continue
-		}
-		out[i] = make([]uint64, words)
-		for k := range files {
-			fd := fds[k]
-			if in.has(i, fd) && files[k].got&[3]wait.Mask{selectIn, selectOut, selectPri}[i] != 0 {
-				out[i][fd/64] |= 1 << (fd % 64)
-				count++
-			}
-		}
-		if err := usermem.OutSlice(t.Mem(), usermem.Addr(a[1+i]), out[i]); err != nil {
+	count := sets.answer(files)
+	for i, s := range sets {
+		if err := usermem.OutSlice(t.Mem(), usermem.Addr(a[1+i]), s); err != nil {
 			return 0, err
 		}
 	}
 	return count, nil
 }
 
+// events are what the sets ask for.
+func events() [3]wait.Mask { return [3]wait.Mask{selectIn, selectOut, selectPri} }
+
 func (s *fdSets) has(i int, fd int32) bool {
 	return s[i] != nil && s[i][fd/64]&(1<<(fd%64)) != 0
 }
 
-// selectFiles gets the files that are in any set; EBADF if one is not open.
-func selectFiles(t *kernel.Task, in *fdSets, words int) (fds []int32, files []polled, err error) {
-	for i := range words {
-		var any uint64
-		for _, s := range in {
-			if s != nil {
-				any |= s[i]
+// answer leaves in the sets what came true of what they asked, and counts it.
+func (s *fdSets) answer(files []polled) (count uintptr) {
+	for i := range s {
+		clear(s[i])
+	}
+	for k := range files {
+		f := &files[k]
+		for i, m := range events() {
+			if f.sets&(1<<i) != 0 && f.got&m != 0 {
+				s[i][f.fd/64] |= 1 << (f.fd % 64)
+				count++
 			}
-		}
-		for ; any != 0; any &= any - 1 {
-			fd := int32(i*64 + bits.TrailingZeros64(any))
-			f, err := t.Files().Get(fd)
-			if err != nil {
-				return nil, files, err
-			}
-			p := polled{file: f}
-			for k, m := range [3]wait.Mask{selectIn, selectOut, selectPri} {
-				if in.has(k, fd) {
-					p.want |= m
-				}
-			}
-			fds, files = append(fds, fd), append(files, p)
 		}
 	}
-	return fds, files, nil
+	return count
+}
+
+// selectFiles gets the files that are in any set; EBADF if one is not open.
+func selectFiles(t *kernel.Task, sets *fdSets, words int) (files []polled, err error) {
+	any := func(i int) (w uint64) {
+		for _, s := range sets {
+			if s != nil {
+				w |= s[i]
+			}
+		}
+		return w
+	}
+	n := 0
+	for i := range words {
+		n += bits.OnesCount64(any(i))
+	}
+	files = make([]polled, 0, n)
+	for i := range words {
+		for w := any(i); w != 0; w &= w - 1 {
+			fd := int32(i*64 + bits.TrailingZeros64(w))
+			f, err := t.Files().Get(fd)
+			if err != nil {
+				return files, err
+			}
+			p := polled{file: f, fd: fd}
+			for k, m := range events() {
+				if sets.has(k, fd) {
+					p.want |= m
+					p.sets |= 1 << k
+				}
+			}
+			files = append(files, p)
+		}
+	}
+	return files, nil
 }
 
 // inSet copies in a set of n bits: whole longs, as Linux does.
-func inSet(t *kernel.Task, addr arch.Arg, n, words int) ([]uint64, error) {
-	s, err := usermem.InSlice[uint64](t.Mem(), usermem.Addr(addr), words)
-	if err != nil || words == 0 {
-		return nil, err
+func inSet(t *kernel.Task, addr arch.Arg, n int, set []uint64) error {
+	err := usermem.Fill(t.Mem(), usermem.Addr(addr), set)
+	if r := n % 64; err == nil && r != 0 {
+		set[len(set)-1] &= 1<<r - 1
 	}
-	if r := n % 64; r != 0 {
-		s[words-1] &= 1<<r - 1
-	}
-	return s, nil
+	return err
 }

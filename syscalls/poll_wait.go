@@ -84,6 +84,8 @@ func maskArg(t *kernel.Task, addr, size arch.Arg) error {
 // polled is a file that poll or select asks about.
 type polled struct {
 	file  *vfs.File // nil: not asked
+	fd    int32     // of select, as the next
+	sets  uint8     // those that it is in
 	want  wait.Mask
 	got   wait.Mask
 	entry wait.Entry

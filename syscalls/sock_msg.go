@@ -34,6 +34,9 @@ type mmsghdr struct {
 
 const sizeofMmsghdr = 64
 
+// msgFastOpen is MSG_FASTOPEN.
+const msgFastOpen = 0x20000000
+
 // send sends src and raises SIGPIPE where Linux does. A stream goes on until
 // all is sent.
 func send(t *kernel.Task, f *vfs.File, s socket.Socket, src usermem.Buffer, m *socket.Message) (int64, error) {
@@ -42,6 +45,16 @@ func send(t *kernel.Task, f *vfs.File, s socket.Socket, src usermem.Buffer, m *s
 	err := retrySocket(t, f, s, flags, true, func() error {
 		for {
 			n, err := s.Send(t, src, m)
+			if err == unix.EINPROGRESS && flags&(msgFastOpen|unix.MSG_DONTWAIT) == msgFastOpen && !nonblocking(f) {
+				// It opens the connection, and no data could leave yet.
+				if err = finishConnect(t, f, s, m.Addr, err); err == nil {
+					m.Flags &^= msgFastOpen
+					if src.Len() > 0 {
+						continue
+					}
+				}
+				return err
+			}
 			done += n
 			src.Skip(uint64(n))
 			if err != nil || n == 0 || src.Len() == 0 || s.Type() != unix.SOCK_STREAM {

@@ -17,14 +17,21 @@ import (
 // sockTypeMask is the part of socket(2)'s type that is the type.
 const sockTypeMask = 0xf
 
-// socketArgs splits the type argument of socket(2) and its like.
-func socketArgs(a arch.Arg) (typ int32, flags uint32, err error) {
+// maxFamily is Linux's AF_MAX: no family has such a number.
+const maxFamily = 46
+
+// socketArgs splits the type argument of socket(2) and its like, and looks at what
+// no family could have. A type of 0 is the family's to refuse.
+func socketArgs(family, a arch.Arg) (typ int32, flags uint32, err error) {
 	flags = a.Uint() &^ sockTypeMask
 	if flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
 		return 0, 0, unix.EINVAL
 	}
+	if f := family.Int(); f < 0 || f >= maxFamily {
+		return 0, 0, unix.EAFNOSUPPORT
+	}
 	typ = a.Int() & sockTypeMask
-	if typ < unix.SOCK_STREAM || typ > unix.SOCK_PACKET {
+	if typ > unix.SOCK_PACKET {
 		return 0, 0, unix.EINVAL
 	}
 	return typ, flags, nil
@@ -66,7 +73,7 @@ func socketAt(t *kernel.Task, a arch.Arg) (*vfs.File, socket.Socket, error) {
 
 // newSocket is socket(2).
 func newSocket(t *kernel.Task, a arch.Args) (uintptr, error) {
-	typ, flags, err := socketArgs(a[1])
+	typ, flags, err := socketArgs(a[0], a[1])
 	if err != nil {
 		return 0, err
 	}
@@ -80,7 +87,7 @@ func newSocket(t *kernel.Task, a arch.Args) (uintptr, error) {
 
 // socketpair is socketpair(2).
 func socketpair(t *kernel.Task, a arch.Args) (uintptr, error) {
-	typ, flags, err := socketArgs(a[1])
+	typ, flags, err := socketArgs(a[0], a[1])
 	if err != nil {
 		return 0, err
 	}

@@ -109,25 +109,3 @@ func getrandom(t *kernel.Task, a arch.Args) (uintptr, error) {
 	}
 	return done, nil
 }
-
-// syslog is syslog(2): the kernel's log is empty, and not the host's.
-func syslog(t *kernel.Task, a arch.Args) (uintptr, error) {
-	const (
-		readAll    = 3
-		sizeUnread = 9
-		sizeBuffer = 10
-	)
-	switch kind := a[0].Int(); kind {
-	case readAll, sizeBuffer:
-	case 0, 1, 2, 4, 5, 6, 7, 8, sizeUnread:
-		if !t.Cred().HasCap(unix.CAP_SYSLOG) {
-			return 0, unix.EPERM
-		}
-		if kind == 2 {
-			return 0, unix.EAGAIN // nothing will ever come to wait for
-		}
-	default:
-		return 0, unix.EINVAL
-	}
-	return 0, nil
-}

@@ -151,6 +151,16 @@ func (v View) Join(w View) (View, bool) {
 	return v, true
 }
 
+// Extend returns v with a copy of b after it, if there is room in v's chunk and
+// nobody else holds it.
+func (v View) Extend(b []byte) (View, bool) {
+	if v.c == nil || v.c.shared() || v.end+len(b) > len(v.c.b) {
+		return v, false
+	}
+	v.end += copy(v.c.b[v.end:], b)
+	return v, true
+}
+
 // Held is the size of the chunk that v keeps from its pool: what it costs.
 func (v View) Held() int {
 	if v.c == nil {

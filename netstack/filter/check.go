@@ -9,6 +9,11 @@ import (
 // check checks an expression against the table and the chain that it comes into,
 // and finds the sets that it names by a number of the batch.
 func (tx *Tx) check(t *Table, c *Chain, e Expr) error {
+	if t.Family.ofFrames() {
+		if err := checkFrameExpr(e); err != nil {
+			return err
+		}
+	}
 	switch e := e.(type) {
 	case *Immediate:
 		return tx.checkVerdict(t, e.Verdict)

@@ -45,6 +45,7 @@ type run struct {
 	c     *Context
 	pk    conntrack.Packet
 	head  []byte // what is contiguous of the packet
+	noIP  bool   // it is a frame, but no packet of IP
 	ref   *conntrack.Ref
 	zone  uint16
 

@@ -139,6 +139,10 @@ func (x *run) own(n int) []byte {
 
 // reparse reads the headers again after they were changed.
 func (x *run) reparse() {
+	if x.c.Frame {
+		x.parseFrame()
+		return
+	}
 	x.parse()
 }
 
@@ -168,6 +172,8 @@ const (
 	MetaSecMark    = 14
 	MetaNFProto    = 15
 	MetaL4Proto    = 16
+	MetaBridgeIn   = 17 // NFT_META_BRI_IIFNAME
+	MetaBridgeOut  = 18
 	MetaPktType    = 19
 	MetaCPU        = 20
 	MetaIIFGroup   = 21
@@ -200,7 +206,7 @@ func MetaLength(key uint32) int {
 		return 1
 	case MetaTimeNS:
 		return 8
-	case MetaIIFName, MetaOIFName, MetaIIFKind, MetaOIFKind, MetaSDIFName:
+	case MetaIIFName, MetaOIFName, MetaIIFKind, MetaOIFKind, MetaSDIFName, MetaBridgeIn, MetaBridgeOut:
 		return ifNameSize
 	}
 	return 0
@@ -225,6 +231,10 @@ func (e *Meta) eval(x *run) {
 		x.device(e, x.c.In, e.Key)
 	case MetaOIF, MetaOIFName, MetaOIFType, MetaOIFGroup, MetaOIFKind:
 		x.device(e, x.c.Out, e.Key)
+	case MetaBridgeIn:
+		x.setString(r, x.c.BridgeIn, ifNameSize)
+	case MetaBridgeOut:
+		x.setString(r, x.c.BridgeOut, ifNameSize)
 	case MetaUID, MetaGID:
 		if !x.c.HasOwner {
 			x.fail()
@@ -238,6 +248,10 @@ func (e *Meta) eval(x *run) {
 	case MetaNFProto:
 		x.set8(r, x.nfproto())
 	case MetaL4Proto:
+		if x.noIP {
+			x.fail()
+			return
+		}
 		x.set8(r, uint8(x.pk.Tuple.Proto))
 	case MetaPktType:
 		x.set8(r, x.c.PacketType)
@@ -249,6 +263,9 @@ func (e *Meta) eval(x *run) {
 }
 
 func (x *run) etherType() uint16 {
+	if x.c.Frame {
+		return x.c.EtherType
+	}
 	if x.c.V6 {
 		return etherTypeIPv6
 	}
@@ -256,6 +273,9 @@ func (x *run) etherType() uint16 {
 }
 
 func (x *run) nfproto() uint8 {
+	if x.c.Frame {
+		return uint8(x.table.Family)
+	}
 	if x.c.V6 {
 		return protoIPv6Index
 	}

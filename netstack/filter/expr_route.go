@@ -124,6 +124,10 @@ const (
 )
 
 func (e *ExtHdr) eval(x *run) {
+	if x.noIP {
+		x.fail()
+		return
+	}
 	at, n := -1, 0
 	switch e.Op {
 	case ExtHdrIPv6:

@@ -205,9 +205,11 @@ type Log struct {
 }
 
 func (e *Log) eval(x *run) {
-	if !e.HasGroup { // nobody listens to nfnetlink_log
-		x.log(e.Level, e.Prefix)
+	if e.HasGroup {
+		x.logTo(e.Group, e.Prefix, int(e.SnapLen))
+		return
 	}
+	x.log(e.Level, e.Prefix)
 }
 
 // log writes a line about the packet, as nf_log_syslog does.
@@ -220,6 +222,11 @@ func (x *run) log(level uint32, prefix string) {
 		return d.Name
 	}
 	t := &x.pk.Tuple
+	if x.noIP {
+		fmt.Fprintf(&b, "%sIN=%s OUT=%s MACPROTO=%04x ", prefix, name(x.c.In), name(x.c.Out), x.c.EtherType)
+		x.rules.cfg.Host.Log(int(level), b.String())
+		return
+	}
 	fmt.Fprintf(&b, "%sIN=%s OUT=%s SRC=%s DST=%s LEN=%d ", prefix, name(x.c.In), name(x.c.Out), t.Src, t.Dst, x.pk.Len)
 	if !x.c.V6 {
 		h := header.IPv4(x.head)

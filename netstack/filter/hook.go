@@ -54,6 +54,12 @@ type Context struct {
 	UID, GID uint32
 	HasOwner bool
 
+	// Of a frame: what follows the link's header, and the bridges that the
+	// interfaces are ports of. Frame is set by RunFrame.
+	Frame               bool
+	EtherType           uint16
+	BridgeIn, BridgeOut string
+
 	PacketType uint8  // PACKET_HOST and its like
 	LinkHeader []byte // of a packet that came from an Ethernet, or nil
 

@@ -96,6 +96,7 @@ type Base struct {
 	Priority int32
 	Policy   Verdict
 	Counter  *Counter // of packets that the policy decided about, or nil
+	Devices  []string // the interfaces whose frames come in, of Ingress and Egress
 }
 
 // Rule is a rule. It is not changed once it is in a chain, but for what its
@@ -176,6 +177,8 @@ type Ruleset struct {
 	Tables     []*Table
 
 	legacy map[legacyKey]*Table
+	frames map[framePlace][]frameChain
+	sees   uint32           // bits of the families that have chains in frames
 	hooks  [2][Hooks][]step // by family of the packets (IPv4, IPv6)
 	tracks [2]bool          // connections are tracked
 	lastID uint64           // handle of the table that was made last
@@ -227,6 +230,7 @@ const (
 
 // compile orders what packets meet at each hook.
 func (r *Ruleset) compile() {
+	r.compileFrames()
 	for i, v6 := range []bool{false, true} {
 		nat := false
 		for _, t := range r.all() {

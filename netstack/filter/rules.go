@@ -25,6 +25,8 @@ type Rules struct {
 	conns *conntrack.Table
 	cur   atomic.Pointer[Ruleset]
 	runs  sync.Pool // of *run
+	// groups are those who listen to groups of nfnetlink_log. The map is not changed.
+	groups atomic.Pointer[map[uint16]*groupListener]
 
 	mu sync.Mutex // one transaction at a time
 }

@@ -107,7 +107,7 @@ func (tx *Tx) ownSet(t *Table, s *Set) *Set {
 
 // AddTable makes a table, or changes the flags of one: EEXIST with exclusive.
 func (tx *Tx) AddTable(f Family, name string, flags uint32, user []byte, exclusive bool) (*Table, error) {
-	if f != INet && f != IPv4 && f != IPv6 {
+	if f != INet && f != IPv4 && f != IPv6 && !f.ofFrames() {
 		return nil, unix.EOPNOTSUPP
 	}
 	if flags&^TableDormant != 0 {
@@ -149,7 +149,11 @@ func (tx *Tx) AddChain(t *Table, c *Chain, id uint32) error {
 		return unix.EEXIST
 	}
 	if b := c.Base; b != nil {
-		if err := b.check(); err != nil {
+		check := b.check
+		if t.Family.ofFrames() || b.Hook >= Hooks {
+			check = func() error { return t.checkFrames(b) }
+		}
+		if err := check(); err != nil {
 			return err
 		}
 	}

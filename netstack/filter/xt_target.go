@@ -34,6 +34,7 @@ const (
 	targetConnmark
 	targetTCPMSS
 	targetCT
+	targetNFLOG
 )
 
 // targetSpec is a target that is known.
@@ -57,6 +58,7 @@ func targetSpecs() []targetSpec {
 		{"TCPMSS", 0, 0, 2, targetTCPMSS},
 		{"CT", 0, 2, 4, targetCT},
 		{"NOTRACK", 0, 0, 0, targetCT},
+		{"NFLOG", 0, 0, 80, targetNFLOG},
 	}
 }
 
@@ -155,6 +157,8 @@ func (e *Target) eval(x *run) {
 			prefix = prefix[:i]
 		}
 		x.log(uint32(b[0]), string(prefix))
+	case targetNFLOG:
+		e.nflog(x)
 	case targetReject:
 		e.reject(x)
 	case targetMasquerade:

@@ -65,6 +65,7 @@ type Dispatcher interface {
 	// Deliver takes a batch of frames, link header included, and owns the
 	// packets, not the slice.
 	Deliver(ps []*buffer.Packet)
-	// LinkChanged says that the link went up or down or has a new MTU.
+	// LinkChanged says that the link went up or down, or has a new MTU if it is
+	// not 0.
 	LinkChanged(up bool, mtu int)
 }

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/filter"
 	"hull/netstack/header"
 	"hull/netstack/link"
 	"hull/netstack/neigh"
@@ -16,6 +17,9 @@ import (
 func (n *NIC) arpIn(p *buffer.Packet) {
 	defer p.Release()
 	if n.noARP() || !p.Pull(header.ARPSize) {
+		return
+	}
+	if n.stack.seesFrames(filter.ARP) && n.stack.dropsFrame(filter.ARP, filter.ARPIn, p, n, nil, nil) {
 		return
 	}
 	h := header.ARP(p.Head())
@@ -116,6 +120,9 @@ func (n *NIC) sendARP(op header.ARPOp, own, target netip.Addr, hw, to link.Addre
 	})
 	ps := []*buffer.Packet{p}
 	n.frame(ps, to, header.EtherTypeARP)
+	if n.stack.seesFrames(filter.ARP) {
+		ps = n.stack.askFrames(filter.ARP, filter.ARPOut, ps, nil, n, nil)
+	}
 	_ = n.transmit(ps)
 }
 

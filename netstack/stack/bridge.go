@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/filter"
 	"hull/netstack/header"
 	"hull/netstack/link"
 )
@@ -173,27 +174,35 @@ func (b *bridge) input(n *NIC, p *buffer.Packet, x *batch) {
 		p.Release()
 		return
 	}
-	if !b.own(src) {
+	if b.nic.stack.seesFrames(filter.Bridge) && !b.ask(filter.Prerouting, p, n, nil) {
+		return
+	}
+	if !p.Pull(header.EthernetSize) {
+		p.Release()
+		return
+	}
+	eth = header.Ethernet(p.Head())
+	if dst = link.Address(eth.Dst()); !b.own(src) {
 		b.learn(src, n, x.now)
 	}
 	switch {
 	case dst[0]&1 != 0:
 		b.flood(p, n)
-		b.local(p, x)
+		b.local(p, n, x)
 	case b.own(dst):
 		if dst != b.nic.Address() && p.Own(header.EthernetSize) {
 			// To a port's own address, which is ours: the bridge takes it.
 			a := b.nic.Address()
 			copy(p.Head(), a[:])
 		}
-		b.local(p, x)
+		b.local(p, n, x)
 	default:
 		if b.nic.flags.Load()&unix.IFF_PROMISC != 0 || b.nic.promisc.Load() > 0 {
-			b.local(p.Clone(), x)
+			b.local(p.Clone(), n, x)
 		}
 		if to := b.find(dst, x.now); to != nil {
 			if to != n {
-				to.forwardFrame(p)
+				b.forward(p, n, to)
 			} else {
 				p.Release()
 			}
@@ -210,20 +219,45 @@ func reservedGroup(a link.Address) bool {
 	return a[0] == 1 && a[1] == 0x80 && a[2] == 0xc2 && a[3] == 0 && a[4] == 0 && a[5] < 16
 }
 
-// local gives a frame to the bridge's own interface.
-func (b *bridge) local(p *buffer.Packet, x *batch) {
+// local gives a frame that came in at a port to the bridge's own interface.
+func (b *bridge) local(p *buffer.Packet, port *NIC, x *batch) {
+	if b.nic.stack.seesFrames(filter.Bridge) && !b.ask(filter.Input, p, port, nil) {
+		return
+	}
 	b.nic.stats.rxPackets.Add(1)
 	b.nic.stats.rxBytes.Add(uint64(p.Len()))
 	b.nic.frameIn(p, x)
 }
 
-// flood sends copies of a frame, which stays the caller's, out of all ports but one.
-func (b *bridge) flood(p *buffer.Packet, but *NIC) {
+// flood sends copies of a frame, which stays the caller's, out of all ports but the
+// one that it came in at.
+func (b *bridge) flood(p *buffer.Packet, from *NIC) {
 	for _, o := range b.list() {
-		if o != but && o.isUp() {
-			o.forwardFrame(p.Clone())
+		if o != from && o.isUp() {
+			b.forward(p.Clone(), from, o)
 		}
 	}
+}
+
+// forward sends a frame on that came in at a port, and owns it.
+func (b *bridge) forward(p *buffer.Packet, from, to *NIC) {
+	if b.nic.stack.seesFrames(filter.Bridge) && (!b.ask(filter.Forward, p, from, to) || !b.ask(filter.Postrouting, p, nil, to)) {
+		return
+	}
+	to.forwardFrame(p)
+}
+
+// ask runs the chains of family bridge over a frame: false if it is gone.
+func (b *bridge) ask(h filter.Hook, p *buffer.Packet, in, out *NIC) bool {
+	return b.nic.stack.askFrame(filter.Bridge, h, p, in, out, nil)
+}
+
+// give sends a frame of the bridge's own out of a port, and owns it.
+func (b *bridge) give(p *buffer.Packet, to *NIC) {
+	if b.nic.stack.seesFrames(filter.Bridge) && (!b.ask(filter.Output, p, nil, to) || !b.ask(filter.Postrouting, p, nil, to)) {
+		return
+	}
+	_ = to.transmit([]*buffer.Packet{p})
 }
 
 // forwardFrame sends a frame on through a port, and owns it.
@@ -250,13 +284,13 @@ func (b *bridge) send(ps []*buffer.Packet) {
 		dst := link.Address(header.Ethernet(p.Head()).Dst())
 		if dst[0]&1 == 0 {
 			if to := b.find(dst, now); to != nil {
-				_ = to.transmit([]*buffer.Packet{p})
+				b.give(p, to)
 				continue
 			}
 		}
 		for _, o := range b.list() {
 			if o.isUp() {
-				_ = o.transmit([]*buffer.Packet{p.Clone()})
+				b.give(p.Clone(), o)
 			}
 		}
 		p.Release()

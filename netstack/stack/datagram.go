@@ -56,7 +56,7 @@ func (d *datagram) nicIndex() int {
 func (d *datagram) Peer() (Address, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.peer.Addr().IsValid() {
+	if !d.peer.Addr().IsValid() || d.peer.Port() == 0 {
 		return Address{}, unix.ENOTCONN
 	}
 	a := d.showScoped(d.peer, d.nicIndex())
@@ -181,36 +181,33 @@ func (d *datagram) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 		d.mu.Unlock()
 		return 0, err
 	}
-	msg, owned, err := d.next(m)
+	msg, err := d.next(m)
 	if err != nil {
 		d.mu.Unlock()
 		return 0, err
 	}
 	m.Control = d.wants(msg.From.Addr().Is6())
-	drops := d.queue.Drops
 	d.fill(m, &msg)
 	d.mu.Unlock()
-	_ = drops
-	_ = owned
 	return copyMessage(dst, n, m, msg)
 }
 
 // next takes the first message, or a copy of it with MSG_PEEK.
-func (d *datagram) next(m *RecvMeta) (dgram.Message, bool, error) {
+func (d *datagram) next(m *RecvMeta) (dgram.Message, error) {
 	if m.Flags&unix.MSG_PEEK != 0 {
 		p := d.queue.Peek(0)
 		if p == nil {
-			return dgram.Message{}, false, d.nothing()
+			return dgram.Message{}, d.nothing()
 		}
 		msg := *p
 		msg.Packet = p.Packet.Clone()
-		return msg, false, nil
+		return msg, nil
 	}
 	msg, ok := d.queue.Pop()
 	if !ok {
-		return msg, false, d.nothing()
+		return msg, d.nothing()
 	}
-	return msg, true, nil
+	return msg, nil
 }
 
 // nothing is what a receive from an empty queue is: the end after SHUT_RD.
@@ -223,9 +220,9 @@ func (d *datagram) nothing() error {
 
 // fill says in m what belongs to a message. The caller holds the lock.
 func (d *datagram) fill(m *RecvMeta, msg *dgram.Message) {
-	c := *msg
-	c.Packet = nil
-	m.Msg, m.Full, m.HasFrom = &c, msg.Len, true
+	m.message = *msg
+	m.message.Packet = nil
+	m.Msg, m.Full, m.HasFrom = &m.message, msg.Len, true
 	m.From = d.showScoped(msg.From, msg.IIF)
 	if d.ip6.flowSend {
 		m.From.Flow = msg.Flow

@@ -61,8 +61,27 @@ type flusher interface{ flush(now int64) }
 type batch struct {
 	now     int64
 	pending []flusher
-	r       received // of the packet that is being delivered
+	// Of the packet that is being delivered. Each would be allocated anew else: it
+	// is handed to an interface.
+	r    received
+	hook HookContext
+	// ours is the last flow of IPv4 that was found to be for us: what comes together
+	// mostly is of one flow.
+	ours flow4
 }
+
+// flow4 is all that the route of a packet of IPv4 depends on.
+type flow4 struct {
+	nic      *NIC
+	src, dst netip.Addr
+	mark     uint32
+	kind     uint8
+	proto    uint8
+	tos      uint8
+}
+
+// begin makes a batch ready for packets that arrived at now.
+func (b *batch) begin(now int64) { b.now, b.ours = now, flow4{} }
 
 // later has f flushed when the batch is through. A socket says so once a batch:
 // it keeps a flag of its own.
@@ -75,6 +94,7 @@ func (b *batch) done() {
 		b.pending[i] = nil
 	}
 	b.pending = b.pending[:0]
+	b.r, b.hook, b.ours = received{}, HookContext{}, flow4{} // they hold on to packets
 }
 
 // tuple is the key of a connection: its addresses, ports and protocol.
@@ -212,6 +232,7 @@ func (d *demux) listen(b *binding) {
 		sh.m = map[portKey][]*binding{}
 	}
 	if !slices.Contains(sh.m[k], b) {
+		b.join(sh.m[k])
 		sh.m[k] = append([]*binding{b}, sh.m[k]...)
 	}
 }
@@ -226,6 +247,7 @@ func (d *demux) unlisten(b *binding) {
 	if i < 0 {
 		return
 	}
+	b.part()
 	if len(sh.m[k]) == 1 {
 		delete(sh.m, k)
 		return
@@ -245,8 +267,9 @@ func (d *demux) at(proto uint8, port uint16) []*binding {
 
 // listener returns the socket bound to own's port that fits best, or nil: one that
 // is bound to the address before one that is bound to none, then by score, and of
-// a group with SO_REUSEPORT one by the flow's hash.
-func (d *demux) listener(proto uint8, own, peer netip.AddrPort, iif int) *binding {
+// a group with SO_REUSEPORT the one that its program chooses for r, or one by the
+// flow's hash. r may be nil.
+func (d *demux) listener(proto uint8, own, peer netip.AddrPort, iif int, r *received) *binding {
 	list := d.at(proto, own.Port())
 	if len(list) == 0 {
 		return nil
@@ -262,6 +285,11 @@ func (d *demux) listener(proto uint8, own, peer netip.AddrPort, iif int) *bindin
 				best, n, found = score, 1, b
 			case b.reusePort && found.reusePort:
 				n++
+			}
+		}
+		if found != nil && r != nil {
+			if b := found.group.Load().choose(r); b != nil {
+				return b
 			}
 		}
 		if n > 1 && found.reusePort {

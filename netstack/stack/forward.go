@@ -50,7 +50,7 @@ func (s *Stack) forward4(in *inbound, r route.Result, err error) {
 	if p.nic == n && !n.noARP() {
 		s.redirect4(in, p)
 	}
-	if !s.ask(HookForward, in.pkt, &HookContext{In: n, Out: p.nic, Now: in.b.now}) {
+	if !in.ask(HookForward, p.nic) {
 		return
 	}
 	x := in.pkt

@@ -78,6 +78,18 @@ func (s *Stack) ask(h HookPoint, x *buffer.Packet, c *HookContext) bool {
 	return true
 }
 
+// ask runs a hook over a packet that arrived, and may leave through out: false if
+// it is gone.
+func (in *inbound) ask(h HookPoint, out *NIC) bool {
+	s := in.nic.stack
+	if s.filter.Load() == nil {
+		return true
+	}
+	c := &in.b.hook
+	*c = HookContext{V6: in.v6, In: in.nic, Out: out, Now: in.b.now}
+	return s.ask(h, in.pkt, c)
+}
+
 // maxHookHeader is how many bytes of a packet a filter finds contiguous and
 // writable.
 const maxHookHeader = 128

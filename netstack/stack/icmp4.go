@@ -271,7 +271,7 @@ func (s *Stack) failed(in *inbound, e *icmpError, src, dst netip.Addr, rest []by
 			t.failed(*e)
 		}
 	case unix.IPPROTO_UDP:
-		if b := s.demux.listener(e.proto, e.src, e.dst, iif); b != nil {
+		if b := s.demux.listener(e.proto, e.src, e.dst, iif, nil); b != nil {
 			known = true
 			s.believeMTU(e)
 			b.target.failed(*e)

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/filter"
 	"hull/netstack/header"
 	"hull/netstack/link"
 )
@@ -83,13 +84,18 @@ func (n *NIC) frameIn(p *buffer.Packet, b *batch) {
 		n.stats.multicast.Add(1)
 	}
 	n.stack.tapIn(n, p, typ, proto)
+	if n.stack.seesFrames(filter.NetDev) && !n.stack.askFrame(filter.NetDev, filter.Ingress, p, n, nil, n) {
+		return
+	}
 	if m := n.master.Load(); m != nil {
 		m.input(n, p, b)
 		return
 	}
 	if proto == header.EtherTypeVLAN {
-		n.vlanIn(p, b)
-		return
+		if p = n.vlanIn(p, b); p == nil {
+			return
+		}
+		proto = header.Ethernet(p.Head()).Type() // of what the tag was before
 	}
 	if typ == unix.PACKET_OTHERHOST {
 		p.Release()
@@ -123,12 +129,14 @@ func (n *NIC) frameType(dst link.Address) uint8 {
 	return unix.PACKET_OTHERHOST
 }
 
-// vlanIn takes the tag off a frame and gives it to the interface of the VLAN.
-func (n *NIC) vlanIn(p *buffer.Packet, b *batch) {
+// vlanIn takes the tag off a frame and gives it to the interface of the VLAN. A tag
+// that says a priority and no VLAN leaves the frame to n, as if it had none: it is
+// returned then.
+func (n *NIC) vlanIn(p *buffer.Packet, b *batch) *buffer.Packet {
 	if !p.Own(header.EthernetSize + header.VLANSize) {
 		n.stats.rxErrors.Add(1)
 		p.Release()
-		return
+		return nil
 	}
 	h := p.Head()
 	tag := header.VLAN(h[header.EthernetSize:])
@@ -136,10 +144,13 @@ func (n *NIC) vlanIn(p *buffer.Packet, b *batch) {
 	if vs := n.vlans.Load(); vs != nil {
 		v = (*vs)[tag.ID()]
 	}
+	if v == nil && tag.ID() == 0 {
+		v = n
+	}
 	if v == nil || !v.isUp() {
 		n.stats.rxDropped.Add(1)
 		p.Release()
-		return
+		return nil
 	}
 	// The addresses move over the tag; its type becomes the frame's.
 	copy(h[header.VLANSize:], h[:header.EthernetSize-2])
@@ -147,9 +158,13 @@ func (n *NIC) vlanIn(p *buffer.Packet, b *batch) {
 		p.ChecksumStart -= header.VLANSize
 	}
 	p.TrimFront(header.VLANSize)
+	if v == n {
+		return p
+	}
 	v.stats.rxPackets.Add(1)
 	v.stats.rxBytes.Add(uint64(p.Len()))
 	v.frameIn(p, b)
+	return nil
 }
 
 // transport gives a packet, which is trimmed to its transport's header, to whom it
@@ -242,7 +257,7 @@ func (s *Stack) tcpIn(in *inbound) {
 		t.deliver(in.b.now, r)
 		return
 	}
-	s.tcpUnmatched(in.b.now, s.demux.listener(unix.IPPROTO_TCP, r.dst, r.src, iif), r)
+	s.tcpUnmatched(in.b.now, s.demux.listener(unix.IPPROTO_TCP, r.dst, r.src, iif, r), r)
 }
 
 func (s *Stack) countBad(in *inbound, c counter) {

@@ -44,7 +44,7 @@ func (s *Stack) input4(in *inbound) {
 		if h.IsFragment() && !s.reassemble4(in) {
 			return
 		}
-		if !s.ask(HookPrerouting, in.pkt, &HookContext{In: in.nic, Now: in.b.now}) {
+		if !in.ask(HookPrerouting, nil) {
 			return
 		}
 		p = in.pkt
@@ -122,7 +122,12 @@ func (s *Stack) route4(in *inbound) {
 		s.local4(in)
 		return
 	}
-	f := route.Flow{Dst: in.dst, Src: in.src, IIF: in.nic.index, TOS: in.tos & 0x1c, Mark: in.pkt.Mark, Proto: in.proto}
+	flow := flow4{in.nic, in.src, in.dst, in.pkt.Mark, in.kind, in.proto, in.tos & 0x1c}
+	if in.b.ours == flow {
+		s.local4(in)
+		return
+	}
+	f := route.Flow{Dst: in.dst, Src: in.src, IIF: in.nic.index, TOS: flow.tos, Mark: in.pkt.Mark, Proto: in.proto}
 	r, err := s.ribs[0].Lookup(&f)
 	if err == nil && r.Route.Type == unix.RTN_BROADCAST {
 		if !s.validSource4(in) {
@@ -144,6 +149,7 @@ func (s *Stack) route4(in *inbound) {
 			s.countBad(in, cIpInDiscards)
 			return
 		}
+		in.b.ours = flow
 		s.local4(in)
 		return
 	}
@@ -190,7 +196,7 @@ func (s *Stack) local4(in *inbound) {
 	if header.IPv4(in.pkt.Head()).IsFragment() && !s.reassemble4(in) {
 		return
 	}
-	if !s.ask(HookInput, in.pkt, &HookContext{In: in.nic, Now: in.b.now}) {
+	if !in.ask(HookInput, nil) {
 		return
 	}
 	in.pkt.TrimFront(in.ihl)

@@ -40,7 +40,7 @@ func (s *Stack) input6(in *inbound) {
 		return
 	}
 	if s.filter.Load() != nil {
-		if !s.wholeOf6(in) || !s.ask(HookPrerouting, in.pkt, &HookContext{V6: true, In: in.nic, Now: in.b.now}) {
+		if !s.wholeOf6(in) || !in.ask(HookPrerouting, nil) {
 			return
 		}
 		in.readHeader6(header.IPv6(in.pkt.Head()))
@@ -115,7 +115,7 @@ func (s *Stack) local6(in *inbound) {
 	if !s.wholeOf6(in) {
 		return
 	}
-	if !s.ask(HookInput, in.pkt, &HookContext{V6: true, In: in.nic, Now: in.b.now}) {
+	if !in.ask(HookInput, nil) {
 		return
 	}
 	if in.proto == uint8(header.ProtocolNoNext) {
@@ -233,7 +233,7 @@ func (s *Stack) forward6(in *inbound, r route.Result, err error) {
 	if p.nic == n {
 		n.redirect6(in, p)
 	}
-	if !s.ask(HookForward, in.pkt, &HookContext{V6: true, In: n, Out: p.nic, Now: in.b.now}) {
+	if !in.ask(HookForward, p.nic) {
 		return
 	}
 	x := in.pkt

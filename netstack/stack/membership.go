@@ -43,7 +43,11 @@ type groupRequest struct {
 // setMembership is setsockopt of the options about groups.
 func (c *common) setMembership(v6 bool, name int, b []byte) error {
 	if c.typ == unix.SOCK_STREAM {
-		return unix.EPROTO
+		switch { // the others are for Linux's streams, too
+		case !v6 && (name == unix.IP_ADD_MEMBERSHIP || name == unix.IP_DROP_MEMBERSHIP),
+			v6 && (name == unix.IPV6_JOIN_GROUP || name == unix.IPV6_LEAVE_GROUP):
+			return unix.EPROTO
+		}
 	}
 	if name == unix.IP_MSFILTER || name == unix.MCAST_MSFILTER {
 		return c.setMembershipFilter(v6, name, b)

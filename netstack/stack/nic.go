@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/filter"
 	"hull/netstack/header"
 	"hull/netstack/link"
 	"hull/netstack/neigh"
@@ -210,9 +211,15 @@ func (n *NIC) find(a netip.Addr) *ifaddr {
 // Deliver takes a batch of frames that arrived: NIC is what its link.Endpoint
 // delivers to.
 func (n *NIC) Deliver(ps []*buffer.Packet) {
-	b := batch{now: n.stack.now()}
-	n.deliver(ps, &b)
+	s := n.stack
+	b, ok := s.batches.Get().(*batch)
+	if !ok {
+		b = &batch{}
+	}
+	b.begin(s.now())
+	n.deliver(ps, b)
 	b.done()
+	s.batches.Put(b)
 }
 
 // LinkChanged says that the link went up or down or has a new MTU.
@@ -239,6 +246,11 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 		n.stats.txDropped.Add(uint64(len(ps)))
 		release(ps)
 		return unix.ENETDOWN
+	}
+	if n.stack.seesFrames(filter.NetDev) {
+		if ps = n.stack.askFrames(filter.NetDev, filter.Egress, ps, nil, n, n); len(ps) == 0 {
+			return nil
+		}
 	}
 	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
 	packets, bytes := len(ps), 0
@@ -385,7 +397,7 @@ func (b *backlog) drain() {
 		}
 		b.queue, b.spare = b.spare, backlogQueue{}
 		b.mu.Unlock()
-		b.rx.now = b.s.now()
+		b.rx.begin(b.s.now())
 		ps := q.ps
 		for _, r := range q.runs {
 			r.nic.deliver(ps[:r.n], &b.rx)

@@ -55,6 +55,8 @@ type options struct {
 	pacing    uint64 // SO_MAX_PACING_RATE in bytes a second
 	cpu       int    // SO_INCOMING_CPU
 	filter    *bpf.Program
+	// reuseProgram is the program that the socket's group will have.
+	reuseProgram *bpf.Program
 
 	ip4 ip4Options
 	ip6 ip6Options
@@ -186,6 +188,11 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 			return unix.EINVAL
 		}
 		return c.setFilter(name, value)
+	case unix.SO_ATTACH_REUSEPORT_CBPF, unix.SO_DETACH_REUSEPORT_BPF:
+		if len(value) < 4 {
+			return unix.EINVAL
+		}
+		return c.setReuseProgram(name, value)
 	case unix.SO_LINGER:
 		return c.setLinger(value)
 	}

@@ -244,13 +244,13 @@ func (p *path) toNeighbor(ps []*buffer.Packet) error {
 	switch {
 	case p.kind == toLocal || n.loopback():
 		n.frame(ps, link.Address{}, t)
-		return n.transmit(ps)
+		return n.pass(ps)
 	case p.kind == toBroadcast || n.noARP():
 		n.frame(ps, n.broadcastAddress(), t)
-		return n.transmit(ps)
+		return n.pass(ps)
 	case p.kind == toMulticast:
 		n.frame(ps, header.EthernetMulticast(p.dst), t)
-		return n.transmit(ps)
+		return n.pass(ps)
 	}
 	now := p.stack.now()
 	cache := n.Neighbors(p.dst.Is6())
@@ -267,7 +267,7 @@ func (p *path) toNeighbor(ps []*buffer.Packet) error {
 		n.armCache(cache, &n.neighTimers[bit(p.dst.Is6())])
 		if ok {
 			n.frame(ps, hw, t)
-			return n.transmit(ps)
+			return n.pass(ps)
 		}
 		if cache.Send(now, e, p.src, ps) == nil {
 			return nil
@@ -276,6 +276,15 @@ func (p *path) toNeighbor(ps []*buffer.Packet) error {
 	}
 	release(ps)
 	return unix.ENOBUFS
+}
+
+// pass is transmit for what a sender of IP is told: that an interface is down is a
+// loss to him, as on Linux.
+func (n *NIC) pass(ps []*buffer.Packet) error {
+	if err := n.transmit(ps); err != unix.ENETDOWN {
+		return err
+	}
+	return nil
 }
 
 // broadcastAddress is where broadcasts go: nowhere on a link without addresses.

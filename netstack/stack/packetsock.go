@@ -187,9 +187,9 @@ func (x *packetSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	size, cooked := nic.headerSize(), x.typ == unix.SOCK_DGRAM
 	room := nic.MTU()
 	if !cooked {
-		room += size + header.VLANSize
+		room += size
 	}
-	if n > room {
+	if n > room+header.VLANSize || cooked && n > room {
 		return 0, unix.EMSGSIZE
 	}
 	if !cooked && n < size || n == 0 {
@@ -210,6 +210,9 @@ func (x *packetSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	} else if !p.Pull(max(size, 1)) {
 		p.Release()
 		return 0, unix.EINVAL
+	} else if n > room && (size == 0 || header.Ethernet(p.Head()).Type() != header.EtherTypeVLAN) {
+		p.Release()
+		return 0, unix.EMSGSIZE // only a tag may come on top
 	}
 	p.NetOffset = size
 	if err := nic.transmitOf(ps, x); err != nil {
@@ -228,7 +231,7 @@ func (x *packetSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 		x.mu.Unlock()
 		return 0, err
 	}
-	msg, _, err := x.next(m)
+	msg, err := x.next(m)
 	if err != nil {
 		x.mu.Unlock()
 		if err == io.EOF {

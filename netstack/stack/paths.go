@@ -128,6 +128,9 @@ func (s *Stack) lookup4(p *path, q *pathQuery, oif int) (*path, error) {
 			}
 		}
 		p.size = p.nic.ipMTU()
+		if m := int(r.Route.Metrics.MTU); m != 0 {
+			p.size = min(p.size, m)
+		}
 		return p, nil
 	}
 	if p.nic = s.NIC(r.Hop.OIF); p.nic == nil {
@@ -271,6 +274,9 @@ func (s *Stack) lead6(p *path, q *pathQuery, r route.Result) (*path, error) {
 	}
 	if p.kind == toLocal {
 		p.size = p.nic.ipMTU()
+		if r.Route != nil && r.Route.Metrics.MTU != 0 {
+			p.size = min(p.size, int(r.Route.Metrics.MTU))
+		}
 		return p, nil
 	}
 	if gw, ok := s.pmtus.gateway(p.dst, s.now()); ok && p.kind == toUnicast {

@@ -84,11 +84,7 @@ func (x *pingSocket) autobind() error {
 	if x.b != nil {
 		return nil
 	}
-	addr := netip.IPv4Unspecified()
-	if x.v6() {
-		addr = netip.IPv6Unspecified()
-	}
-	return x.take(addr, 0, 0)
+	return x.take(x.anyAddr(), 0, 0)
 }
 
 // Connect is connect(2).
@@ -97,16 +93,27 @@ func (x *pingSocket) Connect(a Address) error {
 	defer x.mu.Unlock()
 	if a.Unspec {
 		x.peer, x.scope, x.way = netip.AddrPort{}, 0, nil
+		if x.b != nil && !x.boundAddr {
+			x.local = netip.AddrPortFrom(x.anyAddr(), x.local.Port())
+		}
 		return nil
 	}
-	if err := x.connectTo(&a); err != nil {
+	if err := x.autobind(); err != nil {
 		return err
 	}
-	return x.autobind()
+	return x.connectTo(&a)
 }
 
-// connectTo sets the peer of a socket without ports, and checks that there is a
-// way there. The caller holds the lock.
+// anyAddr is the unspecified address of the socket's family.
+func (x *pingSocket) anyAddr() netip.Addr {
+	if x.v6() {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// connectTo sets the peer of a socket without ports, and its own address if it has
+// none, if there is a way there. The caller holds the lock.
 func (d *datagram) connectTo(a *Address) error {
 	if d.closed {
 		return unix.EINVAL
@@ -131,6 +138,9 @@ func (d *datagram) connectTo(a *Address) error {
 		return unix.EACCES
 	}
 	d.peer, d.scope, d.way, d.flow = netip.AddrPortFrom(p.dst, to.Port()), scope, nil, a.Flow
+	if own := d.local.Addr(); !own.IsValid() || own.IsUnspecified() {
+		d.local = netip.AddrPortFrom(p.src, d.local.Port())
+	}
 	return nil
 }
 
@@ -272,7 +282,7 @@ func (s *Stack) pingSocket(v6 bool, a netip.Addr, id uint16, iif int) transport 
 	if v6 {
 		proto = unix.IPPROTO_ICMPV6
 	}
-	if b := s.demux.listener(proto, netip.AddrPortFrom(a, id), netip.AddrPort{}, iif); b != nil {
+	if b := s.demux.listener(proto, netip.AddrPortFrom(a, id), netip.AddrPort{}, iif, nil); b != nil {
 		return b.target
 	}
 	return nil

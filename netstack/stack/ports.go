@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"hull/netstack/bpf"
 )
 
 // binding is a socket's hold on a local port. It is made with what the socket's
@@ -33,6 +35,8 @@ type binding struct {
 	target    transport                      // immutable; whom packets go to
 	listening atomic.Bool                    // of TCP: SO_REUSEADDR lets nobody else in
 	remote    atomic.Pointer[netip.AddrPort] // the peer of a connected UDP socket
+	program   *bpf.Program                   // what its group begins with; immutable
+	group     atomic.Pointer[reuseGroup]     // see reuseGroup
 	at        int                            // its place in the bucket; guarded by ports.mu
 	held      bool                           // it is in its bucket; guarded by ports.mu
 }

@@ -64,6 +64,12 @@ func (s *Stack) newRawSocket(family, protocol int, o Owner) (Socket, error) {
 	if protocol == unix.IPPROTO_RAW { // it only sends, headers and all
 		x.ip4.hdrIncl, x.ip6.hdrIncl = true, true
 	}
+	switch {
+	case family == unix.AF_INET6 && protocol == unix.IPPROTO_ICMPV6:
+		x.ip6.checksum = header.ICMPv6ChecksumOffset
+	case family == unix.AF_INET6 && protocol == unix.IPPROTO_MH:
+		x.ip6.checksum = mobilityChecksumOffset
+	}
 	x.local = netip.AddrPortFrom(netip.Addr{}, uint16(protocol))
 	s.register(&x.common)
 	s.rawlist.add(x)
@@ -111,6 +117,11 @@ func (x *rawSocket) Connect(a Address) error {
 	defer x.mu.Unlock()
 	if a.Unspec {
 		x.peer, x.scope, x.way = netip.AddrPort{}, 0, nil
+		own := x.local.Addr()
+		if !x.boundAddr {
+			own = netip.Addr{}
+		}
+		x.local = netip.AddrPortFrom(own, 0) // the number is not shown any more
 		return nil
 	}
 	return x.connectTo(&a)
@@ -225,6 +236,10 @@ func (x *rawSocket) abort(e unix.Errno) error {
 	return nil
 }
 
+// mobilityChecksumOffset is where messages of the mobility header have their
+// checksum (RFC 6275 section 6.1.1).
+const mobilityChecksumOffset = 4
+
 // The options of raw sockets about the types of ICMP.
 const (
 	solRaw       = 255
@@ -242,6 +257,9 @@ func (x *rawSocket) SetOption(level, name int, value []byte, admin, isRaw bool) 
 		return unix.EOPNOTSUPP
 	case size == 0:
 		if level == solRaw && x.v6() && name == unix.IPV6_CHECKSUM {
+			if x.proto == unix.IPPROTO_ICMPV6 {
+				return x.setICMPv6Sum(value)
+			}
 			level = unix.SOL_IPV6
 		}
 		return x.setOption(level, name, value, admin, isRaw)
@@ -251,6 +269,22 @@ func (x *rawSocket) SetOption(level, name int, value []byte, admin, isRaw bool) 
 	for i := 0; i*4+4 <= min(len(value), size); i++ {
 		x.types[i] = binary.NativeEndian.Uint32(value[i*4:])
 	}
+	return nil
+}
+
+// setICMPv6Sum keeps what IPV6_CHECKSUM of SOL_RAW says about ICMPv6, whose
+// messages have their checksum all the same. ping(8) says it.
+func (x *rawSocket) setICMPv6Sum(value []byte) error {
+	if len(value) < 4 {
+		return unix.EINVAL
+	}
+	v := int(int32(binary.NativeEndian.Uint32(value)))
+	if v > 0 && v&1 != 0 {
+		return unix.EINVAL
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.ip6.checksum = max(v, -1)
 	return nil
 }
 

@@ -142,7 +142,8 @@ type RecvMeta struct {
 	HasFrom bool
 
 	// Msg is what a datagram says besides: nil for a stream. Its Packet is gone.
-	Msg *dgram.Message
+	Msg     *dgram.Message
+	message dgram.Message // what Msg points to
 	// Full is the length of the datagram, for MSG_TRUNC.
 	Full int
 	// Received is when it arrived (wall clock), if time stamps were asked for.

@@ -19,8 +19,13 @@ func (s *Stack) runFilter(f *bpf.Program, p *buffer.Packet, r *received) int {
 	return runBPF(f, p, &b)
 }
 
-// runBPF runs a filter over a packet, whose trimmed headers it may look at too.
+// runBPF runs a filter over a packet and returns how many bytes are accepted.
 func runBPF(f *bpf.Program, p *buffer.Packet, b *bpf.Packet) int {
+	return int(min(int64(f.Run(seen(p, b))), int64(p.Len())))
+}
+
+// seen puts into b what is before a packet's data: its trimmed headers.
+func seen(p *buffer.Packet, b *bpf.Packet) *bpf.Packet {
 	if k := p.Trimmed(); k > 0 {
 		p.Restore(k)
 		b.Before = p.Head()[:k]
@@ -30,7 +35,7 @@ func runBPF(f *bpf.Program, p *buffer.Packet, b *bpf.Packet) int {
 	} else {
 		b.Net = p.NetOffset
 	}
-	return int(min(int64(f.Run(b)), int64(p.Len())))
+	return b
 }
 
 // payloadAt is where the transport's payload starts in a frame whose network's

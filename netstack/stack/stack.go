@@ -71,6 +71,7 @@ type Stack struct {
 	icmpLimit6             *icmp.Limiter
 	pmtus                  pmtuCache
 	backlog                backlog
+	batches                sync.Pool // of *batch
 	filter                 atomic.Pointer[Filter]
 	netfilter              atomic.Pointer[netfilter] // made with the first rule
 	interceptor            atomic.Pointer[Interceptor]

@@ -241,3 +241,27 @@ func BenchmarkTCPRoundTrip(b *testing.B) {
 	c.Close()
 	<-done
 }
+
+// BenchmarkTCPConnect is a connection that is opened, accepted and reset.
+func BenchmarkTCPConnect(b *testing.B) {
+	x, y := realPair(b)
+	l := tcpListen(b, y, unix.AF_INET, "10.0.0.2:80", 16)
+	var linger [8]byte
+	linger[0] = 1
+	b.ReportAllocs()
+	for b.Loop() {
+		c := tcpSock(b, x, unix.AF_INET)
+		if err := c.Connect(at("10.0.0.2:80")); err != unix.EINPROGRESS {
+			b.Fatal(err)
+		}
+		s, _, err := l.Accept() // packets pass at once
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := c.SetOption(unix.SOL_SOCKET, unix.SO_LINGER, linger[:], false, false); err != nil {
+			b.Fatal(err)
+		}
+		c.Close()
+		s.Close()
+	}
+}

@@ -378,6 +378,9 @@ func (t *tcpSocket) Close() (lingers time.Duration) {
 		t.mu.Lock()
 	}
 	t.gone = true
+	t.mu.Unlock()
+	t.leaveGroups()
+	t.mu.Lock()
 	t.tail.drop()
 	if t.conn == nil {
 		t.bury()

@@ -311,11 +311,12 @@ func (t *tcpSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 	if got == 0 && failed != nil {
 		return 0, failed
 	}
-	if m.Control&WantInq != 0 || t.opts.inq {
-		t.mu.Lock()
+	t.mu.Lock()
+	if t.opts.inq {
+		m.Control |= WantInq
 		m.Inq = t.inq()
-		t.mu.Unlock()
 	}
+	t.mu.Unlock()
 	return got, nil
 }
 

@@ -16,7 +16,8 @@ type tcpListener struct {
 	backlog  int
 	ready    []*tcpSocket // connections that wait for Accept
 	half     map[*tcpSocket]struct{}
-	overflow int64 // when a SYN last found the queue full: cookies are valid for a while
+	overflow int64     // when a SYN last found the queue full: cookies are valid for a while
+	scratch  tcpSocket // stands for the connection to whose SYN a cookie answers
 }
 
 // Listen is listen(2).
@@ -220,20 +221,20 @@ func (t *tcpSocket) synCame(now int64, seg *tcp.Segment, r *received) {
 	full := len(l.half) >= most
 	if full || tun.SynCookies == 2 {
 		l.overflow = now
-		c := t.child(now, seg, r)
-		t.mu.Unlock()
-		if tun.SynCookies == 0 || c == nil {
+		if c := &l.scratch; tun.SynCookies == 0 || !t.beget(c, r) {
+			t.mu.Unlock()
 			k.ReqQFullDrop.Add(1)
 			k.ListenDrops.Add(1)
 			return
 		}
+		cfg := l.scratch.engineConfig(now, l.scratch.way, r.dst.Addr(), r.src)
+		t.mu.Unlock()
 		k.ReqQFullDoCookies.Add(1)
 		k.SyncookiesSent.Add(1)
-		cfg := c.engineConfig(now, c.way, r.dst.Addr(), r.src)
 		s.tcpReply(r, s.tcpState.secrets.CookieSynAck(&cfg, now, seg, r.dst, r.src), 0)
 		return
 	}
-	c := t.child(now, seg, r)
+	c := t.child(r)
 	if c == nil {
 		t.mu.Unlock()
 		k.ListenDrops.Add(1)
@@ -269,29 +270,37 @@ func (t *tcpSocket) synCame(now int64, seg *tcp.Segment, r *received) {
 
 // child makes the socket of a new connection with what its listener's options are.
 // The caller holds the listener's lock. nil if there is no way back.
-func (t *tcpSocket) child(now int64, seg *tcp.Segment, r *received) *tcpSocket {
+func (t *tcpSocket) child(r *received) *tcpSocket {
 	c := &tcpSocket{}
-	c.common.init(t.stack, c, t.family, unix.SOCK_STREAM, unix.IPPROTO_TCP, t.owner)
-	c.options = t.options
-	c.owner.Inode = 0
-	c.opts = t.opts.inherited()
-	c.timer.init(&t.stack.timers, c.timerFired)
-	c.local, c.peer, c.scope = r.dst, r.src, t.scope
-	if a := r.src.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
-		c.scope = r.nic.index
-	}
-	c.parent, c.fresh, c.phase = t, true, tcpConnected
-	q := c.query(r.src.Addr(), r.dst.Addr(), c.scope, r.dst.Port(), r.src.Port())
-	p, err := t.stack.findPath(&q)
-	if err != nil {
+	if !t.beget(c, r) {
 		return nil
 	}
-	c.way = p
+	c.common.init(t.stack, c, t.family, unix.SOCK_STREAM, unix.IPPROTO_TCP, t.owner)
+	c.options = t.options
+	c.owner.Inode, c.ip6.anycast = 0, nil
+	c.timer.init(&t.stack.timers, c.timerFired)
+	c.parent, c.fresh, c.phase = t, true, tcpConnected
 	c.bind = c.binding(c, r.dst.Addr(), r.dst.Port(), 0)
 	if t.opts.saveSyn > 0 {
 		c.saved = savedSyn(r, t.opts.saveSyn)
 	}
 	return c
+}
+
+// beget gives c what the engine is told of a new connection. The caller holds the
+// listener's lock. It is false if there is no way back.
+func (t *tcpSocket) beget(c *tcpSocket, r *received) bool {
+	c.stack, c.family, c.typ, c.proto, c.owner = t.stack, t.family, t.typ, t.proto, t.owner
+	c.options = t.options
+	c.opts = t.opts.inherited()
+	c.local, c.peer, c.scope = r.dst, r.src, t.scope
+	if a := r.src.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
+		c.scope = r.nic.index
+	}
+	q := c.query(r.src.Addr(), r.dst.Addr(), c.scope, r.dst.Port(), r.src.Port())
+	p, err := t.stack.findPath(&q)
+	c.way = p
+	return err == nil
 }
 
 // mayComplete reports whether a segment may complete the handshake of a connection
@@ -374,7 +383,7 @@ func (t *tcpSocket) cookieCame(now int64, seg *tcp.Segment, r *received) bool {
 		k.ListenOverflows.Add(1)
 		return true
 	}
-	c := t.child(now, seg, r)
+	c := t.child(r)
 	t.mu.Unlock()
 	if c == nil {
 		return true

@@ -22,10 +22,11 @@ import (
 type tcpSocket struct {
 	common
 
-	rd, wr  sync.Mutex      // a reader's and a writer's: one at a time copies
-	scratch []buffer.View   // guarded by rd
-	wrViews [16]buffer.View // guarded by wr
-	tail    writeChunk      // guarded by wr
+	rd, wr  sync.Mutex       // a reader's and a writer's: one at a time copies
+	scratch []buffer.View    // guarded by rd
+	wrViews [16]buffer.View  // guarded by wr
+	tail    writeChunk       // guarded by wr
+	burst   []*buffer.Packet // of who has set sending
 
 	// Guarded by common.mu.
 	phase    tcpPhase
@@ -315,12 +316,12 @@ func (t *tcpSocket) unlock(now int64) {
 
 // sendBatch sends what is on outq, without the lock.
 func (t *tcpSocket) sendBatch() {
-	q := t.outq
+	all := t.outq
 	t.outq = nil
 	p, err := t.currentWay()
 	if err != nil {
 		t.mu.Unlock()
-		for _, o := range q {
+		for _, o := range all {
 			o.Packet.Release()
 		}
 		t.mu.Lock()
@@ -331,11 +332,10 @@ func (t *tcpSocket) sendBatch() {
 	o.noFrag = false
 	o.tos &^= 3
 	t.mu.Unlock()
-	var few [16]*buffer.Packet
-	for len(q) > 0 {
-		ps := few[:0]
+	for q := all; len(q) > 0; {
+		ps := t.burst[:0]
 		ect := q[0].ECT
-		for len(q) > 0 && q[0].ECT == ect && len(ps) < len(few) {
+		for len(q) > 0 && q[0].ECT == ect && len(ps) < maxBurst {
 			ps = append(ps, q[0].Packet)
 			q = q[1:]
 		}
@@ -343,13 +343,19 @@ func (t *tcpSocket) sendBatch() {
 		if ect {
 			so.tos |= 2
 		}
+		t.burst = ps
 		p.send(ps, &so)
+		clear(ps)
 	}
 	t.mu.Lock()
-	if t.outq == nil {
-		t.outq = q[:0]
+	if t.outq == nil && cap(all) <= maxBurst { // room for the next ones
+		clear(all)
+		t.outq = all[:0]
 	}
 }
+
+// maxBurst is how many packets are sent at once, and how many a socket keeps room for.
+const maxBurst = 16
 
 const tcpChecksumOffset = 16
 

@@ -125,7 +125,7 @@ func (w *timeWait) deliver(now int64, r *received) {
 		s.tcpState.counters.TWKilled.Add(1)
 		w.remove()
 	case tcp.TWReopen:
-		b := s.demux.listener(unix.IPPROTO_TCP, r.dst, r.src, r.nic.index)
+		b := s.demux.listener(unix.IPPROTO_TCP, r.dst, r.src, r.nic.index, r)
 		if b != nil {
 			s.tcpState.counters.TWRecycled.Add(1)
 			w.remove()

@@ -31,6 +31,7 @@ type udpSocket struct {
 	exact   bool     // it is in the table of connections
 	cork    udp.Cork
 	corkTo  udpTarget // where the corked datagram goes
+	corkCut int       // and in pieces of how many bytes, or 0
 	corked  bool      // UDP_CORK
 	segment int
 	gro     bool
@@ -278,7 +279,7 @@ func (u *udpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 		u.mu.Lock()
 		u.corked = false
 		u.mu.Unlock()
-		_, err := u.push()
+		err := u.push()
 		return err
 	}
 	u.mu.Lock()
@@ -368,7 +369,7 @@ func (s *Stack) udpIn(in *inbound) {
 		t.deliver(in.b.now, r)
 		return
 	}
-	if b := s.demux.listener(unix.IPPROTO_UDP, r.dst, r.src, iif); b != nil {
+	if b := s.demux.listener(unix.IPPROTO_UDP, r.dst, r.src, iif, r); b != nil {
 		b.target.deliver(in.b.now, r)
 		return
 	}

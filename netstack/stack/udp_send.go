@@ -34,7 +34,7 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	noCheck := u.flags&fNoCheck != 0 && t.to.Addr().Is4() || u.noTx6 && t.to.Addr().Is6()
 	port := u.local.Port()
 	if cork {
-		u.cork.Active, u.corkTo = true, t
+		u.cork.Active, u.corkTo, u.corkCut = true, t, size
 	}
 	u.mu.Unlock()
 	if cork {
@@ -247,7 +247,7 @@ func (u *udpSocket) sendMore(src io.Reader, n int, m *SendMeta) (int, error) {
 			}
 			return 0, err
 		}
-		u.cork.Active, u.corkTo = true, t
+		u.cork.Active, u.corkTo, u.corkCut = true, t, u.segmentSize(m)
 	}
 	err := u.cork.Add(views, udp.MaxPayload(u.corkTo.to.Addr().Is6()))
 	if err != nil {
@@ -260,32 +260,29 @@ func (u *udpSocket) sendMore(src io.Reader, n int, m *SendMeta) (int, error) {
 	if more {
 		return n, nil
 	}
-	if _, err := u.push(); err != nil {
+	if err := u.push(); err != nil {
 		return 0, err
 	}
 	return n, nil
 }
 
 // push sends the corked datagram, if there is one.
-func (u *udpSocket) push() (int, error) {
+func (u *udpSocket) push() error {
 	u.mu.Lock()
 	if !u.cork.Active {
 		u.mu.Unlock()
-		return 0, nil
+		return nil
 	}
 	t := u.corkTo
 	views := u.cork.Take()
-	port, size := u.local.Port(), u.segment
+	port, size := u.local.Port(), u.corkCut
 	noCheck := u.flags&fNoCheck != 0 && t.to.Addr().Is4() || u.noTx6 && t.to.Addr().Is6()
 	u.mu.Unlock()
 	x := u.stack.cfg.Pool.NewPacket(views...)
 	n := x.Len()
 	if err := t.checkSegments(n, size, noCheck); err != nil {
 		x.Release()
-		return 0, err
+		return err
 	}
-	if err := u.transmit(x, &t, port, size, noCheck); err != nil {
-		return 0, err
-	}
-	return n, nil
+	return u.transmit(x, &t, port, size, noCheck)
 }

@@ -66,7 +66,7 @@ func (c *Conn) processAck(now int64, s *Segment, old bool) {
 			c.cfg.Counters.PureAcks.Add(1)
 		}
 	}
-	if c.hasSACK && s.Opt.NSACK > 0 && outstanding {
+	if c.hasSACK && s.Opt.NSACK > 0 {
 		c.processSack(now, s, &sm)
 	}
 	if s.ack > c.una {
@@ -76,6 +76,10 @@ func (c *Conn) processAck(now int64, s *Segment, old bool) {
 	// acknowledgment so far, the window unchanged. With SACK: news of blocks.
 	sm.dup = !old && outstanding && !sm.advanced && s.Len == 0 && s.Flags&(header.SYN|header.FIN) == 0 && !sm.winUpdate
 	if !outstanding {
+		if sm.dsack { // the second copy of what was acknowledged already
+			c.tlpAcked(now, &sm)
+			c.undoDSACK()
+		}
 		c.noteAckOnly(now, &sm)
 		return
 	}

@@ -151,6 +151,13 @@ type Stats struct {
 
 // newConn returns what both ends begin with.
 func newConn(cfg Config, now int64) *Conn {
+	c := &Conn{}
+	c.init(cfg, now)
+	return c
+}
+
+// init makes c a connection that has not begun.
+func (c *Conn) init(cfg Config, now int64) {
 	if cfg.Counters == nil {
 		cfg.Counters = &Counters{}
 	}
@@ -166,7 +173,7 @@ func newConn(cfg Config, now int64) *Conn {
 	if cfg.SndBuf == 0 {
 		cfg.SndBuf = cfg.Tun.WMem[1]
 	}
-	c := &Conn{cfg: cfg, tun: cfg.Tun, opt: cfg.Opt, state: Closed, start: now, lastRcv: now, mtu: cfg.MTU}
+	*c = Conn{cfg: cfg, tun: cfg.Tun, opt: cfg.Opt, state: Closed, start: now, lastRcv: now, mtu: cfg.MTU}
 	c.iss = initial(cfg.ISS)
 	c.una, c.nxt, c.end = c.iss, c.iss, c.iss+1
 	c.up, c.sml, c.pushed = c.iss, c.iss, c.iss
@@ -182,7 +189,6 @@ func newConn(cfg Config, now int64) *Conn {
 	c.ecn.wanted = cfg.Opt.ECN || c.tun.ECN == 1
 	c.updateMSS()
 	c.ctl.Cwnd = c.ctl.MSS
-	return c
 }
 
 // Connect begins an active open (RFC 9293 section 3.10.1).

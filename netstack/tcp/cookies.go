@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"hull/netstack/buffer"
@@ -15,6 +16,7 @@ import (
 type Secrets struct {
 	key      [32]byte
 	fastOpen atomic.Pointer[[16]byte]
+	conns    sync.Pool // of *Conn, for what is answered with a cookie and not kept
 }
 
 // NewSecrets takes 48 bytes that nobody can guess from random.
@@ -101,7 +103,12 @@ func (s *Secrets) cookie(minute int64, local, remote netip.AddrPort, irs uint32,
 
 // CookieSynAck answers a SYN without keeping anything. mss is what we offer.
 func (s *Secrets) CookieSynAck(cfg *Config, now int64, seg *Segment, local, remote netip.AddrPort) *buffer.Packet {
-	c := newConn(*cfg, now)
+	c, ok := s.conns.Get().(*Conn)
+	if !ok {
+		c = &Conn{}
+	}
+	defer s.conns.Put(c)
+	c.init(*cfg, now)
 	c.passive = true
 	c.takeSyn(now, seg)
 	c.ecnAccept(seg)

@@ -29,7 +29,7 @@ type reassembly struct {
 
 // full reports whether the pieces are so many and so small that more of them would
 // cost much more memory than they have bytes.
-func (o *reassembly) full() bool { return int64(o.views) > 8192+o.bytes/512 }
+func (o *reassembly) full() bool { return int64(o.views) > 1024+o.bytes/256 }
 
 // insert adds the bytes of vs, which begin at seq, and takes them over. It reports
 // the range that they became part of, or what was a duplicate if nothing was new.

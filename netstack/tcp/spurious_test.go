@@ -133,6 +133,20 @@ func TestSpurious(t *testing.T) {
 			cwnd 10
 			counter LossProbeRecovery 0
 		`},
+		{"nor if that is told when all was acknowledged", "RFC 8985 7.4", established, `
+			write 2000
+			>*
+			+22ms
+			>*
+			counter LossProbes 1
+			< . 1 ack 2001
+			< . 1 ack 2001 <sack 1001:2001> # nothing is in flight
+			write 1000
+			>*
+			< . 1 ack 3001
+			counter LossProbeRecovery 0
+			cwnd 10
+		`},
 		{"a probe shows a loss by SACK", "RFC 8985 7", established, `
 			write 5000
 			>*

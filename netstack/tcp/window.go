@@ -158,4 +158,7 @@ func (c *Conn) updateMSS() {
 	c.mss = max(m, 8)
 	c.ctl.MSS = int64(c.mss)
 	c.ctl.segment = c.mss
+	// The least windows are in segments, which may have grown.
+	c.ctl.SSThresh = max(c.ctl.SSThresh, 2*c.ctl.MSS)
+	c.ctl.Cwnd = max(c.ctl.Cwnd, c.ctl.MSS)
 }

@@ -89,7 +89,17 @@ func (c *Cork) Add(vs []buffer.View, most int) error {
 		}
 		return unix.EMSGSIZE
 	}
-	c.views = append(c.views, vs...)
+	for _, v := range vs {
+		// Many small pieces do not hold a chunk each.
+		if i := len(c.views) - 1; i >= 0 {
+			if longer, ok := c.views[i].Extend(v.Bytes()); ok {
+				c.views[i] = longer
+				v.Release()
+				continue
+			}
+		}
+		c.views = append(c.views, v)
+	}
 	c.size += n
 	return nil
 }

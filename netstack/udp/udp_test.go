@@ -2,6 +2,7 @@ package udp
 
 import (
 	"bytes"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,25 @@ func TestCheck(t *testing.T) {
 		if v != c.want || v == Good && c.p.Len() != c.len {
 			t.Errorf("%s: %d, %d bytes; want %d, %d", name, v, c.p.Len(), c.want, c.len)
 		}
+	}
+}
+
+// A datagram of many small pieces holds about what it is long.
+func TestCorkHeld(t *testing.T) {
+	held := &atomic.Int64{}
+	pool := buffer.Pool{Held: held}
+	var c Cork
+	for range 60000 {
+		if err := c.Add(pool.CopyIn([]byte("x")), 65507); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := held.Load(); n > 2*60000 {
+		t.Errorf("60000 bytes hold %d", n)
+	}
+	c.Drop()
+	if n := held.Load(); n != 0 {
+		t.Errorf("%d bytes are left", n)
 	}
 }
 

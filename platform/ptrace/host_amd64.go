@@ -29,6 +29,12 @@ func setRegs(tid int32, regs *arch.Registers) unix.Errno {
 	return errno
 }
 
+// pokeUser sets the register that is off bytes into the user area, which begins
+// with them.
+func pokeUser(tid int32, off uintptr, value uint64) unix.Errno {
+	return request(unix.PTRACE_POKEUSR, tid, off, uintptr(value))
+}
+
 // ntX86Xstate is the note type of an XSAVE image (elf.h).
 const ntX86Xstate = 0x202
 

@@ -270,17 +270,26 @@ func TestComputingThreadsAreLetGo(t *testing.T) {
 			}
 		})
 	}
-	for range 2 {
-		time.Sleep(3 * patience)
+	eventually := func(what string, is func() bool) {
+		for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(patience / 10) {
+			if time.Now().After(end) {
+				t.Error(what)
+				return
+			}
+		}
+	}
+	for turn := range uint64(2) {
+		for _, ctx := range all {
+			eventually("a thread that computes was not let go", func() bool {
+				return ctx.turns.Load() == turn+1 && ctx.inGuest.Load() != 0 && ctx.at.loose.Load()
+			})
+		}
 		for _, ctx := range all {
 			ctx.Interrupt()
 		}
 	}
 	wg.Wait()
-	time.Sleep(2 * patience)
-	if !p.balance.asleep.Load() {
-		t.Error("the balancer ticks though nothing runs")
-	}
+	eventually("the balancer ticks though nothing runs", p.balance.asleep.Load)
 }
 
 // childEnv makes the test binary a sentry that waits to be killed.

@@ -15,6 +15,7 @@ type placement struct {
 	cpus []int          // those the sentry may use
 	load []atomic.Int32 // how many contexts are in Switch, by index in cpus
 	last atomic.Int32   // index in cpus of who left last
+	born time.Time      // what now counts from
 }
 
 // moveAfter is how many times running a context must find its processor taken
@@ -34,7 +35,7 @@ const joinAfter = 16
 const sleepAtLeast = 12 * time.Microsecond
 
 func newPlacement() (*placement, error) {
-	p := new(placement)
+	p := &placement{born: time.Now()}
 	if err := unix.SchedGetaffinity(0, &p.all); err != nil {
 		return nil, err
 	}
@@ -47,12 +48,15 @@ func newPlacement() (*placement, error) {
 	return p, nil
 }
 
+// now reads one clock, of the two that time.Now does.
+func (p *placement) now() time.Duration { return time.Since(p.born) }
+
 // pair is where a sentry thread and its stub run.
 type pair struct {
-	home    int // index in placement.cpus, -1 before the first choice
-	crowded int // how many times running there was somebody else there
-	turns   int // how often it slept before, see joinAfter
-	left    time.Time
+	home    int           // index in placement.cpus, -1 before the first choice
+	crowded int           // how many times running there was somebody else there
+	turns   int           // how often it slept before, see joinAfter
+	left    time.Duration // when it left Switch, see placement.now
 	// loose says that the balancer has let go of the stub thread.
 	loose atomic.Bool
 }
@@ -62,7 +66,7 @@ func (p *placement) enter(at *pair, stub int32) {
 	switch {
 	case at.home < 0 || at.loose.Load() && at.loose.Swap(false):
 		p.move(at, p.pick(), stub)
-	case time.Since(at.left) >= sleepAtLeast:
+	case p.now()-at.left >= sleepAtLeast:
 		at.crowded = 0
 		p.join(at, stub)
 	case p.load[at.home].Load() == 0:
@@ -103,7 +107,7 @@ func (p *placement) join(at *pair, stub int32) {
 func (p *placement) leave(at *pair) {
 	p.load[at.home].Add(-1)
 	p.last.Store(int32(at.home))
-	at.left = time.Now()
+	at.left = p.now()
 }
 
 // pick returns the least loaded processor, of equals the one the caller is on.

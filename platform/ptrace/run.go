@@ -15,16 +15,9 @@ import (
 // the sentry has to know.
 func (c *context) runGuest(ac *arch.Context) (platform.Event, error) {
 	w := c.worker
-	if !w.known || w.regs != ac.Regs {
-		w.regs = ac.Regs
-		// Not inside a system call: the kernel must not try to restart one.
-		w.regs.OrigRax = ^uint64(0)
-		sanitize(&w.regs)
-		if errno := setRegs(w.tid, &w.regs); errno != 0 {
-			return platform.Event{}, failed("setting guest registers of", w.tid, errno)
-		}
+	if errno := w.load(&ac.Regs); errno != 0 {
+		return platform.Event{}, failed("setting guest registers of", w.tid, errno)
 	}
-	w.known = false
 	c.inGuest.Store(uint64(w.tgid)<<32 | uint64(w.tid))
 	defer c.inGuest.Store(0)
 	for {
@@ -32,6 +25,7 @@ func (c *context) runGuest(ac *arch.Context) (platform.Event, error) {
 			if errno := getRegs(w.tid, &ac.Regs); errno != 0 {
 				return platform.Event{}, failed("reading guest registers of", w.tid, errno)
 			}
+			ac.Regs.OrigRax = noSyscall
 			return platform.Event{Kind: platform.Interrupted}, nil
 		}
 		if errno := request(unix.PTRACE_SYSEMU, w.tid, 0, 0); errno != 0 {
@@ -75,10 +69,11 @@ func (c *context) classify(status syscall.WaitStatus, ac *arch.Context) (platfor
 	}
 	w.known = true
 	ac.Regs = w.regs
-	switch sig {
-	case syscallStop:
+	if sig == syscallStop {
 		return w.syscallEvent(&ac.Regs)
-	case unix.SIGSYS:
+	}
+	ac.Regs.OrigRax = noSyscall
+	if sig == unix.SIGSYS {
 		return vsyscallEvent(&info, &ac.Regs), nil
 	}
 	if ev, ok := c.faultEvent(&info, &ac.Regs); ok {
@@ -89,6 +84,36 @@ func (c *context) classify(status syscall.WaitStatus, ac *arch.Context) (platfor
 	}
 	return platform.Event{Kind: platform.Signal, Signo: info.signo, Code: info.code, Addr: info.addr}, nil
 }
+
+// noSyscall is what OrigRax holds when the registers are not those of a call.
+const noSyscall = ^uint64(0)
+
+// load gives the worker the registers that guest code goes on with.
+//
+// After a system call mostly its result alone is new, which is one word for the
+// kernel to store in place of 27. The number of the call stays in orig_rax then:
+// harmless, but for results by which the kernel would restart it.
+func (t *thread) load(regs *arch.Registers) unix.Errno {
+	known := t.known
+	t.known = false
+	if known {
+		if t.regs == *regs {
+			return 0
+		}
+		t.regs.Rax = regs.Rax
+		if t.regs == *regs && !restarts(regs.Rax) {
+			return pokeUser(t.tid, unsafe.Offsetof(regs.Rax), regs.Rax)
+		}
+	}
+	t.regs = *regs
+	t.regs.OrigRax = noSyscall
+	sanitize(&t.regs)
+	return setRegs(t.tid, &t.regs)
+}
+
+// restarts reports whether a result is one of Linux's codes between
+// ERESTARTSYS (512) and ERESTART_RESTARTBLOCK (516).
+func restarts(rax uint64) bool { return -rax >= 512 && -rax <= 516 }
 
 // raised reports whether guest code itself raised the signal, by an exception
 // or in the vsyscall page. All else was sent from outside and is not its

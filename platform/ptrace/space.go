@@ -258,6 +258,19 @@ func (s *addressSpace) fork() (*addressSpace, error) {
 	return n, nil
 }
 
+// Expose implements platform.Exposer.
+func (s *addressSpace) Expose() (pid int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return 0, errReleased
+	}
+	if len(s.calls) > 0 {
+		err = s.with(s.flush)
+	}
+	return int(s.leader.tgid), err
+}
+
 // Charge implements platform.Charger: the stub itself has the host allocate the
 // pages.
 func (s *addressSpace) Charge(fd int, off int64, length uint64) error {

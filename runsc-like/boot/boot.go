@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"hull/fsimpl/mqueue"
 	"hull/fsimpl/tmpfs"
@@ -15,6 +17,7 @@ import (
 	"hull/sentry/clock"
 	"hull/sentry/ipc"
 	"hull/sentry/kernel"
+	"hull/sentry/klog"
 	"hull/sentry/loader"
 	"hull/sentry/mem"
 	"hull/sentry/vfs"
@@ -38,9 +41,10 @@ type sandbox struct {
 }
 
 // Run runs the sandbox of cfg to its end and returns the exit status of its
-// first process. An error is a failure of hull's own; that the first process
-// cannot be started is told on conn.
-func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err error) {
+// first process. An error is a failure of hull's own; that the first process cannot
+// be started is told on conn. When there was much to do, and now is not, rest is
+// called.
+func Run(cfg *control.Config, early *Early, conn *control.Conn, rest func()) (status int, err error) {
 	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}, all: map[string]*container{}}
 	p, f := <-early.platform, <-early.filter
 	if err := errors.Join(p.err, f.err); err != nil {
@@ -53,7 +57,7 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err
 	// The heap may grow to several times what lives in it while the guest
 	// works, and goes back when it rests.
 	debug.SetGCPercent(workGC)
-	s.memory.OnQuiet(debug.FreeOSMemory)
+	s.memory.OnQuiet(rest)
 	var signals *control.Signals
 	if cfg.Detached {
 		if signals, err = control.OpenSignals(); err != nil {
@@ -69,6 +73,9 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn) (status int, err
 	if err := s.newMain(); err != nil {
 		return failureStatus(err), conn.Send(failed(err))
 	}
+	// More than processors, when there are tasks: one that waits in a host call may
+	// hold one. Making the sandbox needs no more, and each costs a thread.
+	runtime.GOMAXPROCS(2*cfg.CPUs + 2)
 	if cfg.Detached {
 		err = s.rest(conn, signals)
 	} else {
@@ -125,7 +132,8 @@ func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 	}
 	s.env = newEnvironment(console{s})
 	table := syscalls.Table()
-	s.networks = newNetworks(s.memory)
+	messages := klog.New(func() time.Duration { return time.Duration(s.networks.now()) })
+	s.networks = newNetworks(s.memory, messages)
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queues := mqueue.NewBudget()
@@ -143,6 +151,7 @@ func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 		Types:       s.types,
 		Networks:    s.networks,
 		Clocks:      clocks,
+		Messages:    messages,
 		VDSO:        vdso,
 		Hostname:    s.cfg.Spec.Hostname,
 		Domain:      domainname(s.cfg.Spec),

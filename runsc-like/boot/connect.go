@@ -184,15 +184,7 @@ func addAddrs(nic *stack.NIC, l control.Link) error {
 // addRoutes adds routes, rules and neighbours.
 func (w *wiring) addRoutes(n *control.Network) error {
 	for _, r := range n.Routes {
-		rt := &route.Route{
-			Dst: r.Dst.Masked(), Table: r.Table, TOS: r.TOS, Protocol: r.Protocol, Scope: r.Scope, Type: route.Type(r.Type),
-			Priority: r.Priority, Source: r.Source,
-			Metrics: route.Metrics{MTU: r.MTU, AdvMSS: r.AdvMSS, HopLimit: r.HopLimit, InitCwnd: r.InitCwnd, InitRwnd: r.InitRwnd},
-		}
-		for _, h := range r.Hops {
-			rt.Hops = append(rt.Hops, route.Hop{Gateway: h.Gateway, OIF: h.Index, Weight: h.Weight, OnLink: h.OnLink})
-		}
-		if err := w.stack.AddRoute(rt, route.Append); err != nil && !errors.Is(err, unix.EEXIST) {
+		if err := w.stack.AddRoute(toRoute(r), route.Append); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("route to %s: %w", r.Dst, err)
 		}
 	}

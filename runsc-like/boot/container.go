@@ -41,12 +41,12 @@ type container struct {
 	procs     *kernel.Container
 	group     *cgroup.Group
 	terminals terminals
-	console   *hosttty.TTY      // what /dev/console is, or nil
-	tty       kernel.Terminal   // the host's, or nil
-	stdin     int               // the host's descriptor, if tty is not nil
-	filter    *seccomp.Filter   // of each of its processes
-	listener  *seccomp.Listener // of the filter, for an agent of the host; or nil
-	life      *control.Conn     // with who stands for it; nil for the first
+	console   *hosttty.TTY    // what /dev/console is, or nil
+	tty       kernel.Terminal // the host's, or nil
+	stdin     int             // the host's descriptor, if tty is not nil
+	filter    *seccomp.Filter // of each of its processes
+	agent     *supervision    // of the filter, from outside, or nil
+	life      *control.Conn   // with who stands for it; nil for the first
 
 	done chan struct{}       // closed when it is stopped
 	mu   sync.Mutex          // guards what follows
@@ -82,31 +82,29 @@ func (s *sandbox) newMain() error {
 	s.all[c.cfg.ID] = c
 	s.mu.Unlock()
 	fds := []int{control.FDStdin, control.FDStdout, control.FDStderr}
-	for i := range c.cfg.Extra {
-		fds = append(fds, control.FDListen+1+i)
-	}
+	extra := c.cfg.Extra
 	if c.cfg.Agent {
-		fds = append(fds, control.FDListen+1+c.cfg.Extra)
+		extra += control.AgentFDs
+	}
+	for i := range extra {
+		fds = append(fds, control.FDListen+1+i)
 	}
 	return c.prepare(control.FDGofer, fds)
 }
 
 // prepare makes the container's files and its first process, ready to be
-// started. The descriptors are taken over: the process's, then the agent's.
+// started. The descriptors are taken over.
 func (c *container) prepare(gofer int, fds []int) error {
-	agent := -1
-	if n := len(fds) - 1; c.cfg.Agent {
-		fds, agent = fds[:n], fds[n]
-	}
-	if err := c.makeFilter(agent); err != nil {
-		closeAll(append(fds, gofer))
-		return err
-	}
 	p := process{
 		spec: c.spec.Process, umask: c.cfg.Umask, ignored: kernel.SignalSet(c.cfg.Ignored), direct: c.cfg.Overlay,
 		terminal: c.cfg.Terminal, fds: fds, main: true,
 	}
-	err := c.open(gofer)
+	var line []int
+	if c.cfg.Agent && len(fds) >= control.AgentFDs {
+		n := len(fds) - control.AgentFDs
+		p.fds, line = fds[:n], fds[n:]
+	}
+	err := c.open(gofer, line)
 	if err != nil {
 		p.close()
 		return err
@@ -127,10 +125,15 @@ func (c *container) prepare(gofer int, fds []int) error {
 	return nil
 }
 
-// open connects the gofer and makes the container's mount namespace.
-func (c *container) open(gofer int) (err error) {
+// open connects the gofer and makes the container's mount namespace. line is for an
+// agent who decides about calls. The descriptors are taken over.
+func (c *container) open(gofer int, line []int) (err error) {
 	if c.gofer, err = client.New(gofer); err != nil {
+		closeAll(line)
 		return fmt.Errorf("gofer: %w", err)
+	}
+	if c.filter, c.agent, err = filterOf(c.cfg.Seccomp, line); err != nil {
+		return err
 	}
 	c.ns, err = c.mountAll()
 	return err
@@ -184,10 +187,10 @@ func (c *container) end(code int) {
 	if c != c.s.main {
 		c.release()
 	}
-	c.status, c.code = control.StatusStopped, code
-	if c.listener != nil {
-		c.listener.Leave()
+	if c.agent != nil {
+		c.agent.stop()
 	}
+	c.status, c.code = control.StatusStopped, code
 	for _, w := range c.watchers {
 		_ = w.Send(control.Message{Kind: control.Exited, Code: code}) // one that is gone needs no answer
 	}

@@ -13,6 +13,7 @@ import (
 	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
+	"hull/sentry/klog"
 	"hull/sentry/mem"
 	"hull/sentry/socket"
 	"hull/sentry/socket/inet"
@@ -38,22 +39,29 @@ type networks struct {
 	cookies inet.Cookies
 	uevents uevent.Protocol
 	memory  *mem.File // of the rings of packet sockets
+	log     *klog.Log
 	started time.Time
 	count   atomic.Int64
 }
 
-func newNetworks(memory *mem.File) *networks {
-	return &networks{pool: new(buffer.Pool), memory: memory, started: time.Now()}
+func newNetworks(memory *mem.File, log *klog.Log) *networks {
+	return &networks{pool: new(buffer.Pool), memory: memory, log: log, started: time.Now()}
 }
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
 // and the families over it.
 func (n *networks) Fill(ns *socket.NetNS) error {
-	if n.count.Add(1) > maxNetworks {
+	nth := n.count.Add(1)
+	if nth > maxNetworks {
 		n.count.Add(-1)
 		return unix.ENOSPC
 	}
+	var log func(level int, line string)
+	if nth == 1 { // as Linux without net.netfilter.nf_log_all_netns
+		log = n.log.Add
+	}
 	st := stack.New(stack.Config{
+		Log:    log,
 		Pool:   n.pool,
 		Now:    n.now,
 		Wall:   time.Now,

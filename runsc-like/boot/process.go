@@ -3,13 +3,12 @@ package boot
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hull/runsc-like/notify"
+	"hull/runsc-like/control"
 	"hull/runsc-like/profile"
 	"hull/sentry/kernel"
 	"hull/sentry/seccomp"
@@ -125,32 +124,25 @@ func (c *container) readFile(ctx *vfs.Context, name string, most int) ([]byte, e
 	return b[:n], nil
 }
 
-// makeFilter makes the filter of the configuration, and has its listener served
-// on agent, a descriptor that is taken over; -1 is none.
-func (c *container) makeFilter(agent int) (err error) {
-	if agent >= 0 && c.cfg.Seccomp != nil {
-		c.listener = seccomp.NewListener(c.cfg.Seccomp.Killable)
-		c.listener.Join() // the container itself: what exec adds may come any time
+// filterOf returns the filter of a configuration, which is checked as one of a
+// guest, and who decides about calls that it hands over. line is taken over.
+func filterOf(p *profile.Program, line []int) (*seccomp.Filter, *supervision, error) {
+	f, l, err := compiled(p)
+	if err != nil || l == nil || len(line) != control.AgentFDs {
+		closeAll(line)
+		if l != nil {
+			l.Close()
+		}
+		return f, nil, err
 	}
-	if c.filter, err = filterOf(c.cfg.Seccomp, c.listener); err != nil {
-		closeAll([]int{agent})
-		return err
-	}
-	if c.listener != nil {
-		go func() {
-			if err := notify.Serve(agent, c.listener); err != nil {
-				fmt.Fprintf(os.Stderr, "linux.seccomp.listenerPath: %v\n", err)
-			}
-		}()
-	}
-	return nil
+	s, err := supervise(l, line)
+	return f, s, err
 }
 
-// filterOf returns the filter of a configuration, which is checked as one of a
-// guest.
-func filterOf(p *profile.Program, l *seccomp.Listener) (*seccomp.Filter, error) {
+// compiled returns the filter, and its listener if it has one.
+func compiled(p *profile.Program) (*seccomp.Filter, *seccomp.Listener, error) {
 	if p == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	const size = 8 // of struct sock_filter
 	code := make([]seccomp.Instr, len(p.Code)/size)
@@ -160,12 +152,16 @@ func filterOf(p *profile.Program, l *seccomp.Listener) (*seccomp.Filter, error) 
 	}
 	program, err := seccomp.Compile(code)
 	if err != nil {
-		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}
 	var none *seccomp.Filter
+	var l *seccomp.Listener
+	if p.Listener {
+		l = seccomp.NewListener(p.Killable)
+	}
 	f, err := none.Add(program, p.Log, l)
 	if err != nil {
-		return nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
 	}
-	return f, nil
+	return f, l, nil
 }

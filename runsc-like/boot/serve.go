@@ -58,6 +58,8 @@ func (s *sandbox) converse(conn *control.Conn) {
 		switch m.Kind {
 		case control.Connect:
 			err = conn.Send(s.connected(fds))
+		case control.Rewire:
+			err = conn.Send(s.rewired(fds))
 		case control.Forward:
 			err = conn.Send(s.dialed(m, fds))
 		default:

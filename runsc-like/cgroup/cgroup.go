@@ -85,11 +85,8 @@ func configure(spec *specs.Spec, id string, o Options) (*cgroups.Cgroup, error) 
 	return cfg, nil
 }
 
-// Open returns the cgroup that s describes.
+// Open returns the cgroup that s describes, which CheckState has passed.
 func Open(s State) (*Manager, error) {
-	if err := CheckState(s); err != nil {
-		return nil, err
-	}
 	cfg := *s.Config
 	res := cgroups.Resources{}
 	if cfg.Resources != nil {

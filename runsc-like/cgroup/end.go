@@ -133,6 +133,23 @@ func (m *Manager) Destroy() error {
 	return explain("remove the cgroup", m.lib.Destroy(), moving)
 }
 
+// Vanish removes the cgroup if nothing is in it, and reports whether it is gone:
+// what Kill and Destroy come to in most cases, without looking for processes.
+func (m *Manager) Vanish() bool {
+	if !m.Early() {
+		return false // it is systemd's
+	}
+	for _, dir := range m.lib.GetPaths() {
+		if dir == "" {
+			continue
+		}
+		if err := unix.Rmdir(dir); err != nil && err != unix.ENOENT {
+			return false
+		}
+	}
+	return true
+}
+
 // OOM sends each time the host's kernel killed processes of the cgroup for want
 // of memory, until ctx is done or the cgroup is gone; then the channel is
 // closed.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -29,7 +28,6 @@ func propertyAnnotations(annotations map[string]string) map[string]string {
 // properties returns what the annotations ask systemd for. A value has the text
 // form of GVariant: 'a string', true, uint32 7, ['a', 'list'].
 func properties(annotations map[string]string) ([]systemd.Property, error) {
-	name := regexp.MustCompile(`^[A-Za-z]{3,64}$`)
 	var list []systemd.Property
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		p, ok := strings.CutPrefix(key, propertyPrefix)
@@ -37,7 +35,7 @@ func properties(annotations map[string]string) ([]systemd.Property, error) {
 			continue
 		}
 		field := fmt.Sprintf("annotations[%q]", key)
-		if !name.MatchString(p) {
+		if !isProperty(p) {
 			return nil, fieldf(field, "%q is not the name of a property", p)
 		}
 		v, err := dbus.ParseVariant(annotations[key], dbus.Signature{})
@@ -56,6 +54,17 @@ func properties(annotations map[string]string) ([]systemd.Property, error) {
 		list = append(list, systemd.Property{Name: p, Value: v})
 	}
 	return list, nil
+}
+
+// isProperty reports whether s can be the name of a property.
+func isProperty(s string) bool {
+	const shortest, longest = 3, 64
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return len(s) >= shortest && len(s) <= longest
 }
 
 func microseconds(v dbus.Variant) (uint64, error) {

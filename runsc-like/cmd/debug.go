@@ -18,7 +18,7 @@ func newDebug(g *globals) *cobra.Command {
 func newDebugSeccomp(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "seccomp",
-		Short: "Print what the sentry, the gofer and the network proxy may ask of the host, and why",
+		Short: "Print what the sentry, the gofer and helpers may ask of the host, and why",
 		Example: `  hull debug seccomp
   hull debug seccomp --platform ptrace | grep mmap`,
 		Args: exactly(),
@@ -29,7 +29,10 @@ func newDebugSeccomp(g *globals) *cobra.Command {
 			if err := jail.Format(c.OutOrStdout(), "gofer", jail.GoferRules()); err != nil {
 				return err
 			}
-			return jail.Format(c.OutOrStdout(), "network proxy", jail.ProxyRules())
+			if err := jail.Format(c.OutOrStdout(), "network proxy", jail.ProxyRules()); err != nil {
+				return err
+			}
+			return jail.Format(c.OutOrStdout(), "helper of a seccomp agent", jail.AgentRules())
 		},
 	}
 }

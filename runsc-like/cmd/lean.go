@@ -9,12 +9,23 @@ import (
 )
 
 // lean makes the process keep little memory that it does not use: a sandbox
-// mostly rests, and many rest on one machine.
+// mostly rests, and many rest on one machine. Starting is left alone: there would be
+// a collection in the midst of it.
 func lean() {
-	debug.SetGCPercent(leanGC)
-	code := codeOf()
-	time.AfterFunc(settled, debug.FreeOSMemory)
-	time.AfterFunc(settled+settled/2, func() { forget(code) }) // what collecting needed goes too
+	const initial = 100 // of every program
+	time.AfterFunc(settled, func() {
+		if now := debug.SetGCPercent(leanGC); now != initial {
+			debug.SetGCPercent(now) // the role has its own
+		}
+		rest()
+	})
+}
+
+// rest gives back what the process does not use. What collecting needs of the binary
+// goes too, once Go's threads have gone to sleep after it.
+func rest() {
+	debug.FreeOSMemory()
+	time.AfterFunc(settled/2, func() { forget(codeOf()) })
 }
 
 // leanGC is GOGC of processes that mostly wait. A sentry at work has more: with

@@ -13,36 +13,20 @@ import (
 	"hull/runsc-like/jail"
 )
 
-// roles are what the binary does as a process of a sandbox. A role is executed
-// twice: "sentry" is in its namespaces and locks itself in, "sentry-inside" is
-// what that executes.
+// roles are what the binary does as a process of a sandbox, in which it is locked in
+// already: see jail.Birth.
 func roles() map[string]func() int {
 	return map[string]func() int{
-		"sentry":       func() int { return confine(sentryInside) },
-		sentryInside:   func() int { return inside(readSentry, sentry) },
-		"gofer":        func() int { return confine("gofer-inside") },
-		"gofer-inside": func() int { return inside(control.ReadRole, gofer) },
-
-		"netproxy":        func() int { return confine("netproxy-inside") },
-		"netproxy-inside": func() int { return inside(control.ReadRole, proxy) },
-		"dnsrelay":        func() int { return confine("dnsrelay-inside") },
-		"dnsrelay-inside": func() int { return inside(control.ReadRole, relay) },
+		"sentry":   func() int { return inside(readSentry, sentry) },
+		"gofer":    func() int { return inside(control.ReadRole, gofer) },
+		"netproxy": func() int { return inside(control.ReadRole, proxy) },
+		"dnsrelay": func() int { return inside(control.ReadRole, relay) },
+		"agent":    func() int { return inside(control.ReadRole, agentHelper) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
+		container.WatchRole:   watchNetwork,
 	}
-}
-
-// sentryInside is the word for a sentry that is locked in.
-const sentryInside = "sentry-inside"
-
-// block makes the calling thread, and what it executes, keep signals pending.
-func block(signals []unix.Signal) error {
-	set := control.SignalSet(signals)
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil); err != nil {
-		return fmt.Errorf("block signals: %w", err)
-	}
-	return nil
 }
 
 // monitor stands for a process of a container.
@@ -51,34 +35,18 @@ func monitor() int {
 	return container.Monitor()
 }
 
+// watchNetwork tells a sandbox of what changes in its container's network.
+func watchNetwork() int {
+	deafen()
+	runtime.GOMAXPROCS(1)
+	lean()
+	return container.Watch()
+}
+
 // fatal writes the line that the launcher shows.
 func fatal(err error) int {
 	fmt.Fprintf(os.Stderr, "%s%v\n", container.FatalPrefix, err)
 	return container.StatusFailed
-}
-
-func confine(next string) int {
-	cfg, err := control.ReadRole(os.NewFile(control.FDConfig, "config"))
-	if err != nil {
-		return fatal(err)
-	}
-	if cfg.Hold {
-		// A creator that dies before it lets go leaves nothing behind; one that failed
-		// has said why.
-		if n, err := unix.Read(control.FDControl, make([]byte, control.MaxMessage)); n <= 0 {
-			if err != nil {
-				return fatal(fmt.Errorf("the creator: %w", err))
-			}
-			return container.StatusFailed
-		}
-	}
-	if cfg.Detached && next == sentryInside || cfg.StandIn {
-		// Blocked in each thread from the start: they are read from a descriptor.
-		if err := block(control.Forwarded()); err != nil {
-			return fatal(err)
-		}
-	}
-	return fatal(jail.Confine(cfg.Jail, []string{"hull", next}))
 }
 
 // inside reads the configuration and runs the role, once the process is what it
@@ -100,8 +68,7 @@ func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error),
 		}
 	}
 	// Else Go looks for changes of the number of processors by itself.
-	// More than processors: a task that waits in a host call may hold one.
-	runtime.GOMAXPROCS(2*cfg.Base().CPUs + 2)
+	runtime.GOMAXPROCS(cfg.Base().CPUs)
 	lean()
 	status, err := role(cfg)
 	if err != nil {

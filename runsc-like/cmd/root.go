@@ -5,7 +5,10 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,14 +35,14 @@ func (e *exit) Unwrap() error { return e.err }
 // Main runs the command line args and returns the exit status.
 func Main(args []string) int {
 	// The roles of a sandbox's processes: exactly one word, in an environment
-	// without anything, as the launcher and jail.Confine execute them.
+	// without anything, as jail.Birth executes them.
 	if len(args) == 1 && len(os.Environ()) == 0 {
 		if role, ok := roles()[args[0]]; ok {
 			return role()
 		}
 	}
 	g := &globals{}
-	root := newRoot(g)
+	root := newRoot(g, args)
 	root.SetArgs(args)
 	c, err := root.ExecuteC()
 	if err == nil {
@@ -60,7 +63,9 @@ func Main(args []string) int {
 	return status
 }
 
-func newRoot(g *globals) *cobra.Command {
+// newRoot returns the command for args. Of what it does only those commands are made
+// whose names are among args: making all takes longer than what most of them do.
+func newRoot(g *globals, args []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hull",
 		Short: "Run untrusted programs over a kernel of their own",
@@ -74,10 +79,40 @@ calls. No virtual machine and no privilege is needed.`,
 	}
 	c.SetVersionTemplate(versionText())
 	g.add(c)
-	c.AddCommand(newDo(g), newRun(g), newCreate(g), newStart(g), newState(g), newKill(g), newDelete(g), newExec(g),
-		newPs(g), newList(g), newPortForward(g), newPause(g), newResume(g), newUpdate(g), newEvents(g), newCheckpoint(), newRestore(), newDebug(g), newVersion(),
-		newSpec(), newFeatures(), newInstall(), newUninstall())
+	list := commands(g)
+	for _, a := range args {
+		if add := list[a]; add != nil {
+			c.AddCommand(add())
+			c.CompletionOptions.DisableDefaultCmd = true
+			delete(list, a)
+		}
+	}
+	// Who wants help, or what is not there, is shown all there is; ls is another name of
+	// one, and may be anything else.
+	all := func(a string) bool {
+		return slices.Contains([]string{"help", "-h", "--help", "ls"}, a) || strings.HasPrefix(a, "__complete")
+	}
+	if !c.HasSubCommands() || slices.ContainsFunc(args, all) {
+		c.CompletionOptions.DisableDefaultCmd = false
+		for _, name := range slices.Sorted(maps.Keys(list)) {
+			c.AddCommand(list[name]())
+		}
+	}
 	return c
+}
+
+// commands are what makes each command, by its name.
+func commands(g *globals) map[string]func() *cobra.Command {
+	with := func(f func(*globals) *cobra.Command) func() *cobra.Command {
+		return func() *cobra.Command { return f(g) }
+	}
+	return map[string]func() *cobra.Command{
+		"do": with(newDo), "run": with(newRun), "create": with(newCreate), "start": with(newStart), "state": with(newState),
+		"kill": with(newKill), "delete": with(newDelete), "exec": with(newExec), "ps": with(newPs), "list": with(newList),
+		"port-forward": with(newPortForward), "pause": with(newPause), "resume": with(newResume), "update": with(newUpdate),
+		"events": with(newEvents), "debug": with(newDebug), "checkpoint": newCheckpoint, "restore": newRestore, "version": newVersion,
+		"spec": newSpec, "features": newFeatures, "install": newInstall, "uninstall": newUninstall,
+	}
 }
 
 // failing makes the errors of a command end with status, as runc has it.

@@ -29,5 +29,5 @@ func sentry(s *sentryStart) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return boot.Run(s.Config, s.early, conn)
+	return boot.Run(s.Config, s.early, conn, rest)
 }

@@ -2,77 +2,142 @@ package container
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hull/runsc-like/notify"
+	"hull/runsc-like/agent"
+	"hull/runsc-like/control"
+	"hull/runsc-like/profile"
 )
 
-// agent is who decides about calls of the guest: linux.seccomp.listenerPath.
-type agent struct {
-	path, metadata string
-	file           *os.File // for the agent
-	device         *os.File // for the sentry
+// agentLink is what there is between a container that is being made and an agent
+// that decides about calls of it.
+type agentLink struct {
+	to       *net.UnixConn // the agent's socket
+	listener *os.File      // for the agent
+	sentry   []*os.File    // for the sentry: control.AgentFDs
 }
 
-// openAgent prepares the agent of a configuration; nil if it has none.
-func openAgent(s *specs.Spec) (*agent, error) {
-	if s.Linux == nil || s.Linux.Seccomp == nil {
-		return nil, nil
+// close lets go of what others have by now, or nobody is to have.
+func (a *agentLink) close() {
+	if a == nil {
+		return
 	}
-	asked := false
-	for _, c := range s.Linux.Seccomp.Syscalls {
-		asked = asked || c.Action == specs.ActNotify
-	}
-	if !asked {
-		return nil, nil
-	}
-	a := &agent{path: s.Linux.Seccomp.ListenerPath, metadata: s.Linux.Seccomp.ListenerMetadata}
-	var err error
-	if a.file, a.device, err = notify.Open(); err != nil {
-		return nil, fieldf("linux.seccomp.listenerPath", "%v", err)
-	}
-	return a, nil
+	closeFiles(append(a.sentry, a.listener))
+	a.to.Close()
 }
 
-// tell hands the agent its file, and the container's state.
-func (a *agent) tell(state specs.State) error {
+// files are those for the sentry, after all others.
+func (a *agentLink) files() []*os.File {
 	if a == nil {
 		return nil
 	}
+	return a.sentry
+}
+
+// startAgent starts the helper for the agent at linux.seccomp.listenerPath, if calls
+// are handed to one; nil if not.
+func (c *Container) startAgent(o *CreateOptions) (a *agentLink, err error) {
+	s := o.Spec.Linux.Seccomp
+	if s == nil {
+		return nil, nil
+	}
+	if p, err := profile.Compile(s); err != nil || !p.Listener {
+		return nil, err // which was checked before
+	}
+	refuse := func(err error) (*agentLink, error) { return nil, fieldf("linux.seccomp.listenerPath", "%v", err) }
+	to, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: s.ListenerPath, Net: "unix"})
+	if err != nil {
+		return refuse(err)
+	}
+	a = &agentLink{to: to}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	dev, listener, err := agent.Open()
+	if err != nil {
+		return refuse(err)
+	}
+	defer dev.Close()
+	a.listener = listener
+	far, near, err := socketPair("seccomp agent")
+	if err != nil {
+		return nil, err
+	}
+	defer far.Close()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		near.Close()
+		return nil, err
+	}
+	a.sentry = []*os.File{near, os.NewFile(uintptr(fd), "owner")}
+	return a, c.startAgentHelper(a, far, dev)
+}
+
+// startAgentHelper starts the process that serves the listener.
+func (c *Container) startAgentHelper(a *agentLink, far, dev *os.File) error {
+	log, err := os.OpenFile(c.path(logFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	f, err := control.WriteRole(&control.Role{Detached: true, CPUs: runtime.NumCPU()})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	owner := a.sentry[1]
+	b, err := sentryBirth("agent", []*os.File{null, log, log, null, far, f, dev, owner}, true)
+	if err != nil {
+		return err
+	}
+	b.Namespaces &^= unix.CLONE_NEWPID // numbers of processes are to be the agent's
+	helper, err := startIn(-1, b, "helper of the seccomp agent")
+	if err != nil {
+		return err
+	}
+	if c.Agent, err = processOf(helper.Pid); err == nil {
+		err = c.save()
+	}
+	if err != nil {
+		helper.Kill()
+		helper.Wait()
+	}
+	return err
+}
+
+// hand gives the agent its listener, with what the specification wants it to be told.
+func (a *agentLink) hand(c *Container, metadata string) error {
+	pid := c.first().PID
 	b, err := json.Marshal(specs.ContainerProcessState{
-		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: state.Pid, Metadata: a.metadata, State: state,
+		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: pid, Metadata: metadata,
+		State: specs.State{Version: specs.Version, ID: c.ID, Status: specs.StateCreating, Pid: pid, Bundle: c.Bundle, Annotations: c.Annotations},
 	})
 	if err != nil {
 		return err
 	}
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: a.path, Net: "unix"})
+	n, oob, err := a.to.WriteMsgUnix(b, unix.UnixRights(int(a.listener.Fd())), nil)
+	if err == nil && (n != len(b) || oob == 0) {
+		err = errors.New("the state was not sent whole")
+	}
 	if err != nil {
 		return fieldf("linux.seccomp.listenerPath", "%v", err)
 	}
-	defer conn.Close()
-	n, _, err := conn.WriteMsgUnix(b, unix.UnixRights(int(a.file.Fd())), nil)
-	if err == nil && n < len(b) {
-		_, err = conn.Write(b[n:])
-	}
-	if err != nil {
-		return fieldf("linux.seccomp.listenerPath", "%s: %v", a.path, err)
+	if err := c.enterLater(c.Agent.PID); err != nil {
+		return fmt.Errorf("helper of the seccomp agent: %w", err)
 	}
 	return nil
-}
-
-// close closes what others have now: the device first, for a file that nobody
-// serves is closed at once.
-func (a *agent) close() {
-	if a == nil {
-		return
-	}
-	a.device.Close()
-	if err := a.file.Close(); err != nil {
-		fmt.Fprintf(os.Stderr, "hull: warning: linux.seccomp.listenerPath: %v\n", err)
-	}
 }

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,12 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/runsc-like/hooks"
+	"hull/runsc-like/leanjson"
 )
 
 // maxConfig bounds config.json.
@@ -80,18 +79,11 @@ func (c *checker) warnf(field, format string, args ...any) {
 }
 
 func (c *checker) decode(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(&c.s); err != nil {
+	names, err := leanjson.Decode(b, &c.s)
+	if err != nil {
 		return jsonError(err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("byte %d: there is something after the end of the configuration", d.InputOffset())
-	}
 	if err := c.checkVersion(); err != nil {
-		return err
-	}
-	names, err := unknownFields(b)
-	if err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -118,13 +110,16 @@ func jsonError(err error) error {
 	return err
 }
 
+// idChars are what a container's name consists of.
+const idChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-"
+
 // CheckID refuses what cannot be a container's name.
 func CheckID(id string) error {
 	const longest = 1024
 	if len(id) > longest {
 		return fieldf("ID", "is longer than %d bytes", longest)
 	}
-	if !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]*$`).MatchString(id) {
+	if id == "" || strings.IndexByte(".+-", id[0]) >= 0 || strings.Trim(id, idChars) != "" {
 		return fieldf("ID", "%q: only letters, digits, _ + . - are allowed, the first a letter, digit or _", id)
 	}
 	return nil
@@ -147,13 +142,30 @@ func (c *checker) checkVersion() error {
 	if v == "" {
 		return fieldf("ociVersion", "is missing")
 	}
-	if !regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$`).MatchString(v) {
+	if !isVersion(v) {
 		return fieldf("ociVersion", "%q is not a version as %s", v, specs.Version)
 	}
 	if !strings.HasPrefix(v, "1.") {
 		return fieldf("ociVersion", "%q: hull knows version 1", v)
 	}
 	return nil
+}
+
+// isVersion reports whether v is three numbers, which more may follow.
+func isVersion(v string) bool {
+	end := strings.IndexAny(v, "-+")
+	if end < 0 {
+		end = len(v)
+	} else if rest := v[end+1:]; rest == "" || strings.Trim(rest, idChars) != "" || strings.Contains(rest, "_") {
+		return false
+	}
+	numbers := strings.Split(v[:end], ".")
+	for _, n := range numbers {
+		if n == "" || strings.Trim(n, "0123456789") != "" {
+			return false
+		}
+	}
+	return len(numbers) == 3
 }
 
 // isLater reports whether the configuration is of a minor version that hull does

@@ -23,7 +23,7 @@ func (c *Container) planCgroup(o *CreateOptions) error {
 		return err
 	}
 	state := m.State()
-	c.Cgroup = &state
+	c.Cgroup, c.cgroup = &state, m
 	return nil
 }
 
@@ -42,11 +42,11 @@ func hostResources(r *specs.LinuxResources) *specs.LinuxResources {
 }
 
 // manager returns the container's cgroup; nil if it has none.
-func (c *Container) manager() (*cgroup.Manager, error) {
-	if c.Cgroup == nil {
-		return nil, nil
+func (c *Container) manager() (m *cgroup.Manager, err error) {
+	if c.Cgroup != nil && c.cgroup == nil {
+		c.cgroup, err = cgroup.Open(*c.Cgroup)
 	}
-	return cgroup.Open(*c.Cgroup)
+	return c.cgroup, err
 }
 
 // making is a cgroup that is being made beside other work: first it, then its
@@ -127,6 +127,9 @@ func (c *Container) leaveCgroup() error {
 	m, err := c.manager()
 	if err != nil || m == nil {
 		return err
+	}
+	if m.Vanish() {
+		return nil
 	}
 	// Whether it exists is not asked: of one that was being made there is a part.
 	ctx, cancel := context.WithTimeout(context.Background(), deathPatience)

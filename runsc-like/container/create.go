@@ -28,6 +28,7 @@ type CreateOptions struct {
 
 	master              *os.File // with Relay
 	callerIn, callerOut *os.File
+	agent               *agentLink // nil if there is none
 }
 
 // Create makes a container whose process Start will start. It stays when the
@@ -64,9 +65,7 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 		}
 	}()
 	c.Bundle, c.Created, c.Owner = o.Bundle, time.Now().UTC(), os.Geteuid()
-	if err := c.setSpec(o.Spec); err != nil {
-		return c, nil, err
-	}
+	c.setSpec(o.Spec)
 	if pod != nil {
 		c.Sandbox, c.Sentry = pod.sandbox.ID, pod.sandbox.Sentry
 	} else if err := c.planNetwork(o.Spec, o.Network, o.Pcap, o.User); err != nil {
@@ -78,6 +77,10 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	if err := c.save(); err != nil {
 		return c, nil, err
 	}
+	if o.agent, err = c.startAgent(o); err != nil {
+		return c, nil, err
+	}
+	defer o.agent.close()
 	if pod != nil {
 		conn, err = c.join(o, pod)
 	} else {
@@ -86,6 +89,12 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	closeFiles(o.Extra)
 	if err != nil {
 		return c, nil, err
+	}
+	if o.agent != nil {
+		if err := o.agent.hand(c, o.Spec.Linux.Seccomp.ListenerMetadata); err != nil {
+			conn.Close()
+			return c, nil, err
+		}
 	}
 	if o.PidFile != "" {
 		if err := writePid(o.PidFile, c.first().PID); err != nil {
@@ -115,22 +124,14 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	if slave != nil {
 		defer slave.Close()
 	}
-	agent, err := openAgent(o.Spec)
-	if err != nil {
-		return nil, err
-	}
-	defer agent.close()
 	mk, err := c.makeCgroup()
 	if err != nil {
 		return nil, err
 	}
 	made := false
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: agent, within: mk.within, record: func(sentry, gofer int) error {
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: o.agent.files(), within: mk.within, record: func(sentry, gofer int) error {
 		made = true
 		if err := c.record(mk, sentry, gofer); err != nil {
-			return err
-		}
-		if err := agent.tell(c.hookState(specs.StateCreating)); err != nil {
 			return err
 		}
 		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)
@@ -143,7 +144,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		if m, err = s.conn.Receive(); err == nil {
 			switch m.Kind {
 			case control.Created:
-				return s.conn, s.release()
+				return s.conn, nil
 			case control.Failed:
 				err = &StatusError{m.Code, errors.New(runtimeText(m, o.Spec))}
 			default:
@@ -220,11 +221,6 @@ func (c *Container) record(mk *making, sentry, gofer int) (err error) {
 		return err
 	}
 	return c.prepareHooks()
-}
-
-// release lets the processes go: they are nobody's children here any more.
-func (s *sandbox) release() error {
-	return errors.Join(s.sentry.Process.Release(), s.gofer.Process.Release())
 }
 
 // logged returns the line of a sandbox's log that says why it ended.

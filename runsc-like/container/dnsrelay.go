@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
@@ -17,18 +14,16 @@ import (
 	"hull/runsc-like/netconf"
 )
 
-// loopbackServers are the name servers of a container that are on its namespace's
-// loopback interface: docker's, in the file that it mounts.
-func loopbackServers(s *specs.Spec) []netip.Addr {
+// loopbackServers are the name servers in a file (resolv.conf(5)) that are on the
+// loopback interface of the container's namespace: docker's. There may be no file.
+func loopbackServers(resolver string) []netip.Addr {
 	var all []netip.Addr
-	for _, m := range s.Mounts {
-		if m.Type != "bind" || filepath.Clean(m.Destination) != "/etc/resolv.conf" {
-			continue
-		}
-		for _, a := range nameServers(m.Source) {
-			if a.Addr().Is4() && a.Addr().IsLoopback() {
-				all = append(all, a.Addr())
-			}
+	if resolver == "" {
+		return nil
+	}
+	for _, a := range nameServers(resolver) {
+		if a.Addr().Is4() && a.Addr().IsLoopback() {
+			all = append(all, a.Addr())
 		}
 	}
 	return all
@@ -42,10 +37,7 @@ func (c *Container) startDNSRelay(servers []netip.Addr) (guest *os.File, err err
 		return nil, err
 	}
 	defer log.Close()
-	own := &control.Role{
-		Jail: jail.Confinement{FDs: control.ProxyFDs}, Detached: true, CPUs: runtime.NumCPU(), Servers: servers,
-	}
-	f, err := control.WriteRole(own)
+	f, err := control.WriteRole(&control.Role{Detached: true, CPUs: runtime.NumCPU(), Servers: servers})
 	if err != nil {
 		return nil, err
 	}
@@ -67,25 +59,28 @@ func (c *Container) startDNSRelay(servers []netip.Addr) (guest *os.File, err err
 		return nil, err
 	}
 	defer null.Close()
-	var relay *exec.Cmd
-	relay, err = sentryCommand([]*os.File{null, log, log, null, far, f}, &control.Config{Role: *own})
+	b, err := sentryBirth("dnsrelay", []*os.File{null, log, log, null, far, f}, true)
 	if err != nil {
 		return nil, err
 	}
-	relay.Args = []string{"hull", "dnsrelay"}
-	relay.SysProcAttr.Cloneflags &^= unix.CLONE_NEWNET
-	if err = netconf.Within(c.networkPath(), func() error { return startIn(-1, relay, "name relay") }); err != nil {
+	b.Namespaces &^= unix.CLONE_NEWNET
+	var relay *jail.Process
+	err = netconf.Within(c.networkPath(), func() (err error) {
+		relay, err = startIn(-1, b, "name relay")
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	if c.Relay, err = processOf(relay.Process.Pid); err == nil {
+	if c.Relay, err = processOf(relay.Pid); err == nil {
 		if err = c.save(); err == nil {
 			err = c.enterLater(c.Relay.PID)
 		}
 	}
 	if err != nil {
-		_ = relay.Process.Kill()
-		_ = relay.Wait() // it was killed
+		relay.Kill()
+		relay.Wait()
 		return nil, fmt.Errorf("name relay: %w", err)
 	}
-	return guest, relay.Process.Release()
+	return guest, nil
 }

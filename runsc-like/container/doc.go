@@ -2,7 +2,7 @@
 // command line into a configuration, starts the sandbox's processes, stays with
 // them, and leaves nothing of them behind.
 //
-//	Run:  configuration ─► gofer  (namespaces of its own, then jail.Confine)
+//	Run:  configuration ─► gofer  (born as jail.Birth describes it)
 //	                    ─► sentry (likewise), with the streams, the gofer's
 //	                       socket and the control socket
 //	      signals of the caller ─► control socket ─► guest

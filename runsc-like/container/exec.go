@@ -164,7 +164,7 @@ func execMonitored(conn *control.Conn, cfg *os.File, o *ExecOptions) (int, error
 	c.Stdin, c.Stdout, c.Stderr = streams[0], streams[1], streams[2]
 	c.ExtraFiles = append([]*os.File{talk, cfg, far}, o.Extra...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: o.Process.Terminal}
-	err = startIn(-1, c, "monitor of the process")
+	err = c.Start()
 	talk.Close()
 	far.Close()
 	closeFiles(o.Extra)

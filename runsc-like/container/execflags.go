@@ -1,7 +1,6 @@
 package container
 
 import (
-	"encoding/json"
 	"os"
 	"slices"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/runsc-like/control"
+	"hull/runsc-like/leanjson"
 )
 
 // DefaultUmask is that of a container's processes.
@@ -34,22 +34,18 @@ func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) 
 	if err != nil {
 		return specs.Process{}, err
 	}
-	spec, err := c.spec()
-	if err != nil {
-		return specs.Process{}, err
-	}
-	p := *spec.Process
+	p := *c.Process
 	if file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			return p, fieldf("--process", "%v", err)
 		}
 		p = specs.Process{}
-		if err := json.Unmarshal(b, &p); err != nil {
+		if err := leanjson.Unmarshal(b, &p); err != nil {
 			return p, fieldf("--process", "%s: %v", file, err)
 		}
 		if p.Capabilities == nil {
-			p.Capabilities = spec.Process.Capabilities
+			p.Capabilities = c.Process.Capabilities
 		}
 		return p, checkProcess(&specs.Spec{Process: &p}, "")
 	}

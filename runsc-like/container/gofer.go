@@ -1,9 +1,10 @@
 package container
 
 import (
+	"errors"
+	"fmt"
 	"os"
-	"os/exec"
-	"syscall"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -11,9 +12,9 @@ import (
 	"hull/runsc-like/jail"
 )
 
-// startGofer starts the gofer for the roots of cfg. What it returns with an error,
-// if anything, is to be killed.
-func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error) {
+// startGofer starts the gofer for the roots of cfg: the first user of a namespace with
+// the ids of its files' owners. It is the sentry's with the number sentry.
+func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Process, error) {
 	roots, trees, err := mappedRoots(cfg)
 	defer func() {
 		for _, t := range trees {
@@ -28,8 +29,6 @@ func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error)
 		return nil, err
 	}
 	own := &control.Role{
-		Jail:       jail.Confinement{Roots: roots, Caps: ids.caps(), FDs: control.GoferFDs, Root: ids.late},
-		Hold:       cfg.Hold,
 		Detached:   cfg.Detached,
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
@@ -41,41 +40,49 @@ func startGofer(cgroup int, cfg *control.Config, p *plumbing) (*exec.Cmd, error)
 		return nil, err
 	}
 	defer f.Close()
-	fds := append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, trees...)
-	c := goferCommand(fds, cfg.Detached, ids)
+	b := birthOf("gofer", append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, trees...), cfg.Detached)
+	// It is no part of the caller's terminal job.
+	b.Group, b.Map = !b.Session, ids.write
+	// Without ids but the caller's it is the caller, not root.
+	b.Confinement = jail.Confinement{Roots: roots, Caps: ids.caps(), FDs: control.GoferFDs, Root: !ids.own}
+	if cfg.Detached {
+		b.Hold = control.FDControl
+	}
+	if cfg.StandIn {
+		b.Blocked = control.Forwarded() // they are read from a descriptor
+	}
 	if p.terminal != nil {
 		// Once it is the controlling one the descriptor is not needed.
-		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, 3+len(c.ExtraFiles)
-		c.ExtraFiles = append(c.ExtraFiles, p.terminal)
+		b.Terminal = len(b.Files)
+		b.Files = append(b.Files, p.terminal)
 	}
-	if err := startIn(cgroup, c, "gofer"); err != nil {
-		return nil, err
-	}
-	return c, ids.write(c.Process.Pid)
+	return startBeside(sentry, cgroup, b)
 }
 
-// goferCommand returns the process that will be the gofer: the first user of a
-// namespace with the ids, or, without any, the caller and nobody else. It is no
-// part of the caller's terminal job.
-func goferCommand(fds []*os.File, detached bool, ids *ownership) *exec.Cmd {
-	c := command("gofer", fds, detached)
-	a := c.SysProcAttr
-	a.Setpgid = !a.Setsid
-	// Who is not root in the namespace loses what it needs to lock itself in when it
-	// executes.
-	confine := []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP}
-	switch {
-	case ids.late:
-		a.AmbientCaps = append(confine, unix.CAP_SETUID, unix.CAP_SETGID)
-		for _, c := range ids.caps() {
-			a.AmbientCaps = append(a.AmbientCaps, uintptr(c))
-		}
-	case ids.own:
-		a.UidMappings, a.GidMappings, a.AmbientCaps = ids.uids, ids.gids, confine
-	default:
-		a.UidMappings, a.GidMappings = ids.uids, ids.gids
-		a.GidMappingsEnableSetgroups = os.Geteuid() == 0
-		a.Credential = &syscall.Credential{NoSetGroups: !a.GidMappingsEnableSetgroups}
+// startBeside starts the gofer in the sentry's network namespace, which takes longer to
+// make than all others together, if the caller may enter it; else in one of its own. It
+// has no use for either: it makes no sockets.
+func startBeside(sentry, cgroup int, b *jail.Birth) (p *jail.Process, err error) {
+	if os.Geteuid() != 0 {
+		return startIn(cgroup, b, "gofer")
 	}
-	return c
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var ns [2]int // the caller's, the sentry's
+	for i, name := range []string{"/proc/thread-self/ns/net", fmt.Sprintf("/proc/%d/ns/net", sentry)} {
+		if ns[i], err = unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			return nil, fmt.Errorf("open %s: %w", name, err)
+		}
+		defer unix.Close(ns[i])
+	}
+	if unix.Setns(ns[1], unix.CLONE_NEWNET) != nil {
+		return startIn(cgroup, b, "gofer") // root of a user namespace need not be allowed to
+	}
+	b.Namespaces &^= unix.CLONE_NEWNET
+	p, err = startIn(cgroup, b, "gofer")
+	if back := unix.Setns(ns[0], unix.CLONE_NEWNET); back != nil {
+		runtime.LockOSThread() // for good: nobody else may have this thread
+		err = errors.Join(err, fmt.Errorf("leave the sentry's network namespace: %w", back))
+	}
+	return p, err
 }

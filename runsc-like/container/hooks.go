@@ -25,9 +25,9 @@ func (c *Container) hookState(status specs.ContainerState) specs.State {
 // prepareHooks runs the hooks between the namespaces' making and the root's. The
 // first that fails is the container's failure.
 func (c *Container) prepareHooks() error {
-	h, err := c.hooks()
-	if err != nil || h == nil {
-		return err
+	h := c.Hooks
+	if h == nil {
+		return nil
 	}
 	state := c.hookState(specs.StateCreating)
 	for _, kind := range []struct {
@@ -46,26 +46,13 @@ func (c *Container) prepareHooks() error {
 	return nil
 }
 
-// hooks returns the container's hooks; nil if it has none.
-func (c *Container) hooks() (*specs.Hooks, error) {
-	if !c.Hooks {
-		return nil, nil
-	}
-	s, err := c.spec()
-	if err != nil {
-		return nil, err
-	}
-	return s.Hooks, nil
-}
-
 // lateHooks runs hooks whose failure changes nothing; it is told on standard
 // error.
 func (c *Container) lateHooks(name string, of func(*specs.Hooks) []specs.Hook, status specs.ContainerState) {
-	h, err := c.hooks()
-	if err == nil && h != nil {
-		err = hooks.RunAll(context.Background(), of(h), c.hookState(status))
+	if c.Hooks == nil {
+		return
 	}
-	if err != nil {
+	if err := hooks.RunAll(context.Background(), of(c.Hooks), c.hookState(status)); err != nil {
 		fmt.Fprintf(os.Stderr, "hull: warning: hooks.%s: %v\n", name, err)
 	}
 }

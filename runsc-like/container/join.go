@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
+	"slices"
 	"time"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-
 	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
 )
 
 // join makes the container in its pod's sandbox: a gofer is started, which stands
@@ -34,35 +33,29 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 	if cfg.Clock.Monotonic != 0 || cfg.Clock.Boottime != 0 {
 		return nil, refuse(exTime, exTime)
 	}
-	cfg.ID, cfg.Share, cfg.Hold, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true, true
-	cfg.Terminal, cfg.Ignored = slave != nil, 0
+	cfg.ID, cfg.Share, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true
+	cfg.Terminal, cfg.Ignored, cfg.Agent = slave != nil, 0, o.agent != nil
 	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {
 		return nil, err
 	}
 	if ends.release, ends.hold, err = controlPair(); err != nil {
 		return nil, err
 	}
-	agent, err := openAgent(o.Spec)
-	if err != nil {
-		return nil, err
-	}
-	defer agent.close()
-	cfg.Agent = agent != nil
 	gofer, err := c.startStandIn(o, cfg, ends)
-	if err == nil {
-		err = agent.tell(c.hookState(specs.StateCreating))
-	}
 	if err == nil {
 		err = ends.release.Send(control.Message{Kind: control.Go})
 	}
 	if err == nil {
-		if conn, err = c.enter(o, cfg, ends, agent); err == nil {
-			return conn, gofer.Process.Release()
+		err = gofer.Cover()
+	}
+	if err == nil {
+		if conn, err = c.enter(o, cfg, ends); err == nil {
+			return conn, nil
 		}
 	}
-	if gofer != nil && gofer.Process != nil {
-		_ = gofer.Process.Kill()
-		_ = gofer.Wait() // its status says nothing more
+	if gofer != nil {
+		gofer.Kill()
+		gofer.Wait()
 	}
 	var se *StatusError
 	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
@@ -73,19 +66,19 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 
 // startStandIn starts the gofer, in the container's cgroup and known to its
 // record, before it does anything.
-func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *plumbing) (gofer *exec.Cmd, err error) {
+func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *plumbing) (gofer *jail.Process, err error) {
 	mk, err := c.makeCgroup()
 	if err != nil {
 		return nil, err
 	}
 	err = mk.within(func(cgroup int) (err error) {
-		gofer, err = startGofer(cgroup, cfg, ends)
+		gofer, err = startGofer(c.Sentry.PID, cgroup, cfg, ends)
 		return err
 	})
 	if err != nil {
 		return gofer, errors.Join(err, mk.wait()) // it is taken away when all of it is there
 	}
-	pid := gofer.Process.Pid
+	pid := gofer.Pid
 	if c.Gofer, err = processOf(pid); err == nil {
 		err = c.save()
 	}
@@ -124,7 +117,7 @@ func (c *Container) place(o *CreateOptions, root int) error {
 }
 
 // enter hands the container to the sandbox, and waits until it is made there.
-func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing, a *agent) (*control.Conn, error) {
+func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing) (*control.Conn, error) {
 	f, err := control.WriteContainer(&cfg.Container)
 	if err != nil {
 		return nil, err
@@ -146,11 +139,8 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing,
 	} {
 		fds[i] = int(f.Fd())
 	}
-	for _, f := range o.Extra {
+	for _, f := range slices.Concat(o.Extra, o.agent.files()) {
 		fds = append(fds, int(f.Fd()))
-	}
-	if a != nil {
-		fds = append(fds, int(a.device.Fd()))
 	}
 	var m control.Message
 	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {

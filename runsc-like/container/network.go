@@ -96,11 +96,7 @@ func (c *Container) connect(conn *control.Conn) error {
 		return err
 	}
 	links := n.Sockets
-	spec, err := c.spec()
-	if err != nil {
-		return err
-	}
-	if servers := loopbackServers(spec); len(servers) > 0 {
+	if servers := loopbackServers(c.Resolver); len(servers) > 0 {
 		line, err := c.startDNSRelay(servers)
 		if err != nil {
 			return err
@@ -111,6 +107,9 @@ func (c *Container) connect(conn *control.Conn) error {
 	err = netconf.Take(c.networkPath())
 	if err == nil {
 		err = handNetwork(conn, &n.Network, links, c.Network.Pcap)
+	}
+	if err == nil {
+		err = c.startWatch(&n.Network)
 	}
 	return err
 }

@@ -71,9 +71,32 @@ func (ids *ownership) caps() []int {
 // write maps the ids of a process that was started without any.
 func (ids *ownership) write(pid int) error {
 	if !ids.late {
-		return nil
+		return writeMaps(pid, ids.uids, ids.gids, os.Geteuid() == 0)
 	}
 	return errors.Join(mapBy("newuidmap", "linux.uidMappings", pid, ids.uids), mapBy("newgidmap", "linux.gidMappings", pid, ids.gids))
+}
+
+// writeMaps maps the ids of a process (user_namespaces(7)), which may set its groups
+// or not.
+func writeMaps(pid int, uids, gids []syscall.SysProcIDMap, groups bool) error {
+	say := "deny"
+	if groups {
+		say = "allow"
+	}
+	for _, w := range []struct{ name, text string }{{"uid_map", mapText(uids)}, {"setgroups", say}, {"gid_map", mapText(gids)}} {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, w.name), []byte(w.text), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mapText(m []syscall.SysProcIDMap) string {
+	var b strings.Builder
+	for _, e := range m {
+		fmt.Fprintln(&b, e.ContainerID, e.HostID, e.Size)
+	}
+	return b.String()
 }
 
 // mapBy has a program of uidmap(1) write a map.

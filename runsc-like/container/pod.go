@@ -187,7 +187,7 @@ func (c *Container) processes() []Process {
 	if c.Sandbox != "" {
 		return []Process{c.Gofer}
 	}
-	return []Process{c.Sentry, c.Gofer, c.Proxy, c.Relay}
+	return []Process{c.Sentry, c.Gofer, c.Proxy, c.Relay, c.Watcher, c.Agent}
 }
 
 // endProcesses ends the container's own processes on the host, and what its
@@ -198,7 +198,7 @@ func (c *Container) endProcesses() error {
 			return err
 		}
 	}
-	if err := errors.Join(c.Proxy.end(), c.Relay.end()); err != nil {
+	if err := errors.Join(c.Proxy.end(), c.Relay.end(), c.Watcher.end(), c.Agent.end()); err != nil {
 		return err
 	}
 	if c.Sandbox == "" || !c.Sentry.Alive() {

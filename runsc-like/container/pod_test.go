@@ -23,7 +23,7 @@ func TestPodOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(rec Record) {
-		rec.Config = json.RawMessage(`{"process":{},"root":{},"linux":{}}`)
+		rec.Process = &specs.Process{}
 		b, err := json.Marshal(&rec)
 		if err == nil {
 			err = os.Mkdir(filepath.Join(r.Dir, rec.ID), 0o700)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strconv"
@@ -66,9 +65,9 @@ type sandbox struct {
 	cfg    *control.Config
 	conn   *control.Conn
 	log    *logReader
-	sentry *exec.Cmd
-	gofer  *exec.Cmd
-	proxy  *exec.Cmd // of a network of mode user; nil if there is none
+	sentry *jail.Process
+	gofer  *jail.Process
+	proxy  *jail.Process // of a network of mode user; nil if there is none
 }
 
 // detachment is what a sandbox has that outlives the command that makes it.
@@ -76,7 +75,7 @@ type detachment struct {
 	id     string
 	listen *os.File // the socket for later commands
 	log    *os.File
-	agent  *agent   // decides about calls of the guest; nil if there is none
+	agent  []*os.File // after all others: control.Container.Agent
 	// within calls start where the processes belong, with what startIn needs.
 	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.
@@ -91,13 +90,9 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		return nil, err
 	}
 	if d != nil {
-		cfg.ID, cfg.Hold, cfg.Detached, cfg.Ignored = d.id, true, true, 0
+		cfg.ID, cfg.Detached, cfg.Ignored = d.id, true, 0
 		cfg.Terminal = o.Spec.Process.Terminal
-		cfg.Jail.FDs += 1 + len(o.Extra)
-		cfg.Extra = len(o.Extra)
-		if cfg.Agent = d.agent != nil; cfg.Agent {
-			cfg.Jail.FDs++
-		}
+		cfg.Extra, cfg.Agent = len(o.Extra), len(d.agent) > 0
 	}
 	s = &sandbox{cfg: cfg}
 	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
@@ -117,30 +112,36 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	fds := []*os.File{p.log, p.log, p.log, p.control, p.sentryEnd, p.config, o.Stdin, o.Stdout, o.Stderr}
 	within := func(start func(int) error) error { return start(-1) }
 	if d != nil {
-		fds, within = append(append(fds, d.listen), o.Extra...), d.within
-		if d.agent != nil {
-			fds = append(fds, d.agent.device)
-		}
+		fds, within = slices.Concat(fds, []*os.File{d.listen}, o.Extra, d.agent), d.within
 	}
-	c, err := sentryCommand(fds, cfg)
+	b, err := sentryBirth("sentry", fds, d != nil)
 	if err != nil {
 		return s, err
 	}
+	if d != nil {
+		b.Hold, b.Blocked = control.FDControl, control.Forwarded() // which are read from a descriptor
+		if cfg.Terminal {
+			b.Terminal = control.FDStdin
+		}
+	}
 	err = within(func(cgroup int) (err error) {
-		if err = startIn(cgroup, c, "sentry"); err != nil {
+		if s.sentry, err = startIn(cgroup, b, "sentry"); err != nil {
 			return err
 		}
-		s.sentry = c
-		s.gofer, err = startGofer(cgroup, cfg, p)
+		s.gofer, err = startGofer(s.sentry.Pid, cgroup, cfg, p)
 		return err
 	})
+	p.handed()
+	if err == nil && d == nil {
+		err = s.gofer.Cover()
+	}
 	if err == nil && cfg.Await {
 		err = s.connectUser(&o, p)
 	}
 	if err != nil || d == nil {
 		return s, err
 	}
-	if err := d.record(s.sentry.Process.Pid, s.gofer.Process.Pid); err != nil {
+	if err := d.record(s.sentry.Pid, s.gofer.Pid); err != nil {
 		return s, err
 	}
 	for _, conn := range []*control.Conn{s.conn, p.release} {
@@ -148,7 +149,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 			return s, fmt.Errorf("control socket: %w", err)
 		}
 	}
-	return s, nil
+	return s, s.gofer.Cover()
 }
 
 // configure makes the configuration of o.
@@ -171,10 +172,12 @@ func configure(o Options) (*control.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	told := *o.Spec // without what is large and no business of the sentry's
+	l := *told.Linux
+	told.Hooks, told.Linux, l.Seccomp = nil, &l, nil
 	cfg := &control.Config{
 		UIDs: uids, GIDs: gids,
 		Role: control.Role{
-			Jail:       jail.Confinement{FDs: control.SentryFDs},
 			TrapDenied: o.TrapDenied,
 			CPUs:       processors(o.Spec),
 			Platform:   o.Platform,
@@ -183,7 +186,7 @@ func configure(o Options) (*control.Config, error) {
 		MemoryTotal: info.Totalram * uint64(info.Unit),
 		Pod:         podRole(o.Spec.Annotations) == roleSandbox,
 		Container: control.Container{
-			Spec:     o.Spec,
+			Spec:     &told,
 			Overlay:  o.Overlay,
 			Terminal: isTerminal(o.Stdin),
 			Seccomp:  filter,
@@ -307,12 +310,12 @@ const patience = 2 * time.Second
 // sentry's end of its socket closes.
 func (s *sandbox) reap() {
 	s.conn.Close()
-	for _, c := range []*exec.Cmd{s.sentry, s.gofer, s.proxy} {
-		if c == nil || c.Process == nil || c.ProcessState != nil {
+	for _, p := range []*jail.Process{s.sentry, s.gofer, s.proxy} {
+		if p == nil {
 			continue
 		}
-		t := time.AfterFunc(patience, func() { _ = c.Process.Kill() })
-		_ = c.Wait() // its status is nobody's business any more
+		t := time.AfterFunc(patience, p.Kill)
+		p.Wait()
 		t.Stop()
 	}
 	s.log.wait()
@@ -324,13 +327,13 @@ func (s *sandbox) kill() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-	for _, c := range []*exec.Cmd{s.sentry, s.gofer, s.proxy} {
-		if c == nil || c.Process == nil || c.ProcessState != nil {
+	for _, p := range []*jail.Process{s.sentry, s.gofer, s.proxy} {
+		if p == nil {
 			continue
 		}
 		// One that is dying is left the time to say why.
-		t := time.AfterFunc(patience/10, func() { _ = c.Process.Kill() })
-		_ = c.Wait()
+		t := time.AfterFunc(patience/10, p.Kill)
+		p.Wait()
 		t.Stop()
 	}
 	s.log.wait()
@@ -346,8 +349,16 @@ func (s *sandbox) explain(err error) error {
 	if line := s.log.reason(); line != "" {
 		return fmt.Errorf("%w: %s", err, line)
 	}
-	if errors.Is(err, errDied) && s.sentry != nil && s.sentry.ProcessState != nil {
-		return fmt.Errorf("%w: sentry %s", err, cause(s.sentry.ProcessState))
+	for _, p := range []*jail.Process{s.sentry, s.gofer, s.proxy} {
+		if p == nil {
+			continue
+		}
+		if why := p.Failure(); why != nil && !errors.Is(err, why) && !errors.Is(why, jail.ErrLeft) {
+			return fmt.Errorf("%w: %w", err, why)
+		}
+	}
+	if errors.Is(err, errDied) && s.sentry != nil && s.sentry.Status() != nil {
+		return fmt.Errorf("%w: sentry %s", err, cause(*s.sentry.Status()))
 	}
 	return err
 }

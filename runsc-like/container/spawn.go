@@ -3,13 +3,12 @@ package container
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
+	"hull/runsc-like/jail"
 )
 
 // namespaces are those that each process of a sandbox gets for itself.
@@ -39,6 +38,15 @@ func (p *plumbing) close() {
 	if p.release != nil {
 		p.release.Close()
 	}
+}
+
+// handed closes the ends of the socket between sentry and gofer: either sees it end
+// when the other one does.
+func (p *plumbing) handed() {
+	for _, f := range []*os.File{p.goferEnd, p.sentryEnd} {
+		f.Close()
+	}
+	p.goferEnd, p.sentryEnd = nil, nil
 }
 
 // plumb makes the plumbing, and s.conn.
@@ -86,32 +94,21 @@ func controlPair() (*control.Conn, *os.File, error) {
 	return conn, far, nil
 }
 
-// command returns the binary itself as role, with fds at 0, 1, 2 and so on.
-func command(role string, fds []*os.File, detached bool) *exec.Cmd {
-	c := exec.Command("/proc/self/exe", role)
-	c.Args[0] = "hull"
-	c.Env = []string{}
-	c.Stdin, c.Stdout, c.Stderr = fds[0], fds[1], fds[2]
-	c.ExtraFiles = fds[3:]
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
-	if detached {
-		c.SysProcAttr.Setsid = true
-	} else {
-		c.SysProcAttr.Pdeathsig = unix.SIGKILL
+// birthOf describes a process of a sandbox: the binary in a role, with fds at 0, 1, 2
+// and so on. It is the first user of its user namespace.
+func birthOf(role string, fds []*os.File, detached bool) *jail.Birth {
+	return &jail.Birth{
+		Role: role, Files: fds, Namespaces: namespaces, Cgroup: -1, Session: detached, Mortal: !detached,
+		Confinement: jail.Confinement{FDs: len(fds), Root: true},
 	}
-	return c
 }
 
-// sentryCommand returns the process that will be the sentry: root of a user
+// sentryBirth describes the process that will be the sentry: root of a user
 // namespace that holds one id, and that is nobody's if the caller is root.
-func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
-	c := command("sentry", fds, cfg.Detached)
-	if cfg.Detached && cfg.Terminal {
-		c.SysProcAttr.Setctty, c.SysProcAttr.Ctty = true, control.FDStdin
-	}
+func sentryBirth(role string, fds []*os.File, detached bool) (*jail.Birth, error) {
+	b := birthOf(role, fds, detached)
 	uid, gid := os.Geteuid(), os.Getegid()
-	a := c.SysProcAttr
-	a.Credential = &syscall.Credential{NoSetGroups: true}
+	groups := uid == 0
 	if uid == 0 {
 		uids, err := idMap("/proc/self/uid_map")
 		if err != nil {
@@ -124,29 +121,25 @@ func sentryCommand(fds []*os.File, cfg *control.Config) (*exec.Cmd, error) {
 		if hasID(uids, nobody) && hasID(gids, nobody) {
 			uid, gid = nobody, nobody
 		}
-		a.GidMappingsEnableSetgroups = true
-		a.Credential.NoSetGroups = false
 	}
-	a.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
-	a.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: gid, Size: 1}}
-	return c, nil
+	one := func(id int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{HostID: id, Size: 1}} }
+	b.Map = func(pid int) error { return writeMaps(pid, one(uid), one(gid), groups) }
+	return b, nil
 }
 
-// startIn starts c, in the cgroup of v2 that the descriptor is of, if it is not
-// -1, and says what may help if the host refuses.
-func startIn(cgroup int, c *exec.Cmd, role string) error {
-	if cgroup != -1 {
-		c.SysProcAttr.UseCgroupFD, c.SysProcAttr.CgroupFD = true, cgroup
-	}
-	err := c.Start()
+// startIn has a process born, in the cgroup of v2 that the descriptor is of, if it is
+// not -1, and says what may help if the host refuses.
+func startIn(cgroup int, b *jail.Birth, role string) (*jail.Process, error) {
+	b.Cgroup = cgroup
+	p, err := b.Start()
 	if err == nil {
-		return nil
+		return p, nil
 	}
 	hint := ""
 	if os.Geteuid() != 0 && (isErrno(err, unix.EPERM) || isErrno(err, unix.EACCES) || isErrno(err, unix.ENOSPC)) {
 		hint = " (does the host allow user namespaces to users? see user.max_user_namespaces)"
 	}
-	return fmt.Errorf("start the %s: %w%s", role, err, hint)
+	return nil, fmt.Errorf("start the %s: %w%s", role, err, hint)
 }
 
 // socketPair returns the two ends of a socket for packets.
@@ -159,14 +152,13 @@ func socketPair(name string) (a, b *os.File, err error) {
 }
 
 // cause says how a process ended, for the line that reports a failure.
-func cause(s *os.ProcessState) string {
-	ws, ok := s.Sys().(syscall.WaitStatus)
+func cause(ws unix.WaitStatus) string {
 	switch {
-	case ok && ws.Signaled() && ws.Signal() == unix.SIGSYS:
+	case ws.Signaled() && ws.Signal() == unix.SIGSYS:
 		return "killed: it made a host call that its seccomp filter denies"
-	case ok && ws.Signaled():
+	case ws.Signaled():
 		return fmt.Sprintf("killed by signal %d (%v)", int(ws.Signal()), ws.Signal())
 	default:
-		return strings.TrimSpace(s.String())
+		return fmt.Sprintf("exit status %d", ws.ExitStatus())
 	}
 }

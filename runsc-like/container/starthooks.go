@@ -21,11 +21,10 @@ import (
 // the container, as its process would run. If one fails, the container is not
 // started: it ends.
 func (c *Container) startHooks() error {
-	hooks, err := c.hooks()
-	if err != nil || hooks == nil {
-		return err
+	if c.Hooks == nil {
+		return nil
 	}
-	for i, h := range hooks.StartContainer {
+	for i, h := range c.Hooks.StartContainer {
 		if err := c.startHook(h); err != nil {
 			err = fmt.Errorf("hooks.startContainer[%d]: %s: %w", i, h.Path, err)
 			return errors.Join(err, c.signal(unix.SIGKILL, false))
@@ -42,16 +41,12 @@ func (c *Container) startHook(h specs.Hook) error {
 	if err != nil {
 		return err
 	}
-	spec, err := c.spec()
-	if err != nil {
-		return err
-	}
 	conn, err := c.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	p := *spec.Process
+	p := *c.Process
 	p.Terminal, p.Cwd, p.Env, p.Args = false, "/", h.Env, []string{h.Path}
 	if len(h.Args) > 1 {
 		p.Args = append(p.Args, h.Args[1:]...)

@@ -1,9 +1,9 @@
 package container
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +14,7 @@ import (
 
 	"hull/runsc-like/cgroup"
 	"hull/runsc-like/control"
+	"hull/runsc-like/leanjson"
 )
 
 // The statuses of a container (runtime.md of the OCI specification, and paused,
@@ -33,12 +34,12 @@ type Record struct {
 	Bundle  string    `json:"bundle"`
 	Created time.Time `json:"created"`
 	Owner   int       `json:"owner"` // user id
-	// The configuration, and what many verbs need of it: decoding all of it takes
-	// longer than the rest of most of them.
-	Config      json.RawMessage   `json:"spec"`
+	// What later verbs need of the configuration.
 	Rootfs      string            `json:"rootfs"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	Hooks       bool              `json:"hooks,omitempty"`
+	Hooks       *specs.Hooks      `json:"hooks,omitempty"`
+	Process     *specs.Process    `json:"process"`
+	Resolver    string            `json:"resolver,omitempty"` // what the guest's /etc/resolv.conf is on the host
 	// Sandbox is the id of the container whose sandbox it joined; "" if it has one
 	// of its own.
 	Sandbox string `json:"sandbox,omitempty"`
@@ -46,8 +47,10 @@ type Record struct {
 	// joined is its sandbox's.
 	Sentry  Process       `json:"sentry"`
 	Gofer   Process       `json:"gofer"`
-	Proxy   Process       `json:"proxy,omitzero"` // of a network of mode user
-	Relay   Process       `json:"relay,omitzero"` // to name servers on the loopback interface of its namespace
+	Proxy   Process       `json:"proxy,omitzero"`   // of a network of mode user
+	Relay   Process       `json:"relay,omitzero"`   // to name servers on the loopback interface of its namespace
+	Watcher Process       `json:"watcher,omitzero"` // of the network, see Watch
+	Agent   Process       `json:"agent,omitzero"`   // serves the listener of a seccomp agent
 	Network *NetworkState `json:"network,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
@@ -80,33 +83,20 @@ func DefaultRoot() string {
 // Container is one that has a directory. Who changes it holds its lock.
 type Container struct {
 	Record
-	dir    string
-	lock   *os.File    // nil if it was only looked at
-	parsed *specs.Spec // Config, once somebody asked
+	dir  string
+	lock *os.File // nil if it was only looked at
+	// cgroup is the container's, once somebody asked for it.
+	cgroup *cgroup.Manager
 }
 
-// setSpec puts a configuration into the record.
-func (c *Container) setSpec(s *specs.Spec) (err error) {
-	c.parsed, c.Rootfs, c.Annotations, c.Hooks = s, s.Root.Path, s.Annotations, s.Hooks != nil
-	c.Config, err = json.Marshal(s)
-	return err
-}
-
-// spec returns the container's configuration. An error is a *CorruptError.
-func (c *Container) spec() (*specs.Spec, error) {
-	if c.parsed != nil {
-		return c.parsed, nil
+// setSpec puts what is needed of a configuration into the record.
+func (c *Container) setSpec(s *specs.Spec) {
+	c.Rootfs, c.Annotations, c.Hooks, c.Process = s.Root.Path, s.Annotations, s.Hooks, s.Process
+	for _, m := range s.Mounts {
+		if m.Type == "bind" && filepath.Clean(m.Destination) == "/etc/resolv.conf" {
+			c.Resolver = m.Source
+		}
 	}
-	s := &specs.Spec{}
-	err := json.Unmarshal(c.Config, s)
-	if err == nil && (s.Process == nil || s.Root == nil || s.Linux == nil) {
-		err = errors.New("is not complete")
-	}
-	if err != nil {
-		return nil, &CorruptError{c.path(recordFile), fmt.Errorf("spec: %w", err)}
-	}
-	c.parsed = s
-	return s, nil
 }
 
 // ErrNotFound is that there is no such container.
@@ -221,16 +211,19 @@ func (c *Container) load() error {
 		err = fmt.Errorf("has %d bytes", st.Size())
 	}
 	if err == nil {
-		err = json.NewDecoder(f).Decode(&c.Record)
+		var b []byte
+		if b, err = io.ReadAll(f); err == nil {
+			err = leanjson.Unmarshal(b, &c.Record)
+		}
 	}
 	switch {
 	case err != nil:
 	case c.ID != filepath.Base(c.dir):
 		err = fmt.Errorf("id: is %q", c.ID)
-	case len(c.Config) == 0 || c.Config[0] != '{':
-		err = errors.New("spec: is none")
-	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible():
-		err = errors.New("sentry.pid, gofer.pid, proxy.pid or relay.pid: is no process number")
+	case c.Process == nil:
+		err = errors.New("process: is missing")
+	case !c.Sentry.possible() || !c.Gofer.possible() || !c.Proxy.possible() || !c.Relay.possible() || !c.Watcher.possible() || !c.Agent.possible():
+		err = errors.New("sentry.pid, gofer.pid, proxy.pid, relay.pid, watcher.pid or agent.pid: is no process number")
 	case c.Network != nil && c.Network.Taken != nil && c.Network.Taken.Check() != nil:
 		err = errors.New("network.taken: is none")
 	case c.Cgroup != nil:
@@ -256,7 +249,7 @@ func (e *CorruptError) Unwrap() error { return e.Why }
 
 // save writes the record: all of it or nothing.
 func (c *Container) save() error {
-	b, err := json.Marshal(&c.Record)
+	b, err := leanjson.Marshal(&c.Record)
 	if err != nil {
 		return err
 	}

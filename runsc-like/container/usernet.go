@@ -2,12 +2,10 @@ package container
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 
@@ -16,6 +14,7 @@ import (
 	"hull/netstack/link/pipe"
 	"hull/runsc-like/control"
 	"hull/runsc-like/jail"
+	"hull/runsc-like/leanjson"
 	"hull/runsc-like/netproxy"
 )
 
@@ -131,7 +130,7 @@ func userFiles() []control.File {
 
 // startProxy starts the process that makes the guest's connections, and returns the
 // guest's end of the link with it. It ends when that is closed.
-func startProxy(u *UserNetwork, cfg *control.Role, log, errs *os.File) (proxy *exec.Cmd, link *os.File, err error) {
+func startProxy(u *UserNetwork, cfg *control.Role, log, errs *os.File) (proxy *jail.Process, link *os.File, err error) {
 	pc, sockets, err := u.config()
 	if err != nil {
 		return nil, nil, err
@@ -141,12 +140,11 @@ func startProxy(u *UserNetwork, cfg *control.Role, log, errs *os.File) (proxy *e
 			f.Close()
 		}
 	}()
-	text, err := json.Marshal(pc)
+	text, err := leanjson.Marshal(pc)
 	if err != nil {
 		return nil, nil, err
 	}
 	own := &control.Role{
-		Jail:     jail.Confinement{FDs: control.ProxyFDs + len(sockets)},
 		Detached: cfg.Detached, TrapDenied: cfg.TrapDenied, CPUs: cfg.CPUs, Proxy: text,
 	}
 	f, err := control.WriteRole(own)
@@ -167,19 +165,17 @@ func startProxy(u *UserNetwork, cfg *control.Role, log, errs *os.File) (proxy *e
 		return nil, nil, err
 	}
 	defer null.Close()
-	c, err := sentryCommand(append([]*os.File{null, log, errs, null, far, f}, sockets...), &control.Config{Role: *own})
+	b, err := sentryBirth("netproxy", append([]*os.File{null, log, errs, null, far, f}, sockets...), cfg.Detached)
 	if err == nil {
-		c.Args = []string{"hull", "netproxy"}
-		// The host's network is what it is for.
-		c.SysProcAttr.Cloneflags &^= unix.CLONE_NEWNET
-		c.SysProcAttr.Setpgid = !c.SysProcAttr.Setsid
-		err = startIn(-1, c, "network proxy")
+		b.Namespaces &^= unix.CLONE_NEWNET // the host's network is what it is for
+		b.Group = !b.Session
+		proxy, err = startIn(-1, b, "network proxy")
 	}
 	if err != nil {
 		link.Close()
 		return nil, nil, err
 	}
-	return c, link, nil
+	return proxy, link, nil
 }
 
 // connectUser gives the guest of a container a network of mode user.
@@ -194,7 +190,7 @@ func (c *Container) connectUser(conn *control.Conn) (err error) {
 		return err
 	}
 	defer link.Close()
-	p, err := processOf(proxy.Process.Pid)
+	p, err := processOf(proxy.Pid)
 	if err == nil {
 		c.Proxy = p
 		if err = c.save(); err == nil {
@@ -205,11 +201,10 @@ func (c *Container) connectUser(conn *control.Conn) (err error) {
 		err = handNetwork(conn, userLink(), []*os.File{link}, c.Network.Pcap)
 	}
 	if err != nil {
-		_ = proxy.Process.Kill()
-		_ = proxy.Wait() // it was killed
-		return err
+		proxy.Kill()
+		proxy.Wait()
 	}
-	return proxy.Process.Release()
+	return err
 }
 
 // enterLater puts a process into the container's cgroup, if it has one: the host

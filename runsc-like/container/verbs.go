@@ -193,7 +193,7 @@ func (r Root) remove(id string) error {
 	if !c.Gofer.possible() {
 		c.Gofer = Process{}
 	}
-	for _, p := range []*Process{&c.Proxy, &c.Relay} {
+	for _, p := range []*Process{&c.Proxy, &c.Relay, &c.Watcher, &c.Agent} {
 		if !p.possible() {
 			*p = Process{}
 		}

@@ -146,7 +146,7 @@ func (c *Conn) Receive() (Message, error) {
 }
 
 // maxFDs is how many descriptors may come with a message.
-const maxFDs = JoinFDs + MaxExtra + 1
+const maxFDs = JoinFDs + MaxExtra
 
 // ReceiveFDs is Receive with the descriptors, which are the caller's then. There
 // are none with an error.

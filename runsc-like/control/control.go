@@ -25,6 +25,7 @@
 package control
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -35,6 +36,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/jail"
+	"hull/runsc-like/leanjson"
 	"hull/runsc-like/profile"
 )
 
@@ -55,10 +57,6 @@ const (
 
 // Role is what either process of a sandbox has to know.
 type Role struct {
-	Jail jail.Confinement `json:"jail"`
-	// Hold makes the process wait for a Go on FDControl before it does anything:
-	// until then its creator has written down that it exists.
-	Hold bool `json:"hold,omitempty"`
 	// Detached says that the process outlives its creator, and that a sentry has
 	// FDListen and ends with the exit status of the guest's first process.
 	Detached bool `json:"detached,omitempty"`
@@ -88,9 +86,9 @@ func (r *Role) Base() *Role { return r }
 
 // Config describes a sandbox to its sentry.
 type Config struct {
-	Role
-	Strace      bool   `json:"strace,omitempty"`
-	MemoryTotal uint64 `json:"memoryTotal,omitempty"`
+	Role        `json:"-"` // it is written before the rest
+	Strace      bool       `json:"strace,omitempty"`
+	MemoryTotal uint64     `json:"memoryTotal,omitempty"`
 	// UIDs and GIDs are what the guest is shown as the map of its ids.
 	UIDs []specs.LinuxIDMapping `json:"uids,omitempty"`
 	GIDs []specs.LinuxIDMapping `json:"gids,omitempty"`
@@ -111,8 +109,6 @@ type Container struct {
 	// Extra is how many descriptors the first process has beside its standard
 	// streams: those after FDListen, if a sentry starts with it.
 	Extra int `json:"extra,omitempty"`
-	// Agent says that after those comes one more, for notify.Serve.
-	Agent bool `json:"agent,omitempty"`
 	// Roots says what the gofer serves: the root first, then each bind mount of
 	// Spec, in order.
 	Roots []jail.Root `json:"roots,omitempty"`
@@ -122,6 +118,9 @@ type Container struct {
 	// Seccomp is the compiled filter of Spec: it is asked about each call of the
 	// container's processes.
 	Seccomp *profile.Program `json:"seccomp,omitempty"`
+	// Agent says that the last two descriptors are for a seccomp agent's listener: the
+	// line to its helper, and the one with an owner (agent.Serve).
+	Agent bool `json:"agent,omitempty"`
 	// Umask is the one that the first process starts with.
 	Umask uint32 `json:"umask"`
 	// Ignored are the signals that it ignores from the start: bit n-1 is
@@ -130,6 +129,9 @@ type Container struct {
 	// Share says whose namespaces it has.
 	Share Share `json:"share,omitzero"`
 }
+
+// AgentFDs is how many descriptors Container.Agent is about.
+const AgentFDs = 2
 
 // Share names for each kind of namespace the container of the same sandbox that
 // it is shared with; "" is none. All containers of a sandbox have one network.
@@ -160,16 +162,23 @@ type File struct {
 }
 
 // WriteConfig returns a sealed memory file that holds c.
-func WriteConfig(c *Config) (*os.File, error) { return seal(c) }
+func WriteConfig(c *Config) (*os.File, error) { return seal(&c.Role, c) }
 
 // WriteRole returns a sealed memory file that holds r alone.
 func WriteRole(r *Role) (*os.File, error) { return seal(r) }
 
-// seal returns a sealed memory file that holds v.
-func seal(v any) (*os.File, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
+// WriteJSON returns a sealed memory file that holds v as JSON.
+func WriteJSON(v any) (*os.File, error) { return seal(v) }
+
+// seal returns a sealed memory file that holds values, one a line.
+func seal(values ...any) (*os.File, error) {
+	var b []byte
+	for _, v := range values {
+		line, err := leanjson.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, line...), '\n')
 	}
 	fd, err := unix.MemfdCreate("hull-config", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
@@ -191,14 +200,14 @@ func seal(v any) (*os.File, error) {
 // ReadConfig reads what WriteConfig wrote, from the start, and leaves f open.
 func ReadConfig(f *os.File) (*Config, error) {
 	c := &Config{}
-	if err := unseal(f, c); err != nil {
+	if err := unseal(f, &c.Role, c); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
 }
 
 // ReadRole reads the Role of what WriteConfig or WriteRole wrote, from the start,
-// and leaves f open. To decode the rest takes several times as long.
+// and leaves f open. To read the rest takes several times as long.
 func ReadRole(f *os.File) (*Role, error) {
 	r := &Role{}
 	if err := unseal(f, r); err != nil {
@@ -207,7 +216,22 @@ func ReadRole(f *os.File) (*Role, error) {
 	return r, nil
 }
 
-// unseal reads what seal wrote.
-func unseal(f *os.File, v any) error {
-	return json.NewDecoder(io.NewSectionReader(f, 0, 64<<20)).Decode(v)
+// ReadJSON reads what WriteJSON wrote.
+func ReadJSON(f *os.File, v any) error { return unseal(f, v) }
+
+// unseal reads the first of what seal wrote.
+func unseal(f *os.File, values ...any) error {
+	const most = 64 << 20
+	rest, err := io.ReadAll(io.NewSectionReader(f, 0, most))
+	if err != nil {
+		return err
+	}
+	for _, v := range values {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
+		if err := leanjson.Unmarshal(line, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }

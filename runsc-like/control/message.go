@@ -1,11 +1,12 @@
 package control
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/runsc-like/leanjson"
 )
 
 // Kind is what a Message says.
@@ -14,7 +15,7 @@ type Kind string
 // The kinds of message. What is asked is answered by the kind in parentheses, or
 // by Failed.
 const (
-	Go      Kind = "go"      // see Config.Hold
+	Go      Kind = "go"      // see jail.Birth.Hold
 	Created Kind = "created" // the container is made; Start will start it
 	Started Kind = "started" // a process runs: PID
 	Failed  Kind = "failed"  // it was not done: Code, Text
@@ -38,7 +39,8 @@ const (
 	Place     Kind = "place"     // put process PID, as the sandbox numbers it, into the container's cgroup (Done)
 	Forget    Kind = "forget"    // take away one that Join made, killing what runs (Done)
 	Forward   Kind = "forward"   // connect Port of the guest's loopback (Done): with two pipes, to and from it
-	Connect   Kind = "connect"   // the guest's network, before Start (Done): with descriptors, see Network
+	Connect   Kind = "connect"   // the guest's network, before Start, or more of it (Done): with descriptors, see Network
+	Rewire    Kind = "rewire"    // what changed of it (Done): with a descriptor, see Changes
 )
 
 // What the status of a container can be (runtime.md of the OCI specification).
@@ -131,7 +133,7 @@ func Decode(b []byte) (Message, error) {
 	if len(b) > MaxMessage {
 		return m, fmt.Errorf("control message of %d bytes", len(b))
 	}
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := leanjson.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("control message: %w", err)
 	}
 	if (m.Kind == Signal || m.Kind == Kill) && (m.Signo < 1 || m.Signo > 64) {
@@ -151,7 +153,7 @@ func encode(m Message) ([]byte, error) {
 		info.Command = info.Command[:most]
 		m.Info = &info
 	}
-	return json.Marshal(m)
+	return leanjson.Marshal(&m)
 }
 
 // WriteExec returns a sealed memory file that holds c.

@@ -56,6 +56,9 @@ type Link struct {
 	MTU      int     `json:"mtu"`
 	TxQueue  int     `json:"txQueue,omitempty"`
 	Up       bool    `json:"up,omitempty"`
+	// NoCarrier says that the other end is down; what becomes of that is told by
+	// Changes.
+	NoCarrier bool `json:"noCarrier,omitempty"`
 	// Raw links have no header and no address: tunnels.
 	Raw bool `json:"raw,omitempty"`
 	// Pipe links are one end of a pair of sockets (netstack/link/pipe).

@@ -1,12 +1,9 @@
 package jail
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +17,7 @@ type Root struct {
 	Tree int `json:"tree,omitempty"`
 }
 
-// Confinement is what Confine locks its process into.
+// Confinement is what a process is locked into.
 type Confinement struct {
 	// Roots are what is left of the host's file system: root i is at
 	// RootPath(i). None leaves an empty root.
@@ -30,7 +27,7 @@ type Confinement struct {
 	// FDs is how many descriptors stay open: 0 up to FDs-1.
 	FDs int `json:"fds"`
 	// Root makes the process user and group 0 of its user namespace, and of no other
-	// group: its ids were mapped when it was there already.
+	// group.
 	Root bool `json:"root,omitempty"`
 }
 
@@ -43,68 +40,26 @@ func FileCaps() []int {
 	return []int{unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, unix.CAP_FSETID}
 }
 
-// Confine locks the calling process in and executes the same binary again with
-// args and an empty environment. It returns only with an error. The process has
-// to be alone in new namespaces, with all capabilities in its user namespace.
-func Confine(c Confinement, args []string) error {
-	// Capabilities belong to a thread; the execution keeps those of this one.
-	runtime.LockOSThread()
-	self, err := unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open /proc/self/exe: %w", err)
-	}
-	if c.Root {
-		if err := becomeRoot(); err != nil {
-			return err
-		}
-	}
-	if err := unix.Sethostname([]byte("hull")); err != nil {
-		return fmt.Errorf("set the host name: %w", err)
-	}
-	if err := enterRoot(c.Roots); err != nil {
-		return err
-	}
-	if err := unix.CloseRange(uint(c.FDs), ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("close_range: %w", err)
-	}
-	if err := setLimits(); err != nil {
-		return err
-	}
-	if err := dropCaps(c.Caps); err != nil {
-		return err
-	}
-	return execSelf(self, args)
-}
-
 // becomeRoot takes the ids 0, with the capabilities to do so.
-func becomeRoot() error {
+func (p *plan) becomeRoot() {
 	// Where the namespace may not set groups, those that it has are the caller's own.
-	if err := unix.Setgroups(nil); err != nil && !errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("setgroups: %w", err)
-	}
-	if err := unix.Setresgid(0, 0, 0); err != nil {
-		return fmt.Errorf("setresgid: %w", err)
-	}
-	if err := unix.Setresuid(0, 0, 0); err != nil {
-		return fmt.Errorf("setresuid: %w", err)
-	}
-	return nil
+	p.do("setgroups", unix.SYS_SETGROUPS, 0, 0).but(unix.EPERM)
+	p.do("setresgid", unix.SYS_SETRESGID, 0, 0, 0)
+	p.do("setresuid", unix.SYS_SETRESUID, 0, 0, 0)
+	// Else its /proc directory is root's, when its creator is somebody else.
+	p.do("PR_SET_DUMPABLE", unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1)
 }
 
-// setLimits allows no core file, which would hold the guest's memory, and as
-// many descriptors as the host lets it have.
-func setLimits() error {
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("set RLIMIT_CORE: %w", err)
-	}
-	var l unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+// limit allows no core file, which would hold the guest's memory, and as many
+// descriptors as the host lets this process have.
+func (p *plan) limit() error {
+	var core, files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return fmt.Errorf("get RLIMIT_NOFILE: %w", err)
 	}
-	l.Cur = l.Max
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
-		return fmt.Errorf("set RLIMIT_NOFILE: %w", err)
-	}
+	files.Cur = files.Max
+	p.do("set RLIMIT_CORE", unix.SYS_SETRLIMIT, unix.RLIMIT_CORE, p.bytes(bytesOf(&core)))
+	p.do("set RLIMIT_NOFILE", unix.SYS_SETRLIMIT, unix.RLIMIT_NOFILE, p.bytes(bytesOf(&files)))
 	return nil
 }
 
@@ -115,59 +70,46 @@ const (
 	secureNoAmbientRaise = 1<<6 | 1<<7
 )
 
-// dropCaps leaves the calling thread, and what it executes, the capabilities in
-// keep and no way to others.
-func dropCaps(keep []int) error {
+// dropCaps leaves the process, and what it executes, the capabilities in keep and
+// no way to others.
+func (p *plan) dropCaps(keep []int) {
 	var want uint64
 	for _, c := range keep {
 		want |= 1 << c
 	}
-	for c := 0; c < 64; c++ {
-		if want&(1<<c) != 0 {
-			continue
-		}
-		err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0)
-		if errors.Is(err, unix.EINVAL) {
-			break // past the host's last capability
-		}
-		if err != nil {
-			return fmt.Errorf("drop capability %d: %w", c, err)
+	for c := range 64 {
+		if want&(1<<c) == 0 {
+			p.do(fmt.Sprintf("drop capability %d", c), unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uint64(c)).but(unix.EINVAL) // past the host's last
 		}
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("no_new_privs: %w", err)
-	}
-	bits := uintptr(secureNoAmbientRaise | secureNoSetuidFixup)
+	p.do("no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+	bits := uint64(secureNoAmbientRaise | secureNoSetuidFixup)
 	if want == 0 {
 		bits |= secureNoRoot // else uid 0 of the namespace keeps keep when it executes
 	}
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, bits, 0, 0, 0); err != nil {
-		return fmt.Errorf("securebits: %w", err)
-	}
+	p.do("securebits", unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, bits)
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := [2]unix.CapUserData{
 		{Effective: uint32(want), Permitted: uint32(want)},
 		{Effective: uint32(want >> 32), Permitted: uint32(want >> 32)},
 	}
-	if err := unix.Capset(&hdr, &data[0]); err != nil {
-		return fmt.Errorf("capset: %w", err)
-	}
-	return nil
+	p.do("capset", unix.SYS_CAPSET, p.bytes(bytesOf(&hdr)), p.bytes(bytesOf(&data)))
 }
 
-// execSelf executes the file behind fd.
-func execSelf(fd int, args []string) error {
-	argv := make([]*byte, len(args)+1)
-	for i, a := range args {
-		p, err := unix.BytePtrFromString(a)
-		if err != nil {
-			return fmt.Errorf("argument %q: %w", a, err)
-		}
-		argv[i] = p
+// descriptors gives the process the files as its descriptors from 0 on, and no
+// others.
+func (p *plan) descriptors(files []*os.File) {
+	fds := make([]uint64, len(files))
+	above := uint64(0) // all of them
+	for i, f := range files {
+		fds[i] = uint64(f.Fd())
+		above = max(above, fds[i]+1, uint64(i)+1)
 	}
-	empty, env := []byte{0}, []*byte{nil}
-	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(fd), uintptr(unsafe.Pointer(&empty[0])),
-		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&env[0])), unix.AT_EMPTY_PATH, 0)
-	runtime.KeepAlive(argv)
-	return os.NewSyscallError("execveat", errno)
+	for i, fd := range fds {
+		p.do("dup3", unix.SYS_DUP3, fd, above+uint64(i), 0)
+	}
+	for i := range fds {
+		p.do("dup3", unix.SYS_DUP3, above+uint64(i), uint64(i), 0)
+	}
+	p.do("close_range", unix.SYS_CLOSE_RANGE, uint64(len(fds)), uint64(^uint32(0)), 0)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,70 +17,55 @@ import (
 // /proc/self/exe was just opened.
 const stage = "/proc"
 
-// enterRoot makes a root directory that holds roots and nothing else, enters
-// it, and lets go of the host's.
-func enterRoot(roots []Root) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("make mounts private: %w", err)
-	}
+// layRoots puts the new root together: what is at roots, and nothing else. The next
+// descriptor that the process gets has the number next.
+func (p *plan) layRoots(roots []Root, next int) error {
+	p.do("make mounts private", unix.SYS_MOUNT, 0, p.text("/"), 0, unix.MS_REC|unix.MS_PRIVATE, 0)
 	trees := make([]int, len(roots))
 	for i, r := range roots {
 		if r.Tree != 0 {
 			trees[i] = r.Tree
 			continue
 		}
-		fd, err := unix.OpenTree(unix.AT_FDCWD, r.Path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
-		if err != nil {
-			return fmt.Errorf("open_tree %s: %w", r.Path, err)
-		}
-		trees[i] = fd
+		p.do("open_tree "+r.Path, unix.SYS_OPEN_TREE, here, p.text(r.Path), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE).needs(next)
+		trees[i], next = next, next+1
 	}
-	mounts, err := os.Open("/proc/thread-self/mountinfo")
-	if err != nil {
-		return err
-	}
-	defer mounts.Close()
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := unix.Mount("tmpfs", stage, "tmpfs", flags, "size=64k,mode=755"); err != nil {
-		return fmt.Errorf("mount tmpfs: %w", err)
-	}
+	tmpfs := p.text("tmpfs")
+	p.do("mount tmpfs", unix.SYS_MOUNT, tmpfs, p.text(stage), tmpfs, flags, p.text("size=64k,mode=755"))
 	for i, r := range roots {
-		if err := attach(trees[i], stage+RootPath(i), r.ReadOnly); err != nil {
+		if err := p.attach(trees[i], stage+RootPath(i), r); err != nil {
 			return fmt.Errorf("mount %s for the gofer: %w", r.Path, err)
 		}
 	}
-	if err := coverKernelMounts(mounts); err != nil {
-		return err
-	}
-	return pivot(stage)
+	return nil
 }
 
+// here is AT_FDCWD as an argument.
+const here = ^uint64(99)
+
 // attach puts a detached tree at a new place.
-func attach(tree int, at string, readOnly bool) error {
-	defer unix.Close(tree)
-	var st unix.Stat_t
-	if err := unix.Fstat(tree, &st); err != nil {
+func (p *plan) attach(tree int, at string, r Root) error {
+	what, name := "mount "+r.Path+" for the gofer", p.text(at)
+	st, err := os.Stat(r.Path)
+	if err != nil {
 		return err
 	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		if err := unix.Mkdir(at, 0o555); err != nil {
-			return err
-		}
+	if st.IsDir() {
+		p.do(what+": mkdir", unix.SYS_MKDIRAT, here, name, 0o555)
 	} else {
-		fd, err := unix.Open(at, unix.O_CREAT|unix.O_CLOEXEC, 0o444)
-		if err != nil {
-			return err
-		}
-		unix.Close(fd)
+		p.do(what+": mknod", unix.SYS_MKNODAT, here, name, unix.S_IFREG|0o444, 0)
 	}
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
-	if readOnly {
+	if r.ReadOnly {
 		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
 	}
-	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
-		return fmt.Errorf("mount_setattr: %w", err)
-	}
-	return unix.MoveMount(tree, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	empty := p.text("")
+	p.do(what+": mount_setattr", unix.SYS_MOUNT_SETATTR, uint64(tree), empty, unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
+		p.bytes(bytesOf(&attr)), uint64(unsafe.Sizeof(attr)))
+	p.do(what+": move_mount", unix.SYS_MOVE_MOUNT, uint64(tree), empty, here, name, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	p.do(what+": close", unix.SYS_CLOSE, uint64(tree))
+	return nil
 }
 
 // kernelFS reports whether a file system is a window into the host's kernel
@@ -95,22 +81,24 @@ func kernelFS(fstype string) bool {
 
 // coverKernelMounts puts an empty directory over each kernel file system that
 // came along beneath a root. (They cannot be unmounted: what a more privileged
-// namespace mounted together stays together.)
-func coverKernelMounts(mountinfo io.Reader) error {
+// namespace mounted together stays together.) A mount of a single file of one is left
+// as it is: an empty directory cannot cover it.
+func (p *plan) coverKernelMounts(mountinfo io.Reader) error {
 	points, err := kernelMounts(mountinfo)
 	if err != nil {
 		return fmt.Errorf("read mountinfo: %w", err)
 	}
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_RDONLY
 	var covered []string
-	for _, p := range points {
-		if under(p, covered) {
+	tmpfs, options := p.text("tmpfs"), p.text("size=4k,mode=555")
+	for _, at := range points {
+		if under(at, covered) {
 			continue
 		}
-		if err := unix.Mount("tmpfs", p, "tmpfs", flags, "size=4k,mode=555"); err != nil {
-			return fmt.Errorf("cover %s: %w", strings.TrimPrefix(p, stage), err)
-		}
-		covered = append(covered, p)
+		// What another mount hides is not there, and what cannot be reached now the
+		// gofer will not reach.
+		p.do("cover "+strings.TrimPrefix(at, stage), unix.SYS_MOUNT, tmpfs, p.text(at), tmpfs, flags, options).but(unix.ENOTDIR, unix.ENOENT, unix.EACCES)
+		covered = append(covered, at)
 	}
 	return nil
 }
@@ -125,8 +113,7 @@ func under(p string, dirs []string) bool {
 }
 
 // kernelMounts reads where below stage kernel file systems are mounted,
-// parents before children (the order of mountinfo). A mount of a single file
-// of one is left out: an empty directory cannot cover it.
+// parents before children (the order of mountinfo).
 func kernelMounts(mountinfo io.Reader) ([]string, error) {
 	var points []string
 	s := bufio.NewScanner(mountinfo)
@@ -142,10 +129,7 @@ func kernelMounts(mountinfo io.Reader) ([]string, error) {
 		if !kernelFS(t[0]) || !strings.HasPrefix(path.Dir(point)+"/", stage+"/") || point == stage {
 			continue
 		}
-		var st unix.Stat_t
-		if err := unix.Lstat(point, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			points = append(points, point)
-		}
+		points = append(points, point)
 	}
 	return points, s.Err()
 }
@@ -159,23 +143,13 @@ func unescape(s string) string {
 }
 
 // pivot makes dir, a mount point, the root of everything, read-only.
-func pivot(dir string) error {
-	if err := unix.Chdir(dir); err != nil {
-		return fmt.Errorf("chdir to the new root: %w", err)
-	}
+func (p *plan) pivot(dir string) {
+	dot, slash := p.text("."), p.text("/")
+	p.do("chdir to the new root", unix.SYS_CHDIR, p.text(dir))
 	// The old root ends up on top of the new one, from where it is taken off.
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return fmt.Errorf("pivot_root: %w", err)
-	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("unmount the host's root: %w", err)
-	}
-	if err := unix.Chdir("/"); err != nil {
-		return fmt.Errorf("chdir /: %w", err)
-	}
+	p.do("pivot_root", unix.SYS_PIVOT_ROOT, dot, dot)
+	p.do("unmount the host's root", unix.SYS_UMOUNT2, dot, unix.MNT_DETACH)
+	p.do("chdir /", unix.SYS_CHDIR, slash)
 	const flags = unix.MS_REMOUNT | unix.MS_BIND | unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := unix.Mount("", "/", "", flags, ""); err != nil {
-		return fmt.Errorf("make the new root read-only: %w", err)
-	}
-	return nil
+	p.do("make the new root read-only", unix.SYS_MOUNT, 0, slash, 0, flags, 0)
 }

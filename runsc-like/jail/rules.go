@@ -6,8 +6,8 @@ import "golang.org/x/sys/unix"
 const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
 	unix.CLONE_SYSVSEM | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
 
-// runtimeRules are what a sealed Go program needs to live. It has set GOMAXPROCS
-// and its signals' dispositions before.
+// runtimeRules are what a sealed Go program needs to live. It has set
+// its signals' dispositions before.
 func runtimeRules() []Rule {
 	var rules []Rule
 	for _, part := range [][]Rule{
@@ -54,7 +54,7 @@ func platformRules(name string) []Rule {
 	var rules []Rule
 	for _, part := range [][]Rule{
 		each("ptrace platform: its own stubs", "ptrace", 0,
-			unix.PTRACE_GETREGS, unix.PTRACE_SETREGS, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET,
+			unix.PTRACE_GETREGS, unix.PTRACE_SETREGS, unix.PTRACE_POKEUSR, unix.PTRACE_GETREGSET, unix.PTRACE_SETREGSET,
 			unix.PTRACE_SYSEMU, unix.PTRACE_CONT, unix.PTRACE_INTERRUPT, unix.PTRACE_DETACH,
 			unix.PTRACE_GETSIGINFO, unix.PTRACE_GET_SYSCALL_INFO, unix.PTRACE_PEEKDATA),
 		{{
@@ -81,6 +81,7 @@ func SentryRules(platform string) []Rule {
 	for _, part := range [][]Rule{
 		allow("Go: put descriptors into the poller", "epoll_ctl"),
 		each("descriptors' flags", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC),
+		each("a seccomp agent outside: which stub has the memory", "fcntl", 1, unix.F_SETOWN),
 		allow("guest memory: reserve and give back", "fallocate", "ftruncate"),
 		allow("files that the gofer donated: data at an offset", "pread64", "pwrite64", "preadv", "pwritev"),
 		allow("files that the gofer donated, standard streams: attributes, offset", "fstat", "lseek"),
@@ -134,6 +135,20 @@ func ProxyRules() []Rule {
 		allow("Go: what a descriptor is", "fstat"),
 		each("descriptors' flags", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC),
 		allow("entropy for sequence numbers", "getrandom"),
+	} {
+		rules = append(rules, part...)
+	}
+	return rules
+}
+
+// AgentRules returns what the helper of a seccomp agent may ask of the host: it has
+// a device of FUSE and a socket, and opens nothing.
+func AgentRules() []Rule {
+	rules := runtimeRules()
+	for _, part := range [][]Rule{
+		allow("Go: put descriptors into the poller", "epoll_ctl"),
+		allow("Go: what a descriptor is", "fstat"),
+		each("descriptors' flags; which stub has the memory", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_GETOWN),
 	} {
 		rules = append(rules, part...)
 	}

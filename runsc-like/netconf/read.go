@@ -20,6 +20,8 @@ type Network struct {
 	control.Network
 	// Sockets are those of the links that are not loopback, in order.
 	Sockets []*os.File
+
+	known func(index int) bool // see ReadAgain; nil at first
 }
 
 // Close closes the sockets.
@@ -109,20 +111,28 @@ func taken(l netlink.Link, addrs []netlink.Addr) (bool, error) {
 func (n *Network) addLink(l netlink.Link, addrs []netlink.Addr) error {
 	a := l.Attrs()
 	loopback := a.Flags&net.FlagLoopback != 0
-	if !loopback {
-		if ok, err := taken(l, addrs); err != nil || !ok {
+	known, skip := n.skips(a)
+	if skip {
+		return nil
+	}
+	if !loopback && !known {
+		ok, err := taken(l, addrs)
+		if err != nil && n.known != nil {
+			err = nil // it is not for the guest, whom nobody has promised it
+		}
+		if err != nil || !ok {
 			return err
 		}
 	}
 	c := control.Link{
 		Name: a.Name, Index: a.Index, Loopback: loopback, MTU: a.MTU, TxQueue: a.TxQLen,
-		Up: a.Flags&net.FlagUp != 0, Raw: a.EncapType == "none", NoIPv6: readBool("ipv6/conf/" + a.Name + "/disable_ipv6"),
+		Up: a.Flags&net.FlagUp != 0, NoCarrier: a.RawFlags&unix.IFF_LOWER_UP == 0, Raw: a.EncapType == "none", NoIPv6: readBool("ipv6/conf/" + a.Name + "/disable_ipv6"),
 	}
 	copy(c.Address[:], a.HardwareAddr)
 	for _, addr := range addrs {
 		c.Addrs = append(c.Addrs, toAddr(addr))
 	}
-	if !loopback {
+	if !loopback && !known {
 		fd, err := afpacket.Open(a.Index)
 		if errors.Is(err, unix.EPERM) {
 			return fmt.Errorf("%w (CAP_NET_RAW is needed)", err)

@@ -23,9 +23,10 @@ import (
 type Program struct {
 	Code []byte `json:"code"` // struct sock_filter, one after the other
 	Log  bool   `json:"log,omitempty"`
-	// Notify says that calls are handed to the agent of listenerPath, Killable that
-	// a call that it has is interrupted by signals only if they kill.
-	Notify   bool `json:"notify,omitempty"`
+	// Listener says that calls are handed to who listens at Profile.ListenerPath,
+	// Killable that only signals that kill end such a call once it was taken
+	// (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).
+	Listener bool `json:"listener,omitempty"`
 	Killable bool `json:"killable,omitempty"`
 }
 
@@ -41,11 +42,11 @@ func errorf(field, format string, args ...any) error {
 // Compile compiles p. A call that libseccomp does not know is left out, as other
 // runtimes do: profiles name those of many kernels. An error is an *Error.
 func Compile(p *specs.LinuxSeccomp) (*Program, error) {
-	if p.ListenerMetadata != "" && p.ListenerPath == "" {
-		return nil, errorf("listenerMetadata", "is for who listens at listenerPath, which is not set")
+	if p.ListenerPath == "" && p.ListenerMetadata != "" {
+		return nil, errorf("listenerMetadata", "there is no listenerPath that it could be for")
 	}
 	if p.DefaultAction == specs.ActNotify {
-		return nil, errorf("defaultAction", "%s: an agent cannot be asked about all calls", p.DefaultAction)
+		return nil, errorf("defaultAction", "%s is for single calls", p.DefaultAction)
 	}
 	def, err := action("defaultAction", p.DefaultAction, p.DefaultErrnoRet)
 	if err != nil {
@@ -60,8 +61,8 @@ func Compile(p *specs.LinuxSeccomp) (*Program, error) {
 	for i, flag := range p.Flags {
 		switch flag {
 		case "SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagSpecAllow:
-			// One thread, no mitigations of speculation by the guest's kernel: nothing
-			// to do.
+			// One thread, no mitigations of speculation by the guest's kernel:
+			// nothing to do.
 		case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
 			out.Killable = true
 		case specs.LinuxSeccompFlagLog:
@@ -77,15 +78,21 @@ func Compile(p *specs.LinuxSeccomp) (*Program, error) {
 	}
 	last := -1
 	for i := range p.Syscalls {
+		if p.Syscalls[i].Action == specs.ActNotify {
+			if p.ListenerPath == "" {
+				return nil, errorf(fmt.Sprintf("syscalls[%d].action", i), "%s needs a listenerPath", specs.ActNotify)
+			}
+			if slices.Contains(p.Syscalls[i].Names, "write") {
+				// Other runtimes need it to hand the listener over.
+				return nil, errorf(fmt.Sprintf("syscalls[%d].names", i), "%s is not possible for write", specs.ActNotify)
+			}
+			out.Listener = true
+		}
 		n, err := addCalls(f, &p.Syscalls[i], fmt.Sprintf("syscalls[%d]", i), def)
 		if err != nil {
 			return nil, err
 		}
 		last = max(last, n)
-		out.Notify = out.Notify || p.Syscalls[i].Action == specs.ActNotify
-	}
-	if out.Notify && p.ListenerPath == "" {
-		return nil, errorf("listenerPath", "is not set, and calls are handed to who listens there (%s)", specs.ActNotify)
 	}
 	if out.Code, err = export(f); err != nil {
 		return nil, errorf("syscalls", "cannot be compiled: %v", err)
@@ -203,9 +210,6 @@ func addCalls(f *seccomp.ScmpFilter, s *specs.LinuxSyscall, field string, def se
 	for i, name := range s.Names {
 		if name == "" {
 			return last, errorf(fmt.Sprintf("%s.names[%d]", field, i), "is empty")
-		}
-		if act == seccomp.ActNotify && name == "write" {
-			return last, errorf(fmt.Sprintf("%s.names[%d]", field, i), "write cannot be handed to an agent") // as runc has it
 		}
 		call, err := seccomp.GetSyscallFromName(name)
 		if err != nil {

@@ -91,14 +91,14 @@ func TestErrors(t *testing.T) {
 		{"architectures[0]", func(p *specs.LinuxSeccomp) { p.Architectures[0] = "SCMP_ARCH_PDP11" }},
 		{"flags[0]", func(p *specs.LinuxSeccomp) { p.Flags[0] = "x" }},
 		{"listenerMetadata", func(p *specs.LinuxSeccomp) { p.ListenerMetadata = "x" }},
-		{"listenerPath", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Names, p.Syscalls[0].Action = []string{"mkdir"}, specs.ActNotify }},
 		{"defaultAction", func(p *specs.LinuxSeccomp) { p.ListenerPath, p.DefaultAction = "/x", specs.ActNotify }},
-		{"syscalls[0].names[0]", func(p *specs.LinuxSeccomp) {
-			p.ListenerPath, p.Syscalls[0].Names, p.Syscalls[0].Action = "/x", []string{"write"}, specs.ActNotify
+		{"syscalls[0].names", func(p *specs.LinuxSeccomp) {
+			p.ListenerPath, p.Syscalls[0].Names, p.Syscalls[0].Action = "/x", []string{"read", "write"}, specs.ActNotify
 		}},
 		{"syscalls[0].names", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Names = nil }},
 		{"syscalls[0].names[1]", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Names[1] = "" }},
 		{"syscalls[0].action", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Action = "" }},
+		{"syscalls[0].action", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Action = specs.ActNotify }},
 		{"syscalls[1].args[0].index", func(p *specs.LinuxSeccomp) { p.Syscalls[1].Args[0].Index = 6 }},
 		{"syscalls[1].args[0].op", func(p *specs.LinuxSeccomp) { p.Syscalls[1].Args[0].Op = "=" }},
 	} {
@@ -109,5 +109,22 @@ func TestErrors(t *testing.T) {
 		if !errors.As(err, &e) || e.Field != c.field {
 			t.Errorf("%s: %v", c.field, err)
 		}
+	}
+}
+
+func TestListener(t *testing.T) {
+	p := small()
+	p.ListenerPath, p.ListenerMetadata = "/x", "meta"
+	if out, err := Compile(p); err != nil || out.Listener {
+		t.Errorf("a listener for nothing: %v %v", out, err)
+	}
+	p.Flags = append(p.Flags, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")
+	p.Syscalls = append(p.Syscalls, specs.LinuxSyscall{Names: []string{"mkdir"}, Action: specs.ActNotify})
+	out, err := Compile(p)
+	if err != nil || !out.Listener || !out.Killable {
+		t.Fatal(out, err)
+	}
+	if got := program(t, out).Run(&seccomp.Data{Nr: unix.SYS_MKDIR, Arch: seccomp.Arch}); got != unix.SECCOMP_RET_USER_NOTIF {
+		t.Errorf("mkdir: %#x", got)
 	}
 }

@@ -235,8 +235,8 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 	n.tids = ids
 	if t != nil {
 		n.seccomp.Store(t.seccomp.Load())
+		n.seccompJoin()
 	}
-	n.seccompJoin()
 	n.enter()
 	c.add()
 	k.tasks.count++

@@ -11,6 +11,7 @@ import (
 	"hull/sentry/clock"
 	"hull/sentry/futex"
 	"hull/sentry/ipc"
+	"hull/sentry/klog"
 	"hull/sentry/lock"
 	"hull/sentry/mem"
 	"hull/sentry/mm"
@@ -35,6 +36,7 @@ type Config struct {
 	NewIPC   func() IPC
 	Networks socket.Networks
 	Clocks   *clock.Clocks
+	Messages *klog.Log // what syslog(2) reads; nil for an empty one
 	VDSO     VDSO
 	Hostname string
 	Domain   string
@@ -101,6 +103,9 @@ func New(c Config) (*Kernel, error) {
 	if k.initUser == nil {
 		k.initUser = auth.NewRootNamespace()
 	}
+	if k.cfg.Messages == nil {
+		k.cfg.Messages = klog.New(k.now)
+	}
 	if k.SetMaxTasks(c.MaxTasks); c.MaxTasks == 0 {
 		k.SetMaxTasks(DefaultMaxTasks)
 	}
@@ -155,6 +160,9 @@ func (k *Kernel) NetNS() *socket.NetNS { return k.net }
 
 // Clocks returns the clocks.
 func (k *Kernel) Clocks() *clock.Clocks { return k.cfg.Clocks }
+
+// Messages returns the log that syslog(2) reads.
+func (k *Kernel) Messages() *klog.Log { return k.cfg.Messages }
 
 // Futexes returns the futex table.
 func (k *Kernel) Futexes() *futex.Table { return k.futexes }

@@ -152,7 +152,7 @@ func (t *Task) seccompAsk(l *seccomp.Listener, d *seccomp.Data) (ret uintptr, er
 }
 
 // seccompJoin tells listeners that the task has inherited its filters,
-// seccompLeave that it ends. k.tasks is held.
+// seccompLeave that it ends. k.tasks is held, if others know the task.
 func (t *Task) seccompJoin() {
 	if s := t.seccomp.Load(); s != nil {
 		s.filter.Join(nil)

@@ -130,6 +130,7 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 		t.discard()
 		return nil, err
 	}
+	t.seccompJoin() // nobody else has the task yet
 	p := &Prepared{t, a}
 	name, err := t.lookPath(a.Args[0], a.Env)
 	stat := false
@@ -215,6 +216,7 @@ func (t *Task) mayExec(name string) (stat bool, err error) {
 // forget takes back a task that never ran.
 func (k *Kernel) forget(t *Task) {
 	k.tasks.Lock()
+	t.seccompLeave()
 	t.leave()
 	t.group.join(nil)
 	k.tasks.count--

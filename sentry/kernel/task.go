@@ -43,6 +43,7 @@ type Task struct {
 		ctx      platform.Context `snapshot:"-"`
 		msg      socket.Message   `snapshot:"-"` // see Message
 		undo     *sem.Undo        // with a reference; nil for none
+		words    []uint64         `snapshot:"-"` // see Words
 	}
 
 	// What the task has. Each is changed by the task's goroutine alone, under
@@ -204,6 +205,23 @@ func (t *Task) PIDNS() *PIDNamespace { return t.ns }
 func (t *Task) Message() *socket.Message {
 	t.own.msg = socket.Message{}
 	return &t.own.msg
+}
+
+// maxWords bounds what Words keeps, so that a task that once asked for much does
+// not hold it.
+const maxWords = 96
+
+// Words returns room for n words of the call under way, of unspecified content:
+// what is copied in or out would be allocated each time else. For the task's own
+// goroutine, once a call.
+func (t *Task) Words(n int) []uint64 {
+	if n > maxWords {
+		return make([]uint64, n)
+	}
+	if len(t.own.words) < n {
+		t.own.words = make([]uint64, n)
+	}
+	return t.own.words[:n]
 }
 
 // SetCred replaces the credentials; for the task's own goroutine.

@@ -76,6 +76,24 @@ func (as *AddressSpace) handleFault(addr usermem.Addr, a platform.Access, own bo
 	return err
 }
 
+// Expose makes the pages at addrs, and one behind each, readable in the process of
+// the host's that the address space is, and returns its number there; 0 if it is
+// none. What cannot be read is left out.
+func (as *AddressSpace) Expose(addrs ...usermem.Addr) (pid int, err error) {
+	e, ok := as.host.(platform.Exposer)
+	if !ok {
+		return 0, nil
+	}
+	for _, a := range addrs {
+		for _, page := range []usermem.Addr{a.RoundDown(), a.RoundDown() + usermem.PageSize} {
+			if err := as.HandleFault(page, platform.Access{Read: true}); err != nil {
+				break // it is no address, or there is nothing behind it
+			}
+		}
+	}
+	return e.Expose()
+}
+
 // wants is what the platform must allow for an access.
 func wants(a platform.Access) platform.Prot {
 	switch {

@@ -35,8 +35,16 @@ func InSlice[T Plain](io IO, addr Addr, n int) ([]T, error) {
 		return nil, nil
 	}
 	s := make([]T, n)
-	_, err := io.CopyIn(addr, unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), uintptr(n)*unsafe.Sizeof(s[0])))
-	return s, err
+	return s, Fill(io, addr, s)
+}
+
+// Fill copies in from addr as many values as s has.
+func Fill[T Plain](io IO, addr Addr, s []T) error {
+	if len(s) == 0 {
+		return nil
+	}
+	_, err := io.CopyIn(addr, unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), uintptr(len(s))*unsafe.Sizeof(s[0])))
+	return err
 }
 
 // OutSlice copies all of s out to addr.

@@ -162,7 +162,7 @@ func runners(hull, dir string) []runner {
 	rs := []runner{
 		{"native", func(p ...string) []string { return p }, nil},
 		{"hull", func(p ...string) []string { return append([]string{hull, "do", "--"}, p...) },
-			[]string{hull + " do", "hull sentry-inside", "hull gofer-inside", "hull-stub"}},
+			[]string{hull + " do", "hull sentry", "hull gofer", "hull-stub"}},
 	}
 	if path, err := exec.LookPath("runc"); err == nil {
 		if b, err := bundle(dir); err == nil {

@@ -39,7 +39,7 @@ type trial struct {
 }
 
 // ociTable measures the runtimes side by side and prints the second table.
-func ociTable(hull, dir string, rounds int, execs time.Duration, only []string) error {
+func ociTable(hull, dir string, rounds int, execs time.Duration, only []string) (err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("PR_SET_CHILD_SUBREAPER: %w", err)
 	}
@@ -49,7 +49,7 @@ func ociTable(hull, dir string, rounds int, execs time.Duration, only []string) 
 	}
 	rs := ociRuntimes(hull, dir)
 	d := &docker{dir: dir, runtimes: rs}
-	defer d.stop()
+	defer func() { err = errors.Join(err, d.stop()) }()
 	trials := []trial{
 		{rows: []string{"life of `true` (ms)", "life of `true`: CPU (ms)", "… create (ms)", "… start (ms)", "… wait (ms)", "… delete (ms)"},
 			rounds: 7 * rounds, run: b.life},
@@ -111,7 +111,7 @@ func printTrial(t trial, rs []*ociRuntime) {
 
 // ociRuntimes are those that are installed, hull first.
 func ociRuntimes(hull, dir string) []*ociRuntime {
-	rs := []*ociRuntime{{name: "hull", path: hull, processes: []string{"hull sentry-inside", "hull gofer-inside", "hull-stub"}}}
+	rs := []*ociRuntime{{name: "hull", path: hull, processes: []string{"hull sentry", "hull gofer", "hull-stub"}}}
 	for name, patterns := range map[string][]string{"runc": nil, "crun": nil, "runsc": {"runsc"}} {
 		if path, err := exec.LookPath(name); err == nil {
 			rs = append(rs, &ociRuntime{name: name, path: path, processes: patterns})

@@ -25,7 +25,7 @@ func TestNetlink(t *testing.T) {
 	bin := hull(t)
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".sh"), func(t *testing.T) {
-			const start = `exec 2>&1; . "$0"`
+			const start = `exec 2>&1; mount -t tmpfs none /run; . "$0"`
 			native := dir(t)
 			want := run(t, "", "unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
 				"/bin/bash", "-c", "export data="+data+"; cd "+native+"; "+start, script)

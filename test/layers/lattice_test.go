@@ -61,6 +61,7 @@ func lattice() []rule {
 		{"sentry/futex", floor + " sentry/current sentry/mem sentry/mm"},
 		{"sentry/seccomp", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/timer", floor + " sentry/current"},
+		{"sentry/klog", floor},
 		{"sentry/ipc", floor + " sentry/auth sentry/limits sentry/current"},
 		{"sentry/ipc/*", floor + " sentry/auth sentry/limits sentry/current sentry/current/currenttest sentry/mem sentry/mm sentry/ipc"},
 
@@ -91,17 +92,18 @@ func lattice() []rule {
 		// The host's side, and the one package that knows every implementation.
 		{"runsc-like/jail", ""},
 		{"runsc-like/profile", "sentry/seccomp"}, // the sentry's part is for its tests
-		{"runsc-like/notify", "sentry/seccomp sentry/wait"},
-		{"runsc-like/control", "runsc-like/jail runsc-like/profile"},
+		{"runsc-like/leanjson", ""},
+		{"runsc-like/control", "runsc-like/jail runsc-like/profile runsc-like/leanjson"},
 		{"runsc-like/cgroup", ""},
 		{"runsc-like/hooks", ""},
 		{"runsc-like/install", ""},
 		{"runsc-like/netproxy", "netstack/*"},
 		{"runsc-like/dnsrelay", ""},
+		{"runsc-like/agent", ""},
 		{"runsc-like/netconf", "runsc-like/control netstack/link/afpacket"},
-		{"runsc-like/container", "runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/notify runsc-like/netconf runsc-like/netproxy runsc-like/dnsrelay netstack/link/pipe"},
-		{"runsc-like/boot", "runsc-like/notify runsc-like/dnsrelay runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile netstack/*"},
-		{"runsc-like/cmd", "runsc-like/dnsrelay runsc-like/netproxy netstack/buffer netstack/link/pipe runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
+		{"runsc-like/container", "runsc-like/leanjson runsc-like/control runsc-like/jail runsc-like/cgroup runsc-like/hooks runsc-like/profile runsc-like/netconf runsc-like/netproxy runsc-like/dnsrelay runsc-like/agent netstack/link/pipe"},
+		{"runsc-like/boot", "runsc-like/dnsrelay runsc-like/agent runsc-like/control runsc-like/jail platform/* sentry/* fsimpl/* gofer/client syscalls/* runsc-like/profile netstack/*"},
+		{"runsc-like/cmd", "runsc-like/dnsrelay runsc-like/agent runsc-like/netproxy netstack/buffer netstack/link/pipe runsc-like/control runsc-like/jail runsc-like/container runsc-like/boot runsc-like/install gofer/server platform/*"},
 		{"runsc-like", "runsc-like/cmd"},
 
 		// A network stack that knows nothing of the sentry.
@@ -169,6 +171,7 @@ func TestDependencies(t *testing.T) {
 		{"github.com/opencontainers/runtime-spec/specs-go/features", "runsc-like/container"},
 		{"golang.org/x/net/dns/dnsmessage", "runsc-like/netproxy"},
 		{"github.com/vishvananda/netlink", "runsc-like/netconf"},
+		{"github.com/vishvananda/netlink/nl", "runsc-like/netconf"},
 		{"github.com/seccomp/libseccomp-golang", "runsc-like/jail runsc-like/profile"},
 		{"github.com/opencontainers/cgroups", "runsc-like/cgroup"},
 		{"github.com/opencontainers/cgroups/devices", "runsc-like/cgroup"},

@@ -2,13 +2,16 @@ package lifecycle
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
-	"time"
 	"unsafe"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -17,156 +20,198 @@ import (
 	"hull/test/internal/sandbox"
 )
 
-// agent decides about calls of a container (linux.seccomp.listenerPath), as
-// seccomp_unotify(2) has it: mkdir fails with what no mkdir fails with, rmdir is
-// said to be done, unlink is done.
-type agent struct {
-	listener *net.UnixListener
-	told     specs.ContainerProcessState
-	calls    map[int32]int // how often each was asked about
-	err      error
-	done     chan struct{}
+// The ioctls of seccomp_unotify(2), and its structures.
+const (
+	notifReceive = 0xc0502100
+	notifSend    = 0xc0182101
+	notifValid   = 0x40082102
+)
+
+type notification struct {
+	ID    uint64
+	PID   uint32
+	Flags uint32
+	Nr    int32
+	Arch  uint32
+	IP    uint64
+	Args  [6]uint64
 }
 
-func newAgent(t *testing.T) *agent {
+type response struct {
+	ID    uint64
+	Value int64
+	Errno int32
+	Flags uint32
+}
+
+// agent decides about mkdir(2) of containers.
+type agent struct {
+	t      *testing.T
+	socket *net.UnixListener
+	work   sync.WaitGroup
+
+	mu   sync.Mutex
+	seen []string // what was asked, and of whom
+}
+
+func newAgent(t *testing.T, path string) *agent {
 	t.Helper()
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "agent"), Net: "unix"})
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	a := &agent{listener: l, calls: map[int32]int{}, done: make(chan struct{})}
-	go func() {
-		defer close(a.done)
-		a.err = a.serve()
-	}()
+	a := &agent{t: t, socket: l}
+	a.work.Go(func() {
+		for {
+			c, err := l.AcceptUnix()
+			if err != nil {
+				return
+			}
+			a.work.Go(func() { a.serve(c) })
+		}
+	})
 	return a
 }
 
-// accept receives the container's state, and the descriptor.
-func (a *agent) accept() (int, error) {
-	conn, err := a.listener.AcceptUnix()
+// serve takes a listener, and answers what comes.
+func (a *agent) serve(c *net.UnixConn) {
+	defer c.Close()
+	b, oob := make([]byte, 64<<10), make([]byte, 64)
+	n, oobn, _, _, err := c.ReadMsgUnix(b, oob)
 	if err != nil {
-		return -1, err
+		a.t.Error(err)
+		return
 	}
-	defer conn.Close()
-	b, oob := make([]byte, 1<<16), make([]byte, unix.CmsgSpace(4))
-	n, oobn, _, _, err := conn.ReadMsgUnix(b, oob)
-	if err != nil {
-		return -1, err
+	var state specs.ContainerProcessState
+	msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err = errors.Join(err, json.Unmarshal(b[:n], &state)); err != nil || len(msgs) != 1 {
+		a.t.Error(err, len(msgs))
+		return
 	}
-	if err := json.Unmarshal(b[:n], &a.told); err != nil {
-		return -1, fmt.Errorf("%s: %w", b[:n], err)
+	fds, err := unix.ParseUnixRights(&msgs[0])
+	if err != nil || len(fds) != 1 || !slices.Equal(state.Fds, []string{specs.SeccompFdName}) || state.Metadata != "for the agent" || state.State.Bundle == "" || state.Pid == 0 {
+		a.t.Errorf("%v %v %+v", err, fds, state)
+		return
 	}
-	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil || len(messages) != 1 {
-		return -1, fmt.Errorf("%d control messages, %v", len(messages), err)
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return -1, fmt.Errorf("%d descriptors, %v", len(fds), err)
-	}
-	return fds[0], nil
-}
-
-func (a *agent) serve() error {
-	fd, err := a.accept()
-	if err != nil {
-		return err
-	}
+	fd := fds[0]
 	defer unix.Close(fd)
-	ioctl := func(cmd uintptr, p unsafe.Pointer) error {
-		if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), cmd, uintptr(p)); e != 0 {
-			return e
-		}
-		return nil
+	for a.answer(fd) {
 	}
+}
+
+func ioctl[T any](fd int, cmd uintptr, arg *T) error {
 	for {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
-			continue
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), cmd, uintptr(unsafe.Pointer(arg)))
+		if errno == 0 {
+			return nil
 		}
-		if fds[0].Revents&unix.POLLIN == 0 {
-			return nil // nobody is left to ask about, or the sentry is gone
-		}
-		const receive, send, valid = 0xc0502100, 0xc0182101, 0x40082102
-		var n struct {
-			ID         uint64
-			PID, Flags uint32
-			Nr         int32
-			Arch       uint32
-			IP         uint64
-			Args       [6]uint64
-		}
-		if err := ioctl(receive, unsafe.Pointer(&n)); err == unix.ENOENT || err == unix.EINTR {
-			continue
-		} else if err != nil {
-			return fmt.Errorf("receive: %w", err)
-		}
-		a.calls[n.Nr]++
-		if err := ioctl(valid, unsafe.Pointer(&n.ID)); err != nil {
-			return fmt.Errorf("valid: %w", err)
-		}
-		r := struct {
-			ID    uint64
-			Value int64
-			Errno int32
-			Flags uint32
-		}{ID: n.ID}
-		switch n.Nr {
-		case unix.SYS_MKDIR:
-			r.Errno = -int32(unix.ENOMEDIUM)
-		case unix.SYS_UNLINK:
-			r.Flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
-		}
-		if err := ioctl(send, unsafe.Pointer(&r)); err != nil {
-			return fmt.Errorf("send: %w", err)
+		if errno != unix.EINTR {
+			return errno
 		}
 	}
 }
 
-// TestAgent has an agent decide about calls of a container: the same with runc and
-// with hull.
-func TestAgent(t *testing.T) {
-	const script = `exec 2>&1; echo text >/tmp/f; mkdir /tmp/d; echo $?; rmdir /nosuch; echo $?; rm /tmp/f; echo $?; ls /tmp`
-	type result struct {
-		Out   string
-		Calls map[int32]int
-		Told  specs.ContainerProcessState
+// answer answers the next call; it is false when there will be none.
+func (a *agent) answer(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(p, -1); err == unix.EINTR {
+		return true
 	}
-	results := map[string]result{}
-	for runtime, binary := range map[string]string{"runc": "runc", "hull": sandbox.Binary(t)} {
-		a := newAgent(t)
-		s := spec(t, script)
-		s.Linux.Seccomp = &specs.LinuxSeccomp{
-			DefaultAction: specs.ActAllow, ListenerPath: a.listener.Addr().String(), ListenerMetadata: "of the test",
-			Architectures: []specs.Arch{specs.ArchX86_64},
-			Syscalls:      []specs.LinuxSyscall{{Names: []string{"mkdir", "rmdir", "unlink"}, Action: specs.ActNotify}},
+	if p[0].Revents&unix.POLLIN == 0 {
+		return false
+	}
+	var n notification
+	if err := ioctl(fd, notifReceive, &n); err != nil {
+		return err == unix.ENOENT && p[0].Revents&unix.POLLHUP == 0 // the call was taken back
+	}
+	path := a.text(n.PID, n.Args[0])
+	id := n.ID
+	if err := ioctl(fd, notifValid, &id); err != nil {
+		a.t.Errorf("%s does not wait: %v", path, err)
+	}
+	other := n.ID + 12345
+	if err := ioctl(fd, notifValid, &other); err != unix.ENOENT {
+		a.t.Errorf("a call that there is not is said to wait: %v", err)
+	}
+	a.mu.Lock()
+	a.seen = append(a.seen, fmt.Sprintf("%d %#x %s", n.Nr, n.Args[1], path))
+	a.mu.Unlock()
+	r := response{ID: n.ID}
+	switch {
+	case strings.HasSuffix(path, "denied"):
+		r.Errno = -int32(unix.ENOSPC)
+	case strings.HasSuffix(path, "pretended"):
+	default:
+		r.Flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
+	}
+	if err := ioctl(fd, notifSend, &r); err != nil {
+		a.t.Errorf("%s: answer: %v", path, err)
+	}
+	if err := ioctl(fd, notifSend, &r); err == nil {
+		a.t.Errorf("%s: a second answer", path)
+	}
+	return true
+}
+
+// text reads a string of a process.
+func (a *agent) text(pid uint32, addr uint64) string {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		a.t.Error(err)
+		return ""
+	}
+	defer f.Close()
+	b := make([]byte, 256)
+	n, err := f.ReadAt(b, int64(addr))
+	if n == 0 {
+		a.t.Errorf("memory of process %d at %#x: %v", pid, addr, err)
+	}
+	text, _, _ := strings.Cut(string(b[:n]), "\x00")
+	return text
+}
+
+// An agent outside decides about calls of a container, with hull as with runc.
+func TestSeccompAgent(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can run this")
+	}
+	dir := t.TempDir()
+	sp := spec(t, `mkdir /tmp/made; echo $?; mkdir -m 700 /tmp/pretended; echo $?; mkdir /tmp/denied; echo $?; ls /tmp; echo up; while :; do sleep 0.05; done`)
+	sp.Process.Env = append(sp.Process.Env, "LC_ALL=C")
+	run := func(runtime, name string) (string, []string) {
+		socket := filepath.Join(dir, name+".sock")
+		a := newAgent(t, socket)
+		s := *sp
+		l := *sp.Linux
+		l.Seccomp = &specs.LinuxSeccomp{
+			DefaultAction: specs.ActAllow, ListenerPath: socket, ListenerMetadata: "for the agent",
+			Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir"}, Action: specs.ActNotify}},
 		}
-		dir, state, id := bundle(t, s), filepath.Join(t.TempDir(), "state"), "hull-agent-"+runtime
-		c := exec.Command(binary, "--root", state, "run", "--bundle", dir, id)
+		s.Linux = &l
+		const script = `$R run -d --bundle $B $C >out 2>&1 </dev/null; i=0; until grep -q up out || [ $i = 100 ]; do sleep 0.05; i=$((i+1)); done; cat out
+			$R exec $C sh -c 'mkdir /tmp/later /tmp/denied; echo $?; for i in 1 2 3 4 5 6 7 8; do mkdir /tmp/$i & done; wait; ls /tmp' 2>/dev/null
+			$R kill $C KILL; i=0; until $R delete $C 2>/dev/null || [ $i = 100 ]; do sleep 0.05; i=$((i+1)); done; $R list -q`
+		c := exec.Command("sh", "-c", script)
+		c.Dir = filepath.Join(dir, name)
+		if err := os.Mkdir(c.Dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "R=" + runtime + " --root " + filepath.Join(c.Dir, "state"), "C=hull-agent-" + name, "B=" + bundle(t, &s)}
 		out, err := c.CombinedOutput()
 		if err != nil {
-			t.Fatalf("%s: %v\n%s", runtime, err, out)
+			t.Errorf("%s: %v", name, err)
 		}
-		select {
-		case <-a.done:
-		case <-time.After(time.Minute):
-			t.Fatalf("%s: the agent goes on", runtime)
-		}
-		if a.err != nil {
-			t.Errorf("%s: %v", runtime, a.err)
-		}
-		if a.told.Pid <= 0 || a.told.State.Pid != a.told.Pid || a.told.State.ID != id || a.told.State.Bundle != dir {
-			t.Errorf("%s: told %+v", runtime, a.told)
-		}
-		a.told.Pid, a.told.Version, a.told.State = 0, "", specs.State{Status: a.told.State.Status}
-		results[runtime] = result{string(out), a.calls, a.told}
+		a.socket.Close()
+		a.work.Wait() // the listeners end with the container
+		slices.Sort(a.seen)
+		return string(out), a.seen
 	}
-	if !reflect.DeepEqual(results["hull"], results["runc"]) {
-		t.Errorf("hull: %+v\nrunc: %+v", results["hull"], results["runc"])
+	want, asked := run("runc", "runc")
+	got, hullAsked := run(sandbox.Binary(t), "hull")
+	if got != want || !strings.Contains(want, "up\n") {
+		t.Errorf("with hull:\n%s\nwith runc:\n%s", got, want)
 	}
-	if n := len(results["hull"].Calls); n != 3 {
-		t.Errorf("calls %v", results["hull"].Calls)
+	if !slices.Equal(asked, hullAsked) || len(asked) < 10 {
+		t.Errorf("hull's agent was asked\n%s\nrunc's\n%s", strings.Join(hullAsked, "\n"), strings.Join(asked, "\n"))
 	}
 }

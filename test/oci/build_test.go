@@ -91,9 +91,9 @@ func composeCases() []scriptCase {
 // setDefault has `hull install` make hull dockerd's default runtime, or no more.
 func (d *daemons) setDefault(t *testing.T, runtime string) {
 	t.Helper()
-	script := `cd "$0"; how="--docker --docker-config daemon.json"; case $1 in hull) $2 install $how --default ;; *) $2 uninstall $how && $2 install $how ;; esac
+	script := `cd "$0"; how="--docker --docker-config $3"; case $1 in hull) $2 install $how --default ;; *) $2 uninstall $how && $2 install $how ;; esac
 		kill -HUP $(cat docker.pid); i=0; until [ "$(docker info -f '{{.DefaultRuntime}}')" = $1 ]; do i=$((i+1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done`
-	c := exec.Command("sh", "-c", script, d.dir, runtime, sandbox.Binary(t))
+	c := exec.Command("sh", "-c", script, d.dir, runtime, sandbox.Binary(t), d.config)
 	c.Env = d.env
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("dockerd does not take another default runtime: %v\n%s", err, out)
@@ -104,6 +104,7 @@ func (d *daemons) setDefault(t *testing.T, runtime string) {
 // default.
 func (d *daemons) build(t *testing.T) {
 	e := &teller{
+		label:   "build-",
 		prelude: buildPrelude,
 		env:     func(_, name string) []string { return append(d.env[:len(d.env):len(d.env)], "N="+name) },
 		clean: func(_, name string) {
@@ -138,6 +139,7 @@ func (d *daemons) build(t *testing.T) {
 // compose runs the cases of docker-compose.
 func (d *daemons) compose(t *testing.T) {
 	e := &teller{
+		label:   "compose-",
 		prelude: composePrelude,
 		env: func(runtime, name string) []string {
 			return append(d.env[:len(d.env):len(d.env)], "N="+name, "RT="+runtime)

@@ -3,6 +3,7 @@ package oci
 import (
 	"context"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,13 +17,16 @@ type scriptCase struct{ name, script string }
 
 // teller runs scripts of a group.
 type teller struct {
+	// label is part of the names of containers: groups that run at the same time have
+	// other ones.
+	label   string
 	prelude string
 	// env are the variables for a runtime; name is what its containers are called.
 	env func(runtime, name string) []string
 	// clean removes what a script may have left of the name.
 	clean func(runtime, name string)
-	// apart says that scripts use what there is one of on the machine: ports.
-	apart bool
+	// apart are the cases that look at what there is of all containers.
+	apart []string
 	// user runs the scripts, in a directory of his; nil is root.
 	user *ordinary
 }
@@ -40,7 +44,7 @@ func (e *teller) tell(t *testing.T, c scriptCase, runtime string) string {
 	}
 	cmd := exec.CommandContext(ctx, shell[0], append(shell[1:], e.prelude+c.script)...)
 	cmd.Dir = dir
-	name := "hull-test-" + runtime
+	name := "hull-test-" + e.label + runtime
 	cmd.Env = append(e.env(runtime, name), "LC_ALL=C")
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.Output()
@@ -61,7 +65,7 @@ func (e *teller) compare(t *testing.T, cases []scriptCase) {
 				var want, got string
 				var both sync.WaitGroup
 				both.Go(func() { want = e.tell(t, c, "runc") })
-				if e.apart {
+				if slices.Contains(e.apart, c.name) {
 					both.Wait()
 				}
 				both.Go(func() { got = e.tell(t, c, "hull") })
@@ -78,13 +82,21 @@ func (e *teller) compare(t *testing.T, cases []scriptCase) {
 	}
 }
 
-// TestCallers runs the cases of all callers.
+// TestCallers runs the cases of all callers. Two groups run side by side: most of a
+// case is waiting.
 func TestCallers(t *testing.T) {
 	d := start(t)
-	t.Run("docker", d.docker)
-	t.Run("build", d.build)
-	t.Run("compose", d.compose)
-	t.Run("ctr", d.ctr)
-	t.Run("podman", d.podman)
-	t.Run("podman of a user", d.userPodman)
+	t.Run("docker", func(t *testing.T) {
+		t.Parallel()
+		d.docker(t)
+		t.Run("privileged", d.privileged)
+	})
+	t.Run("others", func(t *testing.T) {
+		t.Parallel()
+		t.Run("build", d.build)
+		t.Run("compose", d.compose)
+		t.Run("ctr", d.ctr)
+		t.Run("podman", d.podman)
+		t.Run("podman of a user", d.userPodman)
+	})
 }

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"hull/test/internal/docker"
 )
 
 // podImage is what the containers of pods run, and their sandbox.
@@ -40,16 +42,7 @@ func startCRI(t *testing.T) (dir, sock string) {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can start containerd")
 	}
-	dir, err := os.MkdirTemp("", "hull-cri")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		unmountBelow(dir)
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir = memoryDir(t, "hull-cri")
 	sock = filepath.Join(dir, "c.sock")
 	config := fmt.Sprintf(`version = 2
 root = "%[1]s/root"
@@ -71,7 +64,15 @@ state = "%[1]s/state"
     BinaryName = "runc"`
 	installed(t, "containerd", filepath.Join(dir, "config.toml"), config)
 	makeNetwork(t, dir)
-	daemon(t, dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
+	containerd, err := docker.Run(dir, sock, "containerd", "--config", filepath.Join(dir, "config.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := containerd.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	makePodImage(t, dir)
 	out, err := exec.Command("ctr", "--address", sock, "--namespace", "k8s.io", "images", "import", filepath.Join(dir, "image.tar")).CombinedOutput()
 	if err != nil {

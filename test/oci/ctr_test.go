@@ -16,7 +16,7 @@ const ctrPrelude = `
 say() { "$@" 2>/dev/null; echo "= $?"; }
 state() { $CTR task ls | awk -v n=$N '$1 == n { print $3 }'; }
 await() { i=0; until [ "$(state)" = "$1" ]; do i=$((i+1)); [ $i -lt 100 ] || { echo "never $1 but $(state)"; return; }; sleep 0.1; done; }
-back() { $RUN -d "$@" && await RUNNING; }
+back() { $RUN -d "$@" >/dev/null && await RUNNING; } # what it says is lost when ctr ends
 tty() { script -qec "$1" /dev/null </dev/null | tr -d '\r' | sed 's/\^@//g'; }
 `
 
@@ -38,7 +38,7 @@ func ctrCases() []scriptCase {
 			say $RUN --rm --mount type=tmpfs,src=tmpfs,dst=/t,options=size=64k $I $N sh -c 'df /t | tail -1 | awk "{print \$2}"'; say $RUN --rm --mount type=bind,src=$PWD/none,dst=/m,options=rbind $I $N true; $CTR c ls -q`},
 		{"read-only", `say $RUN --rm --read-only $I $N sh -c 'touch /x'; say $RUN --rm --device /dev/null $I $N sh -c 'ls /dev'`},
 		{"limits", `say $RUN --rm --memory-limit 67108864 --cpus 0.5 $I $N true; back --memory-limit 67108864 --cpus 0.5 $I $N sleep 100; $CTR task metrics $N | grep -i -e memory.limit -e memory.usage_in_bytes -e pids.limit | awk '{print $1, NF}' | sort; $CTR task metrics --format json $N | grep -o '"hierarchical_memory_limit":[0-9]*'`},
-		{"background", `back $I $N ` + loop + `; $CTR task ls | awk -v n=$N '$1 == n { print $3 }'; $CTR task ps $N | grep -c "^$($CTR task ls | awk -v n=$N '$1 == n { print $2 }') "; kill -0 $($CTR task ls | awk -v n=$N '$1 == n { print $2 }') && echo alive
+		{"background", `back $I $N ` + loop + `; $CTR task ls | awk -v n=$N '$1 == n { print $3 }'; $CTR task ps $N | grep -c '^[0-9]' | sed 's/^[1-9].*/some/'; kill -0 $($CTR task ls | awk -v n=$N '$1 == n { print $2 }') && echo alive
 			$CTR task kill -s TERM $N; await STOPPED; say $CTR task rm $N; say $CTR task rm $N; $CTR c rm $N; $CTR c ls -q`},
 		{"pid file", `$RUN -d --pid-file pid $I $N sleep 100; [ "$(cat pid)" = "$($CTR task ls | awk -v n=$N '$1 == n { print $2 }')" ] && echo same; say $CTR task rm -f $N; kill -0 $(cat pid) 2>/dev/null || echo gone`},
 		{"container, then task", `say $CTR c create --runc-binary $RT --runc-root $RR $I $N sh -c 'echo out; exit 6'; $CTR c ls -q; say $CTR task start $N; say $CTR task start $N; say $CTR c rm $N`},
@@ -54,6 +54,7 @@ func ctrCases() []scriptCase {
 		{"signals", `back $I $N sh -c 'trap "exit 6" HUP; while :; do sleep 0.05; done'; sleep 0.3; say $CTR task kill -s 1 $N; await STOPPED; say $CTR task rm $N; say $CTR task kill $N; $CTR c rm $N
 			back $I $N sh -c 'sleep 101 & sleep 100'; say $CTR task kill --all -s SIGKILL $N; await STOPPED; say $CTR task rm $N`},
 		{"delete a running one", `back $I $N sleep 100; say $CTR c rm $N; say $CTR task rm $N; state; say $CTR task rm -f $N; say $CTR c rm $N; $CTR c ls -q`},
+		{"checkpoint", `back $I $N sleep 100; say $CTR task checkpoint $N; state; say $CTR task exec --exec-id a $N echo on; say $CTR task rm -f $N`},
 		{"no root", `say $RUN --rm --rootfs $PWD/none $N true; $CTR c ls -q`},
 		{"network of the host", `say $RUN --rm --net-host $I $N sh -c 'cat /etc/resolv.conf >/dev/null && echo has it'`},
 		{"other ids", `say $RUN --rm --uidmap 0:100000:65536 --gidmap 0:100000:65536 $I $N sh -c 'id -u; cat /proc/self/uid_map | tr -s " "; touch /tmp/x; ls -ln /tmp/x | cut -d" " -f1-12'`},
@@ -72,6 +73,7 @@ func (d *daemons) ctr(t *testing.T) {
 	}
 	root := func(runtime string) string { return d.dir + "/" + runtime }
 	e := &teller{
+		label:   "ctr-",
 		prelude: ctrPrelude,
 		env: func(runtime, name string) []string {
 			return append(os.Environ(), "I="+image, "N="+name, "RT="+binary[runtime], "RR="+root(runtime), "CTR="+ctr(runtime),

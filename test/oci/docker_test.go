@@ -22,9 +22,9 @@ func dockerCases() []scriptCase {
 	return []scriptCase{
 		{"run", `say $RUN --rm $I echo hello; say $RUN --rm $I sh -c 'exit 3'; say $RUN --rm $I sh -c 'kill -9 $$'; say $RUN --rm $I sh -c 'kill -TERM $$; sleep 1'`},
 		{"what cannot be run", `say $RUN --rm $I nosuch; say $RUN --rm $I /etc/passwd; say $RUN --rm $I /nowhere; $RUN --rm $I nosuch 2>&1 | grep -o 'executable file not found in $PATH'
-			printf '#!/no/such\n' >s; echo junk >j; chmod 755 s j; echo no >p; V="-v $PWD/s:/s -v $PWD/j:/j -v $PWD/p:/bin/p"; for c in /s /j p /bin/p /s/x; do $RUN --rm $V $I $c 2>&1 | grep -v -e '^docker' -e '^$'; say $RUN --rm $V $I $c; done`},
+			printf '#!/no/such\n' >s; echo junk >j; chmod 755 s j; echo no >p; V="-v $PWD/s:/s -v $PWD/j:/j -v $PWD/p:/bin/p"; for c in /s /j p /bin/p /s/x; do $RUN --rm $V $I $c >out 2>&1; echo "$c = $?"; grep -v -e '^docker' -e '^$' out; done`},
 		{"streams", `echo text | say $RUN --rm -i $I cat; seq 100000 | $RUN --rm -i $I md5sum; $RUN --rm $I sh -c 'echo o; echo e >&2' 2>/dev/null; $RUN --rm $I sh -c 'echo e >&2' 2>&1 >/dev/null
-			$RUN --rm $I dd if=/dev/zero bs=1M count=100 2>/dev/null | md5sum`},
+			$RUN --rm --log-driver none $I dd if=/dev/zero bs=1M count=100 2>/dev/null | md5sum; $RUN --rm $I dd if=/dev/zero bs=1M count=2 2>/dev/null | md5sum`},
 		{"environment", `say $RUN --rm -e A=1 -w /a/b -h named $I sh -c 'echo $A $HOME; pwd; hostname; cat /etc/hostname'; say $RUN --rm --entrypoint id $I -u`},
 		{"user", `say $RUN --rm -u 5:6 --group-add 7 $I id; say $RUN --rm -u 5 $I sh -c 'touch /x; echo $HOME'; say $RUN --rm -u nobody $I id`},
 		{"capabilities", `say $RUN --rm $I grep Cap /proc/self/status; say $RUN --rm --cap-drop ALL --cap-add CHOWN $I grep Cap /proc/self/status

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hull/test/internal/docker"
 )
 
 // networkPrelude has what the cases share: $H runs a command where dockerd's
@@ -31,14 +33,21 @@ func networkCases() []scriptCase {
 			get "" $G $PORT; kill $P; wait`},
 		{"names", `docker network create $N >/dev/null; serve $N --network $N -h server --network-alias other; for n in $N other; do get "--network $N" $($RUN --rm --network $N $I nslookup $n 2>/dev/null | awk "/^Address: 1/ {print \$2}" | head -1) 80; done
 			$RUN --rm --network $N $I cat /etc/resolv.conf | grep nameserver; $RUN --rm --network $N $I nslookup $N | grep -c "^Address: 1"; clean`},
-		{"no such name", `docker network create $N >/dev/null; $RUN --rm --network $N $I nslookup nosuch.invalid >/dev/null 2>&1; echo "= $?"; clean`},
+		{"no such name", `docker network create $N >/dev/null; $RUN --rm --network $N --dns 127.0.0.9 $I nslookup nosuch.invalid >/dev/null 2>&1; echo "= $?"; clean`},
 		{"none", `$RUN --rm --network none $I sh -c 'ls /sys/class/net; ping -c 1 -W 1 127.0.0.1 | grep -c "1 packets received"; nc -w 1 192.0.2.1 80 2>&1 | grep -c unreachable'`},
 		{"refused and unreachable", `back $I sleep 100; A=$(addr $N); $RUN --rm $I nc -w 5 $A 80 2>&1 | grep -c refused; clean`},
 		{"IPv6", `docker network create --ipv6 --subnet fd00:77:$NET::/64 $N >/dev/null; serve $N --network $N -h server; A=$(docker inspect -f "{{range .NetworkSettings.Networks}}{{.GlobalIPv6Address}}{{end}}" $N)
 			fetch $H busybox wget -qO- http://[$A]/; get "--network $N" $A 80; $RUN --rm --network $N $I ping6 -c 1 -W 2 $A | grep -c "1 packets received"; clean`},
 		{"another container's", `serve $N -h server; A=$(addr $N); fetch $H busybox wget -qO- http://$A/; get "--network container:$N" 127.0.0.1 80; $RUN --rm --network container:$N $I sh -c 'ip addr show eth0 | grep -c "inet "'; clean`},
 		{"two networks", `docker network create $N >/dev/null; docker create --runtime $RT --name $N -i $I sh -c 'ls /sys/class/net | tr "\n" " "; ip route | grep -c default' >/dev/null; docker network connect $N $N; docker start -ai $N </dev/null; clean`},
-		{"bulk", `back $I sh -c 'dd if=/dev/zero bs=1M count=64 2>/dev/null | nc -l -p 99'; A=$(addr $N); sleep 0.5; $H busybox nc $A 99 </dev/null | md5sum; clean`},
+		{"bulk", `back $I sh -c 'dd if=/dev/zero bs=1M count=64 2>/dev/null | nc -l -p 99'; A=$(addr $N); sleep 0.5; mkfifo f; $H busybox nc $A 99 <>f | md5sum; clean`},
+		{"connected later", `docker network create $N >/dev/null; docker network create --ipv6 --subnet fd00:79:$NET::/64 $N-2 >/dev/null; back $I sleep 100; $RUN -d --name $N-2 --network $N --network-alias two $I sleep 100 >/dev/null
+			on() { docker exec $N "$@"; }; seen() { i=0; until [ "$(on ls /sys/class/net | tr "\n" " ")" = "$1 lo " ]; do i=$((i+1)); [ $i -lt 50 ] || break; sleep 0.1; done; on ls /sys/class/net | tr "\n" " "; on ip route | grep -c default; }
+			docker network connect --alias one $N $N; seen "eth0 eth1"; on ping -c 1 -W 5 two | grep -c "1 packets received"; $RUN --rm --network $N $I ping -c 1 -W 5 one | grep -c "1 packets received"; on grep nameserver /etc/resolv.conf
+			docker network connect $N-2 $N; seen "eth0 eth1 eth2"; on ip addr show eth2 | grep -c fd00:79:$NET; docker network disconnect bridge $N; seen "eth1 eth2"; on ip route | grep default | sed "s/via [0-9.]*//"
+			docker network disconnect $N-2 $N; seen "eth1"; docker network connect bridge $N; seen "eth1 eth3"; on ping -c 1 -W 5 $($H ip -4 -o addr show docker0 | awk '{print $4}' | cut -d/ -f1) | grep -c "1 packets received"; clean; docker network rm $N-2 >/dev/null`},
+		{"changes from outside", `serve $N -h server; A=$(addr $N); fetch $H busybox wget -qO- http://$A/; P=$(docker inspect -f "{{.State.Pid}}" $N); is() { i=0; until docker exec $N ip link show eth0 | grep -q "$1"; do i=$((i+1)); [ $i -lt 50 ] || break; sleep 0.1; done; docker exec $N ip link show eth0 | grep -o "$1"; }
+			nsenter -t $P -n ip link set eth0 mtu 1400; is "mtu 1400"; nsenter -t $P -n ip addr add 10.201.$NET.1/32 dev eth0; V=$($H ip -o link | sed -n "s/.*: \(veth[^@]*\)@.*/\1/p"); $H ip link set $V down; is NO-CARRIER; $H ip link set $V up; is LOWER_UP; docker exec $N ip addr show eth0 | grep -c 10.201.$NET.1; fetch $H busybox wget -qO- http://$A/; clean`},
 		{"restart", `serve $N -h server; docker restart -t 0 $N >/dev/null; sleep 0.5; A=$(addr $N); fetch $H busybox wget -qO- http://$A/; clean`},
 		{"what is left", `serve $N -p 127.0.0.1:$PORT:80; clean; sleep 0.5; $H ip -o link | grep -c veth; pgrep -f "hull.*$N" | wc -l`},
 	}
@@ -46,12 +55,21 @@ func networkCases() []scriptCase {
 
 func TestDockerNetworks(t *testing.T) {
 	// A network namespace of the daemon's own: bridges, rules and ports are there.
-	d := startWith(t, []string{"unshare", "--net", "sh", "-c", `ip link set lo up; exec dockerd "$@"`, "dockerd"}, "--ipv6", "--fixed-cidr-v6", "fd00:42::/64")
+	d := startWith(t, docker.Options{
+		Command: []string{"unshare", "--net", "sh", "-c", `ip link set lo up; exec dockerd "$@"`, "dockerd"}, OwnBridge: true,
+		Args: []string{"--ipv6", "--fixed-cidr-v6", "fd00:42::/64"},
+	})
 	pid, err := os.ReadFile(filepath.Join(d.dir, "docker.pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := d.teller("RUN=docker run --runtime $RT", "PORT=8081", "NET=7", "DOCKERD="+strings.TrimSpace(string(pid)))
-	e.prelude, e.apart = e.prelude+networkPrelude, true
+	e := d.teller("RUN=docker run --runtime $RT", "DOCKERD="+strings.TrimSpace(string(pid)))
+	e.prelude, e.apart = e.prelude+networkPrelude, []string{"what is left"}
+	env := e.env
+	e.env = func(runtime, name string) []string { // what there is one of on the machine
+		n := map[string]string{"runc": "7", "hull": "8"}[runtime]
+		return append(env(runtime, name), "PORT=808"+n, "NET="+n)
+	}
 	e.compare(t, networkCases())
+	t.Run("software", func(t *testing.T) { d.software(t, e) })
 }

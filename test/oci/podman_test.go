@@ -27,7 +27,8 @@ func podmanCases() []scriptCase {
 	const loop = `sh -c 'trap "echo bye; exit 5" TERM; echo up; while :; do sleep 0.05; done'`
 	return []scriptCase{
 		{"run", `say $RUN --rm $I echo hello; say $RUN --rm $I sh -c 'exit 3'; say $RUN --rm $I sh -c 'kill -9 $$'`},
-		{"what cannot be run", `say $RUN --rm --name $N $I nosuch; say $RUN --rm --name $N $I /etc/passwd; $P ps -aq --filter name=$N`},
+		{"what cannot be run", `say $RUN --rm --name $N $I nosuch; $P ps -aq --filter name=$N; say $RUN --rm --name $N $I /etc/passwd; $P ps -aq --filter name=$N
+			printf '#!/no/such\n' >s; chmod 755 s; say $RUN --rm -v $PWD/s:/s $I /s; say $RUN --name $N $I nosuch; $P ps -aq --filter name=$N | wc -l; $P rm -f -t 0 $N >/dev/null`},
 		{"streams", `echo text | say $RUN --rm -i $I cat; seq 100000 | $RUN --rm -i $I md5sum; $RUN --rm $I sh -c 'echo o; echo e >&2' 2>/dev/null; $RUN --rm $I sh -c 'echo e >&2' 2>&1 >/dev/null
 			$RUN --rm $I dd if=/dev/zero bs=1M count=50 2>/dev/null | md5sum`},
 		{"environment", `say $RUN --rm -e A=1 -w /tmp -h named $I sh -c 'echo $A $HOME; pwd; hostname; cat /etc/hostname'; say $RUN --rm --entrypoint id $I -u`},
@@ -86,6 +87,7 @@ func (p *podman) command(runtime string) string {
 
 func (p *podman) teller() *teller {
 	return &teller{
+		label:   "podman-",
 		user:    p.user,
 		prelude: podmanPrelude,
 		env: func(runtime, name string) []string {

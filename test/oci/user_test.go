@@ -24,10 +24,7 @@ type ordinary struct {
 // makeUser makes the user, who is gone with the test.
 func makeUser(t *testing.T) *ordinary {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "hull-ociu")
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := memoryDir(t, "hull-ociu")
 	// Podman leaves a process that holds its user namespace. There may be no user yet.
 	remove := func() {
 		_ = exec.Command("sh", "-c", `kill -KILL $(ps -o pid= -u "$0"); sleep 0.1; userdel "$0"`, account).Run()
@@ -36,13 +33,7 @@ func makeUser(t *testing.T) *ordinary {
 	if out, err := exec.Command("useradd", "--home-dir", dir, "--no-create-home", "--shell", "/bin/sh", account).CombinedOutput(); err != nil {
 		t.Fatalf("useradd: %v\n%s", err, out)
 	}
-	t.Cleanup(func() {
-		remove()
-		unmountBelow(dir)
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(remove) // before the directory goes
 	const ids = "500000-565535"
 	if out, err := exec.Command("usermod", "--add-subuids", ids, "--add-subgids", ids, account).CombinedOutput(); err != nil {
 		t.Fatalf("usermod: %v\n%s", err, out)

@@ -62,7 +62,7 @@ type expectation struct {
 func common(id, role string) posture {
 	return posture{
 		uid: id, gid: id, caps: noCaps, noNewPrivs: "1", seccomp: "2", filters: "1",
-		namespaces: allOwn(), cmdline: "hull " + role + "-inside",
+		namespaces: allOwn(), cmdline: "hull " + role,
 	}
 }
 

@@ -89,11 +89,11 @@ func startSandbox(t *testing.T, user *syscall.Credential) *sandbox {
 	})
 	for _, pid := range children(t, s.cmd.Process.Pid) {
 		switch cmdline(t, pid) {
-		case "hull sentry-inside":
+		case "hull sentry":
 			s.sentry = pid
-		case "hull gofer-inside":
+		case "hull gofer":
 			s.gofer = pid
-		case "hull netproxy-inside":
+		case "hull netproxy":
 			s.proxy = pid
 		default:
 			t.Errorf("unexpected child %d: %q", pid, cmdline(t, pid))

@@ -18,6 +18,7 @@ type Tunables struct {
 	UDP        time.Duration
 	UDPStream  time.Duration
 	ICMP       time.Duration
+	ICMPv6     time.Duration
 	Generic    time.Duration
 }
 
@@ -30,8 +31,15 @@ func DefaultTunables() Tunables {
 			TCPFinWait: 120 * time.Second, TCPCloseWait: 60 * time.Second, TCPLastAck: 30 * time.Second,
 			TCPTimeWait: 120 * time.Second, TCPClose: 10 * time.Second, TCPSynSent2: 120 * time.Second,
 		},
-		UDP: 30 * time.Second, UDPStream: 120 * time.Second, ICMP: 30 * time.Second, Generic: 600 * time.Second,
+		UDP: 30 * time.Second, UDPStream: 120 * time.Second, ICMP: 30 * time.Second, ICMPv6: 30 * time.Second, Generic: 600 * time.Second,
 	}
+}
+
+// TunableNames are the names that Get knows, sorted.
+func TunableNames() []string {
+	return []string{"acct", "generic_timeout", "icmp_timeout", "icmpv6_timeout", "max", "tcp_loose", "tcp_timeout_close",
+		"tcp_timeout_close_wait", "tcp_timeout_established", "tcp_timeout_fin_wait", "tcp_timeout_last_ack", "tcp_timeout_syn_recv",
+		"tcp_timeout_syn_sent", "tcp_timeout_time_wait", "udp_timeout", "udp_timeout_stream"}
 }
 
 // field returns where a tunable is, by its name without "nf_conntrack_".
@@ -57,8 +65,10 @@ func (t *Tunables) field(name string) *time.Duration {
 		return &t.UDP
 	case "udp_timeout_stream":
 		return &t.UDPStream
-	case "icmp_timeout", "icmpv6_timeout":
+	case "icmp_timeout":
 		return &t.ICMP
+	case "icmpv6_timeout":
+		return &t.ICMPv6
 	case "generic_timeout":
 		return &t.Generic
 	}
@@ -122,8 +132,10 @@ func (t *Tunables) timeout(c *Conn) time.Duration {
 			return t.UDPStream
 		}
 		return t.UDP
-	case header.ProtocolICMP, header.ProtocolICMPv6:
+	case header.ProtocolICMP:
 		return t.ICMP
+	case header.ProtocolICMPv6:
+		return t.ICMPv6
 	}
 	return t.Generic
 }

@@ -24,7 +24,8 @@ import (
 const queueBytes = 16 << 20
 
 // Open returns a socket bound to the interface with the given index, in the
-// network namespace of the calling thread.
+// network namespace of the calling thread. What is sent through it is not lost
+// because the interface is new: see settle.
 func Open(index int) (fd int, err error) {
 	// Bound to no protocol at first: it would collect packets of all interfaces.
 	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -67,6 +68,9 @@ func Open(index int) (fd int, err error) {
 	m := unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}
 	if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
 		return -1, fmt.Errorf("receive all packets of interface %d: %w", index, err)
+	}
+	if err := settle(fd, index); err != nil {
+		return -1, err
 	}
 	return fd, nil
 }

@@ -94,6 +94,9 @@ func (s *Sock) deliver(m *datagram) bool {
 	return true
 }
 
+// Tell sends the socket a datagram from the kernel that it did not ask for.
+func (s *Sock) Tell(data []byte) { s.deliver(&datagram{data: data}) }
+
 // push queues a datagram. The caller holds st.
 func (s *Sock) push(m *datagram) {
 	s.st.in = append(s.st.in, m)

@@ -10,6 +10,7 @@ package netview
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -39,7 +40,7 @@ func (v *View) Stack() *stack.Stack { return v.stack }
 // Names implements socket.View.
 func (*View) Names() []string {
 	return []string{"anycast6", "arp", "dev", "dev_mcast", "fib_trie", "icmp", "icmp6", "if_inet6", "igmp", "igmp6", "ip6_tables_names", "ip_tables_names",
-		"ipv6_route", "netstat", "packet", "protocols", "psched", "ptype", "raw", "raw6", "route", "rt6_stats", "rt_cache",
+		"ipv6_route", "netstat", "nf_conntrack", "packet", "protocols", "psched", "ptype", "raw", "raw6", "route", "rt6_stats", "rt_cache",
 		"snmp", "snmp6", "sockstat", "sockstat6", "softnet_stat", "tcp", "tcp6", "udp", "udp6", "udplite", "udplite6"}
 }
 
@@ -88,6 +89,8 @@ func (v *View) Show(name string, w *bytes.Buffer) {
 		w.WriteString("00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000\n")
 	case "ip_tables_names", "ip6_tables_names":
 		v.tables(w, name == "ip6_tables_names")
+	case "nf_conntrack":
+		v.connections(w)
 	case "packet":
 		v.packet(w)
 	default:
@@ -130,14 +133,24 @@ func (v *View) Parameters() []socket.Parameter {
 	for i, p := range all {
 		ps[i] = socket.Parameter{Path: p.Path, Mode: p.Mode}
 	}
-	return ps
+	return append(ps, trackerParameters()...) // "netfilter" comes behind "ipv6"
 }
 
 // Parameter implements socket.Controller.
-func (v *View) Parameter(path string) (string, error) { return v.stack.Tunable(path) }
+func (v *View) Parameter(path string) (string, error) {
+	if name, ok := strings.CutPrefix(path, trackerPrefix); ok {
+		return v.trackerParameter(name)
+	}
+	return v.stack.Tunable(path)
+}
 
 // SetParameter implements socket.Controller.
-func (v *View) SetParameter(path, value string) error { return v.stack.SetTunable(path, value) }
+func (v *View) SetParameter(path, value string) error {
+	if name, ok := strings.CutPrefix(path, trackerPrefix); ok {
+		return v.setTrackerParameter(name, value)
+	}
+	return v.stack.SetTunable(path, value)
+}
 
 // name returns the name of an interface, "*" if it has gone.
 func (v *View) name(index int) string {

@@ -14,43 +14,51 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // Options says how dockerd is started.
 type Options struct {
-	Runtimes map[string]string // paths by name
+	Runtimes map[string]string // paths by name; runc is there without
 	// Bridge is an interface that is there, for containers that ask for a
 	// network; without one they get none.
 	Bridge string
-	Args   []string // more arguments of dockerd
+	// OwnBridge lets dockerd make docker0 instead, and its rules of the packet
+	// filter.
+	OwnBridge bool
+	// Config is the file that dockerd has its configuration from; without one it knows
+	// Runtimes and nothing else.
+	Config string
+	// InMemory has both keep their files in memory: they have much written to stable
+	// storage.
+	InMemory bool
+	Command  []string // the words that start dockerd; nil is its name
+	Args     []string // more arguments of dockerd
 }
 
 // Daemons are a containerd and a dockerd.
 type Daemons struct {
-	Dir  string // which is gone after Close
-	Host string // of DOCKER_HOST
-	Env  []string
+	Dir        string // which is gone after Close
+	Host       string // of DOCKER_HOST
+	Containerd string // the socket of containerd
+	Env        []string
 
-	running []*daemon
-}
-
-type daemon struct {
-	name  string
-	cmd   *exec.Cmd
-	ended chan error
+	running []*Daemon
 }
 
 // Start starts both; the caller is root.
 func Start(o Options) (*Daemons, error) {
-	// Sockets have short names.
-	dir, err := os.MkdirTemp("", "hull-docker")
+	newDir := func(name string) (string, error) { return os.MkdirTemp("", name) }
+	if o.InMemory {
+		newDir = MemoryDir
+	}
+	dir, err := newDir("hull-docker") // sockets have short names
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemons{Dir: dir, Host: "unix://" + filepath.Join(dir, "docker.sock")}
+	d := &Daemons{Dir: dir, Host: "unix://" + filepath.Join(dir, "docker.sock"), Containerd: filepath.Join(dir, "c.sock")}
 	d.Env = append(os.Environ(), "DOCKER_HOST="+d.Host, "DOCKER_CONFIG="+dir, "LC_ALL=C", "DOCKER_BUILDKIT=0")
 	if err := d.start(o); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -58,109 +66,81 @@ func Start(o Options) (*Daemons, error) {
 	return d, nil
 }
 
+// MemoryDir makes a directory in memory, which UnmountBelow and removing it end.
+func MemoryDir(name string) (string, error) {
+	dir, err := os.MkdirTemp("", name)
+	if err == nil {
+		err = syscall.Mount(name, dir, "tmpfs", 0, "mode=755")
+	}
+	return dir, err
+}
+
 func (d *Daemons) start(o Options) error {
 	in := func(name string) string { return filepath.Join(d.Dir, name) }
 	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = %q\n",
-		in("croot"), in("cstate"), in("c.sock"))
+		in("croot"), in("cstate"), d.Containerd)
 	if err := os.WriteFile(in("config.toml"), []byte(config), 0o644); err != nil {
 		return err
 	}
-	if err := d.run(in("c.sock"), "containerd", "--config", in("config.toml")); err != nil {
+	if err := d.run(d.Containerd, "containerd", "--config", in("config.toml")); err != nil {
 		return err
 	}
+	if o.Config == "" {
+		o.Config = in("daemon.json")
+		if err := o.configure(); err != nil {
+			return err
+		}
+	}
+	command := o.Command
+	if len(command) == 0 {
+		command = []string{"dockerd"}
+	}
+	args := append(slices.Clone(command[1:]), "--config-file", o.Config, "--data-root", in("data"), "--exec-root", in("exec"),
+		"--pidfile", in("docker.pid"), "--host", d.Host, "--containerd", d.Containerd)
+	if !o.OwnBridge {
+		bridge := o.Bridge
+		if bridge == "" {
+			bridge = "none"
+		}
+		args = append(args, "--bridge", bridge, "--iptables=false", "--ip6tables=false")
+	}
+	return d.run(in("docker.sock"), command[0], append(args, o.Args...)...)
+}
+
+// configure makes the configuration file of dockerd.
+func (o *Options) configure() error {
 	runtimes := map[string]any{}
 	for name, path := range o.Runtimes {
-		runtimes[name] = map[string]string{"path": path}
+		if name != "runc" { // which dockerd knows of itself
+			runtimes[name] = map[string]string{"path": path}
+		}
 	}
 	b, err := json.Marshal(map[string]any{"runtimes": runtimes})
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(in("daemon.json"), b, 0o644); err != nil {
-		return err
-	}
-	bridge := o.Bridge
-	if bridge == "" {
-		bridge = "none"
-	}
-	args := []string{"--config-file", in("daemon.json"), "--data-root", in("data"), "--exec-root", in("exec"), "--pidfile", in("docker.pid"),
-		"--host", d.Host, "--containerd", in("c.sock"), "--bridge", bridge}
-	if len(o.Args) == 0 {
-		args = append(args, "--iptables=false", "--ip6tables=false")
-	}
-	return d.run(in("docker.sock"), "dockerd", append(args, o.Args...)...)
+	return os.WriteFile(o.Config, b, 0o644)
 }
 
-// run starts a daemon and waits until it answers at its socket.
 func (d *Daemons) run(socket, name string, args ...string) error {
-	log, err := os.Create(filepath.Join(d.Dir, name+".log"))
+	p, err := Run(d.Dir, socket, name, args...)
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	c := exec.Command(name, args...)
-	c.Stdout, c.Stderr = log, log
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := c.Start(); err != nil {
-		return err
-	}
-	p := &daemon{name, c, make(chan error, 1)}
-	go func() { p.ended <- c.Wait() }()
 	d.running = append(d.running, p)
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if _, err := os.Stat(socket); err == nil && answers(name, socket) {
-			return nil
-		}
-		select {
-		case err := <-p.ended:
-			p.ended <- err
-			return fmt.Errorf("%s ended: %v\n%s", name, err, d.Log(name))
-		default:
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s does not come up:\n%s", name, d.Log(name))
-		}
-	}
-}
-
-// answers asks a daemon for its version.
-func answers(name, socket string) bool {
-	if name == "containerd" {
-		return exec.Command("ctr", "--address", socket, "version").Run() == nil
-	}
-	return exec.Command("docker", "--host", "unix://"+socket, "version").Run() == nil
+	return nil
 }
 
 // Log returns what a daemon has said.
-func (d *Daemons) Log(name string) string {
-	b, err := os.ReadFile(filepath.Join(d.Dir, name+".log"))
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
+func (d *Daemons) Log(name string) string { return readLog(d.Dir, name) }
 
 // Close ends both and removes what they had.
 func (d *Daemons) Close() error {
 	var err error
-	for i := len(d.running) - 1; i >= 0; i-- {
-		p := d.running[i]
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-		select {
-		case <-p.ended:
-		case <-time.After(20 * time.Second):
-			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-			err = errors.Join(err, fmt.Errorf("%s did not end", p.name))
-		}
+	for _, p := range slices.Backward(d.running) {
+		err = errors.Join(err, p.Close())
 	}
-	// Daemons that were killed leave mounts.
-	b, _ := os.ReadFile("/proc/self/mountinfo")
-	lines := strings.Split(string(b), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if f := strings.Fields(lines[i]); len(f) > 4 && strings.HasPrefix(f[4], d.Dir) {
-			_ = syscall.Unmount(f[4], syscall.MNT_DETACH)
-		}
-	}
+	UnmountBelow(d.Dir) // daemons that were killed leave mounts
 	return errors.Join(err, os.RemoveAll(d.Dir))
 }
 

@@ -88,8 +88,35 @@ static void six() {
 	close(s), close(c);
 }
 
+// A stream may join a group by the options for both families, and not by those of one.
+static void stream() {
+	int t = socket(AF_INET, SOCK_STREAM, 0), t6 = socket(AF_INET6, SOCK_STREAM, 0);
+	struct ip_mreq m = {{inet_addr("224.0.0.7")}, {inet_addr("127.0.0.1")}};
+	struct ip_mreq_source ms = {{inet_addr("224.0.0.7")}, {inet_addr("127.0.0.1")}, {inet_addr("1.2.3.4")}};
+	struct ipv6_mreq m6 = {.ipv6mr_interface = 1};
+	inet_pton(AF_INET6, "ff02::77", &m6.ipv6mr_multiaddr);
+	struct group_req g = {1}, g6 = {1};
+	in4((union addr *)&g.gr_group, "224.0.0.8", 0);
+	in6((union addr *)&g6.gr_group, "ff02::78", 0);
+	R(setsockopt(t, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof m));
+	R(setsockopt(t, IPPROTO_IP, IP_DROP_MEMBERSHIP, &m, sizeof m));
+	R(setsockopt(t, IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, &ms, sizeof ms));
+	R(setsockopt(t, IPPROTO_IP, IP_DROP_SOURCE_MEMBERSHIP, &ms, sizeof ms));
+	R(setsockopt(t, IPPROTO_IP, IP_BLOCK_SOURCE, &ms, sizeof ms));
+	R(setsockopt(t, IPPROTO_IP, MCAST_JOIN_GROUP, &g, sizeof g));
+	R(setsockopt(t, IPPROTO_IP, MCAST_JOIN_GROUP, &g, sizeof g));
+	R(setsockopt(t, IPPROTO_IP, MCAST_LEAVE_GROUP, &g, sizeof g));
+	R(setsockopt(t, IPPROTO_IP, MCAST_LEAVE_GROUP, &g, sizeof g));
+	R(setsockopt(t6, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m6, sizeof m6));
+	R(setsockopt(t6, IPPROTO_IPV6, IPV6_LEAVE_GROUP, &m6, sizeof m6));
+	R(setsockopt(t6, IPPROTO_IPV6, MCAST_JOIN_GROUP, &g6, sizeof g6));
+	R(setsockopt(t6, IPPROTO_IPV6, MCAST_LEAVE_GROUP, &g6, sizeof g6));
+	close(t), close(t6);
+}
+
 int main() {
 	fresh();
 	four();
 	six();
+	stream();
 }

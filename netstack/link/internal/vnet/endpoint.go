@@ -31,7 +31,7 @@ type Config struct {
 	Peer bool
 }
 
-// Endpoint is a link over a socket. One goroutine receives; whoever sends does it
+// Endpoint is a link over a socket. One thread receives; whoever sends does it
 // himself.
 type Endpoint struct {
 	c       Config
@@ -41,8 +41,8 @@ type Endpoint struct {
 	up      atomic.Bool
 	closed  atomic.Bool
 
-	attach sync.Mutex // guards done, and is held while it changes
-	done   chan struct{}
+	attach sync.Mutex // guards at, and is held while it changes
+	at     *receiver  // nil: nobody is delivered to
 }
 
 // sendPatience is how long a full queue of the host is waited for.
@@ -50,12 +50,17 @@ const sendPatience = 10 * time.Millisecond
 
 // New returns an endpoint. The descriptor is closed with an error.
 func New(c Config) (*Endpoint, error) {
-	if err := unix.SetNonblock(c.FD, true); err != nil {
+	// Go puts a descriptor that does not block into its poller, which would wake
+	// up for each packet besides the receiver.
+	if err := unix.SetNonblock(c.FD, false); err != nil {
 		_ = unix.Close(c.FD)
 		return nil, fmt.Errorf("link: descriptor %d: %w", c.FD, err)
 	}
 	e := &Endpoint{c: c, file: os.NewFile(uintptr(c.FD), "link")}
 	raw, err := e.file.SyscallConn()
+	if err == nil {
+		err = unix.SetNonblock(c.FD, true)
+	}
 	if err != nil {
 		_ = e.file.Close()
 		return nil, fmt.Errorf("link: descriptor %d: %w", c.FD, err)
@@ -90,76 +95,15 @@ func (e *Endpoint) Close() error {
 func (e *Endpoint) Attach(d link.Dispatcher) {
 	e.attach.Lock()
 	defer e.attach.Unlock()
-	if e.done != nil {
-		// A deadline that has passed ends the wait of the receiver, and no more.
-		_ = e.file.SetReadDeadline(time.Unix(1, 0))
-		<-e.done
-		_ = e.file.SetReadDeadline(time.Time{})
-		e.done = nil
+	if e.at != nil {
+		e.at.end()
+		e.at = nil
 	}
 	if d == nil {
 		return
 	}
-	e.done = make(chan struct{})
-	go e.receive(d, e.done)
-}
-
-// The receiver starts with few slots and has more while they are all used: each
-// may hold on to 64 KiB.
-const minSlots, maxSlots = 4, 32
-
-// receiver is the memory for calls of recvmmsg.
-type receiver struct {
-	slots [maxSlots]slot
-	msgs  [maxSlots]mmsghdr
-	n     int // how many are in use
-	few   int // how often in a row a quarter of them would have done
-	out   []*buffer.Packet
-}
-
-// receive delivers what arrives until Attach or Close ends it.
-func (e *Endpoint) receive(d link.Dispatcher, done chan struct{}) {
-	defer close(done)
-	r := &receiver{n: minSlots, out: make([]*buffer.Packet, 0, maxSlots)}
-	defer func() {
-		for i := range r.slots {
-			r.slots[i].drop()
-		}
-	}()
-	var got int
-	var errno unix.Errno
-	read := func(fd uintptr) bool {
-		for {
-			got, errno = e.recv(int(fd), r.msgs[:r.n])
-			if errno != unix.EINTR {
-				return errno != unix.EAGAIN
-			}
-		}
-	}
-	for {
-		r.prepare(e.c.Pool)
-		if err := e.raw.Read(read); err != nil {
-			return // ended
-		}
-		if errno != 0 {
-			if !e.failed(d, errno) {
-				return
-			}
-			continue
-		}
-		if e.c.Peer && got > 0 && r.msgs[0].Len == 0 {
-			e.failed(d, unix.ENETDOWN) // the end of a stream of packets
-			return
-		}
-		if !e.up.Swap(true) {
-			d.LinkChanged(true, e.c.MTU)
-		}
-		if r.collect(got, e.c.Pool); len(r.out) > 0 {
-			d.Deliver(r.out)
-			clear(r.out)
-		}
-		r.adapt(got)
-	}
+	e.at = &receiver{e: e, to: d, n: minSlots, out: make([]*buffer.Packet, 0, maxSlots), done: make(chan struct{})}
+	go e.at.run()
 }
 
 // failed handles an error of the socket, and reports whether to go on.
@@ -181,55 +125,7 @@ func (e *Endpoint) failed(d link.Dispatcher, errno unix.Errno) bool {
 
 func (e *Endpoint) downed(d link.Dispatcher) {
 	if e.up.Swap(false) {
-		d.LinkChanged(false, e.c.MTU)
-	}
-}
-
-func (r *receiver) prepare(pool *buffer.Pool) {
-	for i := range r.n {
-		s, m := &r.slots[i], &r.msgs[i]
-		s.prepare(pool)
-		m.Iov = &s.iov[0]
-		m.SetIovlen(len(s.iov))
-		m.Control = &s.control[0]
-		m.SetControllen(len(s.control))
-	}
-}
-
-// collect makes packets of the first n messages.
-func (r *receiver) collect(n int, pool *buffer.Pool) {
-	r.out = r.out[:0]
-	now := time.Now()
-	for i := range n {
-		s, m := &r.slots[i], &r.msgs[i]
-		if m.Flags&unix.MSG_TRUNC != 0 {
-			continue
-		}
-		var vlan *tag
-		if m.Controllen > 0 {
-			vlan = auxTag(s.control[:m.Controllen])
-		}
-		if p := s.take(int(m.Len), vlan, pool, now); p != nil {
-			r.out = append(r.out, p)
-		}
-	}
-}
-
-// adapt sees to it that there are as many slots as are used.
-func (r *receiver) adapt(got int) {
-	const often = 64
-	switch {
-	case got == r.n:
-		r.n, r.few = min(2*r.n, maxSlots), 0
-	case got > r.n/4 || r.n == minSlots:
-		r.few = 0
-	default:
-		if r.few++; r.few == often {
-			for i := r.n / 2; i < r.n; i++ {
-				r.slots[i].drop()
-			}
-			r.n, r.few = r.n/2, 0
-		}
+		d.LinkChanged(false, 0)
 	}
 }
 

@@ -21,6 +21,7 @@ type batch struct {
 	msgs  [maxBatch]mmsghdr
 	heads [maxBatch][HeaderSize]byte
 	iov   []unix.Iovec
+	n     int // how many messages were filled
 }
 
 // batches is a pool of batch.
@@ -36,8 +37,8 @@ func (b *batches) get() *batch {
 // put takes a batch back, without what it points to.
 func (b *batches) put(x *batch) {
 	clear(x.iov)
-	clear(x.msgs[:])
-	x.iov = x.iov[:0]
+	clear(x.msgs[:x.n])
+	x.iov, x.n = x.iov[:0], 0
 	b.pool.Put(x)
 }
 
@@ -51,6 +52,7 @@ func (x *batch) fill(ps []*buffer.Packet) int {
 	if cap(x.iov) < pieces { // before the messages point into it
 		x.iov = make([]unix.Iovec, 0, pieces)
 	}
+	x.n = n
 	for i, p := range ps[:n] {
 		start := len(x.iov)
 		encode(x.heads[i][:], p)

@@ -1,6 +1,9 @@
 package nfnetlink
 
 import (
+	"slices"
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/filter"
@@ -11,6 +14,8 @@ const (
 	chainFlags    = 10 // NFTA_CHAIN_FLAGS
 	chainID       = 11 // NFTA_CHAIN_ID
 	chainUserData = 12 // NFTA_CHAIN_USERDATA
+	hookDevs      = 4  // NFTA_HOOK_DEVS
+	deviceName    = 1  // NFTA_DEVICE_NAME
 )
 
 func chainPolicy() wire.Policy {
@@ -45,6 +50,16 @@ func (c *call) writeChain(b *wire.Builder, msg, flags uint16, t *filter.Table, c
 		hook := b.Nest(unix.NFTA_CHAIN_HOOK)
 		b.U32BE(unix.NFTA_HOOK_HOOKNUM, uint32(base.Hook))
 		b.U32BE(unix.NFTA_HOOK_PRIORITY, uint32(base.Priority))
+		if len(base.Devices) > 0 {
+			if len(base.Devices) == 1 {
+				b.String(unix.NFTA_HOOK_DEV, base.Devices[0])
+			}
+			devs := b.Nest(hookDevs)
+			for _, d := range base.Devices {
+				b.String(deviceName, d)
+			}
+			b.Close(devs)
+		}
 		b.Close(hook)
 		policy := uint32(1) // NF_ACCEPT
 		if base.Policy == filter.Drop {
@@ -176,18 +191,21 @@ func (c *call) base(a wire.Attrs, counter *filter.Counter) (*filter.Base, error)
 		}
 		return nil, nil
 	}
-	h, werr := a.Nested(unix.NFTA_CHAIN_HOOK, wire.Policy{unix.NFTA_HOOK_HOOKNUM: {Kind: wire.U32}, unix.NFTA_HOOK_PRIORITY: {Kind: wire.U32}, unix.NFTA_HOOK_DEV: name(15)})
+	h, werr := a.Nested(unix.NFTA_CHAIN_HOOK, wire.Policy{
+		unix.NFTA_HOOK_HOOKNUM: {Kind: wire.U32}, unix.NFTA_HOOK_PRIORITY: {Kind: wire.U32}, unix.NFTA_HOOK_DEV: name(15), hookDevs: {Kind: wire.Nested},
+	})
 	if werr != nil {
 		return nil, c.Refuse(werr, headerSize)
 	}
 	if !h.Has(unix.NFTA_HOOK_HOOKNUM) || !h.Has(unix.NFTA_HOOK_PRIORITY) {
 		return nil, unix.ENOENT
 	}
-	if h.U32BE(unix.NFTA_HOOK_HOOKNUM) >= uint32(filter.Hooks) {
-		return nil, unix.EOPNOTSUPP // ingress of an interface
+	if h.U32BE(unix.NFTA_HOOK_HOOKNUM) > uint32(filter.IngressINet) {
+		return nil, unix.EOPNOTSUPP
 	}
 	base := &filter.Base{
 		Type: "filter", Hook: filter.Hook(h.U32BE(unix.NFTA_HOOK_HOOKNUM)), Priority: int32(h.U32BE(unix.NFTA_HOOK_PRIORITY)), Counter: counter,
+		Devices: devices(h),
 	}
 	if a.Has(unix.NFTA_CHAIN_TYPE) {
 		base.Type = a.String(unix.NFTA_CHAIN_TYPE)
@@ -196,6 +214,24 @@ func (c *call) base(a wire.Attrs, counter *filter.Counter) (*filter.Base, error)
 		base.Policy = filter.Drop
 	}
 	return base, nil
+}
+
+// devices reads the names of the interfaces that a chain's frames come from. They
+// need not be there yet.
+func devices(h wire.Attrs) []string {
+	var all []string
+	if h.Has(unix.NFTA_HOOK_DEV) {
+		all = append(all, h.String(unix.NFTA_HOOK_DEV))
+	}
+	if h.Has(hookDevs) {
+		wire.Each(h.Bytes(hookDevs), func(typ uint16, _ int, v []byte) bool {
+			if d, _, _ := strings.Cut(string(v), "\x00"); typ == deviceName && !slices.Contains(all, d) {
+				all = append(all, d)
+			}
+			return true
+		})
+	}
+	return all
 }
 
 // changeChain changes the policy, the counter or the name of a chain.

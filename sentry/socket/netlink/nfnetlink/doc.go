@@ -6,6 +6,7 @@
 //	tables.go … objects.go what is asked of each kind of thing, and how it is written
 //	decode*.go, encode.go  expressions from attributes and to them
 //	conntrack.go           connections
+//	log.go                 packets that rules log to a group
 //
 // The rules themselves, and all that they do, are netstack/filter's. Numbers are in
 // the network's byte order here, unlike in the rest of netlink.

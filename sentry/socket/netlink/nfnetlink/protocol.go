@@ -18,12 +18,14 @@ var (
 	_ netlink.Protocol = Protocol{}
 	_ netlink.Guarded  = Protocol{}
 	_ netlink.Watcher  = Protocol{}
+	_ netlink.Closer   = Protocol{}
 )
 
 // The subsystems, NFNL_SUBSYS_*, and what frames a batch.
 const (
 	subsysConntrack = 1
 	subsysExpect    = 2
+	subsysLog       = 4
 	subsysTables    = 10
 	subsysCompat    = 11
 
@@ -94,6 +96,8 @@ func (c *call) handle() error {
 		return c.compat(msg)
 	case subsysConntrack:
 		return c.conntrack(msg)
+	case subsysLog:
+		return c.log(msg)
 	case subsysExpect:
 		if c.IsDump() {
 			return c.Dump(0, nil)
