@@ -31,8 +31,10 @@ func idle(r runner, measure func(pids []int) (float64, error)) (float64, error) 
 	}()
 	time.Sleep(settle)
 	var pids []int
-	for pid, cmd := range processes() {
-		if _, old := before[pid]; !old && (r.processes == nil && pid == c.Process.Pid || matches(cmd, r.processes)) {
+	all := processes()
+	for pid, cmd := range all {
+		// What runs a guest's code is called as the guest's process is.
+		if _, old := before[pid]; !old && (r.processes == nil && pid == c.Process.Pid || matches(cmd, r.processes) || matches(all[parentOf(pid)], r.processes)) {
 			pids = append(pids, pid)
 		}
 	}

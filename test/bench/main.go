@@ -162,7 +162,7 @@ func runners(hull, dir string) []runner {
 	rs := []runner{
 		{"native", func(p ...string) []string { return p }, nil},
 		{"hull", func(p ...string) []string { return append([]string{hull, "do", "--"}, p...) },
-			[]string{hull + " do", "hull sentry", "hull gofer", "hull-stub"}},
+			[]string{hull + " do", "hull sentry", "hull gofer", "hull netproxy"}},
 	}
 	if path, err := exec.LookPath("runc"); err == nil {
 		if b, err := bundle(dir); err == nil {

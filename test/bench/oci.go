@@ -111,7 +111,7 @@ func printTrial(t trial, rs []*ociRuntime) {
 
 // ociRuntimes are those that are installed, hull first.
 func ociRuntimes(hull, dir string) []*ociRuntime {
-	rs := []*ociRuntime{{name: "hull", path: hull, processes: []string{"hull sentry", "hull gofer", "hull-stub"}}}
+	rs := []*ociRuntime{{name: "hull", path: hull, processes: []string{"hull sentry", "hull gofer", "hull netproxy"}}}
 	for name, patterns := range map[string][]string{"runc": nil, "crun": nil, "runsc": {"runsc"}} {
 		if path, err := exec.LookPath(name); err == nil {
 			rs = append(rs, &ociRuntime{name: name, path: path, processes: patterns})
