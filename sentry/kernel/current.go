@@ -115,7 +115,7 @@ func (t *Task) SeenPID(root int32) int32 {
 	if tg := k.tasks.root.group(root); tg != nil {
 		return tg.idIn(t.ns)
 	}
-	return 0
+	return k.tasks.departed.idIn(root, t.ns)
 }
 
 // RootPID returns the number in the root pid namespace of the process that the

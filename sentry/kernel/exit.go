@@ -289,6 +289,7 @@ func (tg *ThreadGroup) release() {
 		tg.parent.reapedUsage(tg)
 		tg.parent.children.remove(tg)
 	}
+	tg.k.tasks.departed.note(tg.leader.tids, tg.ns)
 	tg.leader.leave()
 	tg.join(nil)
 	delete(tg.container.groups, tg)

@@ -63,6 +63,50 @@ type Session struct {
 	tty    Terminal     // controlling terminal, or nil
 }
 
+// departed are numbers of processes that have ended, the last few of them: what
+// waits in a socket may name one, and tells the number that it had. Guarded by
+// Kernel.tasks.
+type departed struct {
+	byRoot map[int32]former
+	order  [maxDeparted]int32 // a ring of keys of byRoot
+	next   int
+}
+
+// former are the numbers of a process that has ended.
+type former struct {
+	ids  []int32 // by level
+	ns   *PIDNamespace
+	slot int // in the ring
+}
+
+const maxDeparted = 1024
+
+// note remembers a process that ends.
+func (d *departed) note(ids []int32, ns *PIDNamespace) {
+	if ns.level == 0 {
+		return // its number is the root's
+	}
+	if d.byRoot == nil {
+		d.byRoot = map[int32]former{}
+	}
+	if oldest := d.order[d.next]; d.byRoot[oldest].slot == d.next {
+		delete(d.byRoot, oldest)
+	}
+	d.order[d.next] = ids[0]
+	d.byRoot[ids[0]] = former{ids, ns, d.next}
+	d.next = (d.next + 1) % maxDeparted
+}
+
+// idIn returns the number in ns of a process that had one in the root namespace; 0
+// if it had none there, or ended long ago.
+func (d *departed) idIn(root int32, ns *PIDNamespace) int32 {
+	f, ok := d.byRoot[root]
+	if !ok {
+		return 0
+	}
+	return idIn(f.ids, f.ns, ns)
+}
+
 // free reports whether nobody has the number n: a pid is in use while it names
 // a process group or session too.
 func (ns *PIDNamespace) free(n int32) bool {

@@ -72,10 +72,11 @@ type Kernel struct {
 	// pid namespaces, and what is said to be so beside their fields.
 	tasks struct {
 		lock.Mutex[lock.TaskSet]
-		root  *PIDNamespace
-		count int
-		total uint64         // tasks ever made
-		idle  sync.WaitGroup `snapshot:"-"` // running task goroutines
+		root     *PIDNamespace
+		count    int
+		total    uint64 // tasks ever made
+		departed departed
+		idle     sync.WaitGroup `snapshot:"-"` // running task goroutines
 	}
 	initUser *auth.UserNamespace // immutable
 	sysv     *ipc.Budget         // immutable: of semaphores and messages

@@ -60,8 +60,8 @@ type File struct {
 		free  []Range               // clean ranges below end, in order, never touching
 		cache cache                 // dirty ranges
 		pools map[*Pool]struct{}
-		frees uint64                // how often something was cached, to see whether it still is
-		timer *time.Timer           `snapshot:"-"` // looks at the cache; nil if it is empty or being looked at
+		frees uint64      // how often something was cached, to see whether it still is
+		timer *time.Timer `snapshot:"-"` // looks at the cache; nil if it is empty or being looked at
 
 		released bool
 	}
