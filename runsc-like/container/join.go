@@ -48,6 +48,11 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		err = ends.release.Send(control.Message{Kind: control.Go})
 	}
 	if err == nil {
+		// What the gofer has of its sockets is its own, so that the sandbox sees its end.
+		err = errors.Join(ends.goferEnd.Close(), ends.hold.Close())
+		ends.goferEnd, ends.hold = nil, nil
+	}
+	if err == nil {
 		err = gofer.Cover()
 	}
 	if err == nil {
