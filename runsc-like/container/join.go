@@ -42,15 +42,11 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		return nil, err
 	}
 	gofer, err := c.startStandIn(o, cfg, ends)
-	ends.goferEnd.Close() // the sandbox sees it end when the gofer does
-	ends.goferEnd = nil
+	// What the gofer has of its sockets is its own, so that the sandbox sees its end.
+	err = errors.Join(err, ends.goferEnd.Close(), ends.hold.Close())
+	ends.goferEnd, ends.hold = nil, nil
 	if err == nil {
 		err = ends.release.Send(control.Message{Kind: control.Go})
-	}
-	if err == nil {
-		// What the gofer has of its sockets is its own, so that the sandbox sees its end.
-		err = errors.Join(ends.goferEnd.Close(), ends.hold.Close())
-		ends.goferEnd, ends.hold = nil, nil
 	}
 	if err == nil {
 		err = gofer.Cover()
