@@ -10,6 +10,8 @@ done
 for n in left right; do for k in 1 2 9; do ip netns exec $n sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1; ip -n $n neigh replace 10.9.0.$k lladdr 02:00:00:00:00:0$k dev eth0 2>&- ; done; done
 ip neigh replace 10.9.0.1 lladdr 02:00:00:00:00:01 dev br0; ip neigh replace 10.9.0.2 lladdr 02:00:00:00:00:02 dev br0
 sysctl -qw net.ipv6.conf.br0.disable_ipv6=1 net.ipv6.conf.v1.disable_ipv6=1 net.ipv6.conf.v2.disable_ipv6=1
+# The bridge learns where both are: it would flood both ways.
+for n in left right; do ip netns exec $n bash -c 'echo >/dev/udp/10.9.0.9/99'; done
 nft -f - <<'END'
 table netdev n {
 	set bad { type ipv4_addr; elements = { 10.9.0.77 } }
