@@ -76,8 +76,10 @@ func startBeside(sentry, cgroup int, b *jail.Birth) (p *jail.Process, err error)
 		}
 		defer unix.Close(ns[i])
 	}
-	if unix.Setns(ns[1], unix.CLONE_NEWNET) != nil {
-		return startIn(cgroup, b, "gofer") // root of a user namespace need not be allowed to
+	// Root of a user namespace may enter the one and not come back to the other: what is
+	// tried first changes nothing.
+	if unix.Setns(ns[0], unix.CLONE_NEWNET) != nil || unix.Setns(ns[1], unix.CLONE_NEWNET) != nil {
+		return startIn(cgroup, b, "gofer")
 	}
 	b.Namespaces &^= unix.CLONE_NEWNET
 	p, err = startIn(cgroup, b, "gofer")
