@@ -92,7 +92,8 @@ type initOut struct {
 // poller takes the end of the file system for an error of its own.
 type device struct{ fd int }
 
-// next reads a request. ENODEV is that nobody has the file any more.
+// next reads a request. ENODEV and ECONNABORTED are that nobody has the file any more:
+// the host says the second to who reads while the file system goes.
 func (d device) next(buf []byte) (r request, err error) {
 	n := 0
 	for {

@@ -66,7 +66,7 @@ func Serve(dev int, line *Line, owner int) error {
 		case <-time.After(patience):
 		}
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, unix.ENODEV) {
+	if errors.Is(err, io.EOF) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ECONNABORTED) {
 		return nil
 	}
 	return err

@@ -29,7 +29,7 @@ func (b *Birth) start(t *testing.T) *Process {
 	t.Helper()
 	p, err := b.Start()
 	if err != nil {
-		t.Skipf("no process in namespaces of its own: %v", err)
+		t.Fatalf("no process in namespaces of its own: %v", err)
 	}
 	return p
 }

@@ -11,7 +11,7 @@ import (
 // its own, and containers that runc makes of the guest kernel's namespaces and cgroups.
 func TestDockerInside(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		t.Fatal("needs root")
 	}
 	script, err := filepath.Abs("testdata/docker.sh")
 	if err != nil {

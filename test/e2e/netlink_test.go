@@ -12,7 +12,7 @@ import (
 // the host and in hull: iproute2's, iptables' and nftables' programs say the same.
 func TestNetlink(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		t.Fatal("needs root")
 	}
 	data, err := filepath.Abs("testdata/netlink")
 	if err != nil {

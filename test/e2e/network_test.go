@@ -90,7 +90,7 @@ kill %1`,
 
 func TestServers(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		t.Fatal("needs root")
 	}
 	bin := hull(t)
 	for name, script := range servers() {

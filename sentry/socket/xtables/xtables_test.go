@@ -160,7 +160,7 @@ func TestHostile(t *testing.T) {
 		"policy that asks":         func(b []byte) { b[80] = unix.IPPROTO_TCP },
 		"policy that jumps":        func(b []byte) { ne.PutUint32(b[f.size+extHeader:], 0) },
 		"policy that goes back":    func(b []byte) { v := int32(verdictReturn); ne.PutUint32(b[f.size+extHeader:], uint32(v)) },
-		"no label at the end":      func(b []byte) { copy(b[len(b)-errorTarget+2:], "XXXXX") },
+		"no label at the end":      func(b []byte) { copy(b[len(b)-errorTarget+2:], "OTHER") },
 		"unknown target":           func(b []byte) { copy(b[f.size+2:], "LOG2") },
 		"standard target too long": func(b []byte) { ne.PutUint16(b[f.size:], standardTarget+8) },
 	} {
