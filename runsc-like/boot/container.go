@@ -153,8 +153,9 @@ func (c *container) start(conn *control.Conn) error {
 	c.made = nil
 	init, err := p.Run()
 	if err != nil {
-		defer p.Discard()
-		if c.unexecutable(p, err) {
+		unexecutable := c.unexecutable(p, err)
+		p.Discard() // the end waits until there are no tasks
+		if unexecutable {
 			_ = conn.Send(control.Message{Kind: control.Started})
 			c.end(statusUnexecutable)
 			return nil
