@@ -35,6 +35,7 @@ type NIC struct {
 	bridge  *bridge                // if it is one; immutable
 	vlans   atomic.Pointer[map[uint16]*NIC]
 	gone    atomic.Bool
+	used    atomic.Bool // it has been up
 
 	conf4 conf4
 	conf6 conf6
@@ -101,6 +102,9 @@ func (n *NIC) Address() link.Address { return unpack(n.address.Load()) }
 // isUp reports whether the interface is up.
 func (n *NIC) isUp() bool { return n.flags.Load()&unix.IFF_UP != 0 && !n.gone.Load() }
 
+// Carrier reports whether there is somebody at the link's other end.
+func (n *NIC) Carrier() bool { return n.carrier.Load() }
+
 // loopback reports whether it is the loopback interface.
 func (n *NIC) loopback() bool { return n.kind == KindLoopback }
 
@@ -121,7 +125,7 @@ func (n *NIC) noARP() bool {
 func (n *NIC) Info() NICInfo {
 	i := NICInfo{
 		Index: n.index, Name: n.Name(), Kind: n.kind, HWType: n.hw, Address: n.Address(), MTU: n.MTU(),
-		Flags: n.shownFlags(), VLAN: n.vlan, TxQLen: int(n.txqlen.Load()), Group: n.group.Load(),
+		Flags: n.shownFlags(), VLAN: n.vlan, TxQLen: int(n.txqlen.Load()), Group: n.group.Load(), Used: n.used.Load(),
 	}
 	if a := n.alias.Load(); a != nil {
 		i.Alias = *a
@@ -133,6 +137,9 @@ func (n *NIC) Info() NICInfo {
 		i.Parent = n.lower.index
 	} else if p := n.peer.Load(); p != nil {
 		i.Parent = p.index
+		if p.stack != n.stack {
+			i.ParentStack = p.stack
+		}
 	}
 	st := &n.stats
 	i.Stats = NICStats{
@@ -228,7 +235,7 @@ func (n *NIC) LinkChanged(up bool, mtu int) {
 		if mtu > 0 && mtu < n.MTU() {
 			n.mtu.Store(int64(mtu))
 		}
-		n.carrier.Store(up)
+		n.setCarrier(up, ev)
 		ev.link(n, false)
 		return nil
 	})

@@ -54,6 +54,9 @@ type datagram struct {
 	port  uint32 // of the sender; 0 is the kernel
 	group uint32 // that it was sent to, or 0
 	cred  unix.Ucred
+	// nsid is the namespace that it was told in, if numbered.
+	nsid     int32
+	numbered bool
 }
 
 // overhead is what a datagram counts besides its bytes.

@@ -156,6 +156,10 @@ func (s *Sock) Recv(_ current.Task, dst usermem.Buffer, m *socket.Message) (int6
 		group := binary.NativeEndian.AppendUint32(nil, d.group)
 		m.Items = append(m.Items, socket.Item{Level: unix.SOL_NETLINK, Type: unix.NETLINK_PKTINFO, Data: group})
 	}
+	if d.numbered && s.flag(unix.NETLINK_LISTEN_ALL_NSID) {
+		id := binary.NativeEndian.AppendUint32(nil, uint32(d.nsid))
+		m.Items = append(m.Items, socket.Item{Level: unix.SOL_NETLINK, Type: unix.NETLINK_LISTEN_ALL_NSID, Data: id})
+	}
 	if flags&unix.MSG_PEEK == 0 {
 		s.take()
 		s.continueDump()
