@@ -55,7 +55,9 @@ type NIC struct {
 
 	txqlen atomic.Int64
 	group  atomic.Uint32
-	alias  atomic.Pointer[string]
+	// featuresOff are the Features that somebody turned off.
+	featuresOff atomic.Uint64
+	alias       atomic.Pointer[string]
 	// promisc and allmulti count who asked for them besides the flags.
 	promisc, allmulti atomic.Int32
 
@@ -173,13 +175,13 @@ func (n *NIC) Neighbors(v6 bool) *neigh.Cache {
 	return n.arp
 }
 
-// offload is what need not be done in software for packets that leave here.
-func (n *NIC) offload() link.Offload {
+// linkOffload is what the link could do.
+func (n *NIC) linkOffload() link.Offload {
 	switch n.kind {
 	case KindDevice:
 		return n.ep.Offload()
 	case KindVLAN:
-		return n.lower.offload() &^ (link.TSO4 | link.TSO6 | link.USO | link.TxChecksum)
+		return n.lower.linkOffload() &^ (link.TSO4 | link.TSO6 | link.USO | link.TxChecksum)
 	}
 	// What never leaves the machine needs no checksum, and what does from here is
 	// put right where it does.
@@ -258,6 +260,9 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 		if ps = n.stack.askFrames(filter.NetDev, filter.Egress, ps, nil, n, n); len(ps) == 0 {
 			return nil
 		}
+	}
+	if n.featuresOff.Load() != 0 {
+		ps = n.finish(ps)
 	}
 	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
 	left(ps)

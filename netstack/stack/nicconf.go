@@ -349,6 +349,7 @@ func (s *Stack) MoveNIC(index int, to *Stack, name string) error {
 		index = 0
 	}
 	m.peer.Store(peer)
+	m.featuresOff.Store(n.featuresOff.Load())
 	if err := to.insertNIC(m, name, index); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		unix.AF_NETLINK: links,
 	}
 	view := netview.New(ns, st, n.now)
-	ns.Views = []socket.View{local, view}
+	ns.Views = []socket.View{local, links, view}
 	ns.Control = view
 	ns.OnClose = func() {
 		links.Close()
@@ -95,6 +95,7 @@ func (n *networks) netlink(local *unixsock.Namespace) netlink.Config {
 	return netlink.Config{
 		Protocols: map[int32]netlink.Protocol{
 			unix.NETLINK_ROUTE:          rtnetlink.Protocol{},
+			unix.NETLINK_USERSOCK:       netlink.UserOnly{},
 			unix.NETLINK_SOCK_DIAG:      sockdiag.New(local),
 			unix.NETLINK_NETFILTER:      nfnetlink.Protocol{},
 			unix.NETLINK_GENERIC:        genetlink.Protocol{},

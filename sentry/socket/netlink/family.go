@@ -59,7 +59,10 @@ type Net struct {
 	stops map[int32]func()         `snapshot:"-"` // guarded by mu: of the Watchers
 }
 
-var _ socket.Family = (*Net)(nil)
+var (
+	_ socket.Family = (*Net)(nil)
+	_ socket.View   = (*Net)(nil)
+)
 
 // New returns the sockets of a namespace over its stack.
 func New(ns *socket.NetNS, st *stack.Stack, cfg Config) *Net {
