@@ -33,8 +33,8 @@ type Sock struct {
 		lock.Mutex[lock.Leaf]
 		id        uint32 // the port; bound says whether it is one
 		bound     bool
-		peer      uint32   // connect: the port
-		peerGroup uint32   // and the group
+		peer      uint32 // connect: the port
+		peerGroup uint32 // and the group
 		connected bool
 		groups    []uint64 // bit n-1 is group n
 		in        []*datagram

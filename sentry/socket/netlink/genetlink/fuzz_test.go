@@ -95,7 +95,7 @@ func wanted(name string, on bool) func(b *wire.Builder) {
 
 // TestDump: a dump has a message of each interface that has something to say.
 func TestDump(t *testing.T) {
-	for cmd, want := range map[uint8]int{msgLinkStateGet: 2, msgLinkModesGet: 1, msgFeaturesGet: 2, msgChannelsGet: 1, 15: 0} {
+	for cmd, want := range map[uint8]int{msgLinkStateGet: 3, msgLinkModesGet: 2, msgFeaturesGet: 3, msgChannelsGet: 2, 15: 0} {
 		types, _ := ask(t, request(cmd, unix.NLM_F_DUMP, nil))
 		if len(types) != want+1 || types[want] != unix.NLMSG_DONE {
 			t.Errorf("command %d: messages %v, want %d and the end", cmd, types, want)
