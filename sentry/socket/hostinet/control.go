@@ -72,6 +72,11 @@ func (s *Sock) mayPass(it *socket.Item) (bool, error) {
 		case unix.IP_PKTINFO, unix.IP_TTL, unix.IP_TOS, unix.IP_RETOPTS:
 			return true, nil
 		}
+		if s.family == unix.AF_INET6 {
+			return false, nil
+		}
+	case it.Level == unix.SOL_IPV6 && s.family == unix.AF_INET:
+		return it.Type == unix.IPV6_PKTINFO, nil // in which an address of IPv4 can be
 	case it.Level == unix.SOL_IPV6:
 		switch it.Type {
 		case unix.IPV6_PKTINFO, unix.IPV6_HOPLIMIT, unix.IPV6_TCLASS, unix.IPV6_DONTFRAG, ipv6FlowInfo, ipv62292PktInfo, ipv62292HopLimit:

@@ -166,9 +166,11 @@ func (s *Sock) recv(dst usermem.Buffer, m *socket.Message, flags int32) (int64, 
 	}
 	var err error
 	if s.typ == unix.SOCK_STREAM && flags&unix.MSG_ERRQUEUE == 0 {
-		_, err = dst.Direct(min(dst.Len(), maxTransfer), true, c.do)
-	} else {
-		err = c.datagram(dst)
+		if _, err = dst.Direct(min(dst.Len(), maxTransfer), true, c.do); err == unix.EFAULT {
+			err = c.nowhere()
+		}
+	} else if err = c.datagram(dst); err == unix.EAGAIN && flags&(unix.MSG_DONTWAIT|unix.MSG_ERRQUEUE) == 0 && hostPoll(s.fd)&unix.EPOLLRDHUP != 0 {
+		err = nil // who waits finds that reading was shut down
 	}
 	if err != nil {
 		return 0, err
@@ -199,6 +201,20 @@ func (c *call) datagram(dst usermem.Buffer) error {
 		return err
 	}
 	_, err = dst.CopyOut(b[:min(c.n, n)])
+	return err
+}
+
+// nowhere is what receiving from a stream into memory that is not there ends with:
+// EFAULT if there is anything.
+func (c *call) nowhere() error {
+	flags := c.flags
+	c.flags |= unix.MSG_PEEK
+	c.room(1)
+	err := c.throughBounce(1)
+	c.flags = flags
+	if err == nil && c.n > 0 {
+		return unix.EFAULT
+	}
 	return err
 }
 

@@ -121,6 +121,9 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 		}
 	}
 	if !s.n.options[[2]int32{level, name}].Set {
+		if level == unix.SOL_SOCKET {
+			return known(value, unix.ENOPROTOOPT)
+		}
 		t.Note("no option that the host is told of")
 		return unix.ENOPROTOOPT
 	}
