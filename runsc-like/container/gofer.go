@@ -57,6 +57,7 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 		b.Terminal = len(b.Files)
 		b.Files = append(b.Files, p.terminal)
 	}
+	showView(b, p.view)
 	return startBeside(sentry, cgroup, b)
 }
 
