@@ -33,6 +33,10 @@ func crashes(t *testing.T) int {
 	return n
 }
 
+// bounded goes before a command that must end. One that does not says where it
+// hangs.
+const bounded = "timeout -s QUIT -k 5 90 "
+
 // lives is what goes on while something is killed.
 const lives = `
 $R create --bundle $B --pid-file pid $C; $R start $C; $R exec $C true; $R exec -d --pid-file epid $C sleep 100; $R ps $C; $R update --memory 300m $C
@@ -75,7 +79,7 @@ func TestCrashes(t *testing.T) {
 		_ = c.Wait() // its status is anything
 		cancel()
 		for range 2 { // what one leaves undone the next one does
-			if out, err := exec.Command("sh", "-c", r+" delete --force "+id).CombinedOutput(); err != nil {
+			if out, err := exec.Command("sh", "-c", bounded+r+" delete --force "+id).CombinedOutput(); err != nil {
 				t.Errorf("%s: delete --force: %v\n%s", id, err, out)
 			}
 		}

@@ -56,7 +56,7 @@ func TestPodCrashes(t *testing.T) {
 		cancel()
 		for range 2 { // what one leaves undone the next one does
 			for _, name := range []string{id + "-b", id, id + "-a"} {
-				if out, err := exec.Command("sh", "-c", r+" delete --force "+name).CombinedOutput(); err != nil {
+				if out, err := exec.Command("sh", "-c", bounded+r+" delete --force "+name).CombinedOutput(); err != nil {
 					t.Errorf("%s: delete --force: %v\n%s", name, err, out)
 				}
 			}
