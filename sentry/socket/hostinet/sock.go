@@ -27,6 +27,8 @@ type Sock struct {
 	opts  socket.Options // SO_RCVTIMEO and SO_SNDTIMEO
 	queue wait.Queue
 	low   atomic.Int32 // SO_RCVLOWAT; 0 is 1
+	// lingers says that SO_LINGER may be set: else the host need not be asked.
+	lingers atomic.Bool
 
 	watch struct {
 		lock.Mutex[lock.Socket]
@@ -129,6 +131,7 @@ func (s *Sock) Accept(current.Task) (socket.Socket, error) {
 	c.from = from
 	c.opts.InheritTimes(&s.opts)
 	c.low.Store(s.low.Load())
+	c.lingers.Store(s.lingers.Load())
 	return c, nil
 }
 
@@ -168,7 +171,7 @@ func (s *Sock) Write(t current.Task, _ *vfs.File, src usermem.Buffer, off int64)
 
 // Release implements vfs.FileImpl: the last descriptor is gone.
 func (s *Sock) Release(t current.Task, _ *vfs.File) {
-	if s.typ == unix.SOCK_STREAM {
+	if s.typ == unix.SOCK_STREAM && s.lingers.Load() {
 		s.linger(t)
 	}
 	s.watch.Lock()
