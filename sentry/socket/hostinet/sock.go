@@ -22,7 +22,10 @@ type Sock struct {
 	fd          int      `snapshot:"-"` // immutable
 	id          uint64   `snapshot:"-"` // immutable: its number with the poller
 	family, typ int32    // immutable
+	protocol    int32    // immutable
+	uid         uint32   // immutable: who made it
 	from        []byte   // immutable: whose connection it is, of one that was accepted
+	inode       atomic.Uint64
 
 	opts  socket.Options // SO_RCVTIMEO and SO_SNDTIMEO
 	queue wait.Queue
@@ -41,6 +44,7 @@ var (
 	_ socket.Socket   = (*Sock)(nil)
 	_ socket.InNet    = (*Sock)(nil)
 	_ socket.Accepted = (*Sock)(nil)
+	_ socket.Numbered = (*Sock)(nil)
 	_ vfs.Timed       = (*Sock)(nil)
 	_ vfs.LowWater    = (*Sock)(nil)
 	_ wait.Exclusive  = (*Sock)(nil)
@@ -115,7 +119,7 @@ func (s *Sock) Listen(_ current.Task, backlog int) error {
 }
 
 // Accept implements socket.Socket.
-func (s *Sock) Accept(current.Task) (socket.Socket, error) {
+func (s *Sock) Accept(t current.Task) (socket.Socket, error) {
 	if !s.n.reserve() {
 		return nil, unix.ENFILE
 	}
@@ -124,11 +128,10 @@ func (s *Sock) Accept(current.Task) (socket.Socket, error) {
 		s.n.count.Add(-1)
 		return nil, err
 	}
-	c, err := s.n.adopt(fd, s.family, s.typ)
+	c, err := s.n.adopt(&Sock{fd: fd, family: s.family, typ: s.typ, protocol: s.protocol, uid: t.Cred().FSUID, from: from})
 	if err != nil {
 		return nil, err
 	}
-	c.from = from
 	c.opts.InheritTimes(&s.opts)
 	c.low.Store(s.low.Load())
 	c.lingers.Store(s.lingers.Load())
