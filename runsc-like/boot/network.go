@@ -43,10 +43,13 @@ type networks struct {
 	numbers netlink.Numbers
 	started time.Time
 	count   atomic.Int64
+	// hostFiles, if not 0, says that the sockets of the first namespace are the host's,
+	// and how many descriptors there are for all that the sentry does.
+	hostFiles uint64
 }
 
-func newNetworks(memory *mem.File, log *klog.Log) *networks {
-	return &networks{pool: new(buffer.Pool), memory: memory, log: log, started: time.Now()}
+func newNetworks(memory *mem.File, log *klog.Log, hostFiles uint64) *networks {
+	return &networks{pool: new(buffer.Pool), memory: memory, log: log, started: time.Now(), hostFiles: hostFiles}
 }
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
@@ -86,6 +89,9 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		links.Close()
 		st.Close()
 		n.count.Add(-1)
+	}
+	if nth == 1 && n.hostFiles > 0 {
+		return useHost(ns, n.hostFiles)
 	}
 	return nil
 }
