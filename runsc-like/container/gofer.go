@@ -57,6 +57,7 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 		b.Terminal = len(b.Files)
 		b.Files = append(b.Files, p.terminal)
 	}
+	showView(b, p.view)
 	if cfg.HostNetwork {
 		return startIn(cgroup, b, "gofer") // the sentry's network namespace is more than it may have
 	}

@@ -24,7 +24,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		log.Close()
 		return nil, err
 	}
-	ends := &plumbing{log: log, terminal: slave, dirs: o.trees()}
+	ends := &plumbing{log: log, terminal: slave, dirs: o.trees(), view: o.view}
 	defer ends.close()
 	cfg, err := configure(o.Options)
 	if err != nil {

@@ -77,6 +77,7 @@ type detachment struct {
 	listen *os.File // the socket for later commands
 	log    *os.File
 	agent  []*os.File // after all others: control.Container.Agent
+	view   *os.File   // of the sentry's mount namespace; nil is none
 	// within calls start where the processes belong, with what startIn needs.
 	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.
@@ -123,6 +124,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	}
 	if d != nil {
 		b.Blocked = control.Forwarded() // they are read from a descriptor
+		showView(b, d.view)
 		if cfg.Terminal {
 			b.Terminal = control.FDStdin
 		}

@@ -198,7 +198,7 @@ func (d *daemons) userPodman(t *testing.T) {
 	t.Run("installed", p.installsForPodman)
 	// The rest is podman's own, and slow where each container is a copy of the image.
 	cases := slices.DeleteFunc(slices.Concat(podmanCases(), podmanPodCases()), func(c scriptCase) bool {
-		return !slices.Contains([]string{"run", "what cannot be run", "users and capabilities", "volumes", "exec", "terminals", "stop and start",
+		return !slices.Contains([]string{"run", "what cannot be run", "users and capabilities", "volumes", "exec", "terminals", "stop and start", "copy while it runs",
 			"pod", "pod, one stops", "pod with one pid namespace"}, c.name)
 	})
 	p.teller().compare(t, cases)
