@@ -37,8 +37,8 @@ const (
 // Exceptions lists them all.
 func Exceptions() []Exception {
 	return []Exception{
-		{exApparmor, "", false, "the guest makes no calls of the host's kernel, and hull's processes have a jail of their own"},
-		{exSELinux, "", false, "as AppArmor's profile"},
+		{exApparmor, "of `exec`, another than the container's", true, "the container's files and its network have one server each, which has the container's profile"},
+		{exSELinux, "of `exec`, another than the container's", true, "as AppArmor's profile"},
 		{exAffinity, "", false, "the host schedules a sandbox as a whole, on its cgroup's processors"},
 		{exMountLabel, "", false, "the guest's file systems are not the host's"},
 		{exPropagation, "shared, slave, unbindable", false, "mounts of the guest and of the host never reach each other"},
