@@ -62,7 +62,10 @@ func (t *udpTarget) checkSegments(n, size int, noCheck bool) error {
 	if size == 0 || n <= size {
 		return nil
 	}
-	if size+header.UDPSize+t.p.headerLen(&t.o) > t.p.limit(&t.o) || n > size*maxGSOSegments || noCheck {
+	switch {
+	case size+header.UDPSize+t.p.headerLen(&t.o) > t.p.limit(&t.o):
+		return unix.EMSGSIZE
+	case n > size*maxGSOSegments, noCheck:
 		return unix.EINVAL
 	}
 	return nil
