@@ -129,10 +129,17 @@ type SendMeta struct {
 	HasTOS  bool
 	Segment int    // UDP_SEGMENT
 	Options []byte // IP_RETOPTS
-	Mark    uint32 // SO_MARK, of the privileged; HasMark
-	HasMark bool
-	TSFlags uint32 // SO_TIMESTAMPING
-	HasTS   bool
+	// IPV6_HOPOPTS and IPV6_DSTOPTS, which ExtensionHeader has checked; if there is
+	// one, none of the socket's own is sent. HasFlow: IPV6_FLOWINFO; HasDontFrag.
+	HopOpts, DstOpts []byte
+	Flow             uint32
+	HasFlow          bool
+	DontFrag         bool
+	HasDontFrag      bool
+	Mark             uint32 // SO_MARK, of the privileged; HasMark
+	HasMark          bool
+	TSFlags          uint32 // SO_TIMESTAMPING
+	HasTS            bool
 }
 
 // RecvMeta is what comes with a receive besides its bytes.
@@ -182,6 +189,15 @@ const (
 	WantAuxdata                             // PACKET_AUXDATA
 	WantInq                                 // TCP_INQ
 	WantMark                                // SO_RCVMARK
+	WantPriority                            // SO_RCVPRIORITY
+	WantHopOpts                             // IPV6_RECVHOPOPTS
+	WantDstOpts                             // IPV6_RECVDSTOPTS
+	WantRtHdr                               // IPV6_RECVRTHDR
+	WantOldPktInfo                          // IPV6_2292PKTINFO, and so on
+	WantOldHopLimit
+	WantOldHopOpts
+	WantOldDstOpts
+	WantOldRtHdr
 )
 
 // SocketInfo is what is told of a socket.

@@ -74,6 +74,7 @@ type Stack struct {
 	icmpLimit              *icmp.Limiter
 	icmpLimit6             *icmp.Limiter
 	pmtus                  pmtuCache
+	flows                  flowLabels
 	backlog                backlog
 	batches                sync.Pool // of *batch
 	filter                 atomic.Pointer[Filter]
