@@ -60,9 +60,9 @@ func (s *Sock) Protocol() int32 { return s.protocol }
 // nothing.
 func (s *Sock) Info() Info {
 	i := Info{Family: int(s.family), Type: int(s.typ), Protocol: int(s.protocol), State: tcpClose, UID: s.uid, Inode: s.inode.Load()}
-	s.watch.Lock() // as long as it is held the descriptor is the socket's
-	defer s.watch.Unlock()
-	if s.watch.closed {
+	s.open.Lock() // as long as it is held the descriptor is the socket's
+	defer s.open.Unlock()
+	if s.open.ended {
 		return i
 	}
 	if name, err := hostNames(unix.SYS_GETSOCKNAME, s.fd); err == nil {

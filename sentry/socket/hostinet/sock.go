@@ -33,6 +33,12 @@ type Sock struct {
 	// lingers says that SO_LINGER may be set: else the host need not be asked.
 	lingers atomic.Bool
 
+	// open is held by who lists the socket, who may have another socket's lock.
+	open struct {
+		lock.Mutex[lock.Leaf]
+		ended bool // the descriptor is closed, or is about to be
+	} `snapshot:"-"`
+
 	watch struct {
 		lock.Mutex[lock.Socket]
 		by     [2]watch // by direction
@@ -180,6 +186,9 @@ func (s *Sock) Release(t current.Task, _ *vfs.File) {
 	s.watch.Lock()
 	s.watch.closed = true
 	s.watch.Unlock()
+	s.open.Lock()
+	s.open.ended = true
+	s.open.Unlock()
 	s.n.poller.forget(s)
 	_ = unix.Close(s.fd)
 	s.n.count.Add(-1)
