@@ -50,7 +50,7 @@ func newHostWorld(t *testing.T) *hostWorld {
 // command is a command in the namespace, which ends with the test.
 func (w *hostWorld) command(argv ...string) *exec.Cmd {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	w.Cleanup(cancel)
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.WaitDelay = time.Second
