@@ -37,7 +37,7 @@ func (n *NIC) startDAD(a *ifaddr, flags uint32, ev *events) uint32 {
 		return flags
 	}
 	flags |= unix.IFA_F_TENTATIVE
-	if !n.isUp() {
+	if !n.nd6.ready {
 		return flags // it begins when the interface comes up
 	}
 	delay := int64(n.conf6[conf6RouterSolicitationDelay].Load()) * second

@@ -45,7 +45,8 @@ type Stack struct {
 	udp    *ports
 	ping   *ports
 
-	mu sync.Mutex // one change of the configuration at a time
+	mu        sync.Mutex // one change of the configuration at a time
+	lastIndex int        // guarded by mu: of the interface that was numbered last
 
 	nics    atomic.Pointer[nicTable]
 	ribs    [2]*route.RIB // of IPv4 and IPv6; immutable

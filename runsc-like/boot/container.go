@@ -81,6 +81,9 @@ func (s *sandbox) newMain() error {
 	s.mu.Lock()
 	s.all[c.cfg.ID] = c
 	s.mu.Unlock()
+	if err := c.divide(); err != nil {
+		return err
+	}
 	fds := []int{control.FDStdin, control.FDStdout, control.FDStderr}
 	extra := c.cfg.Extra
 	if c.cfg.Agent {
@@ -153,8 +156,9 @@ func (c *container) start(conn *control.Conn) error {
 	c.made = nil
 	init, err := p.Run()
 	if err != nil {
-		defer p.Discard()
-		if c.unexecutable(p, err) {
+		unexecutable := c.unexecutable(p, err)
+		p.Discard() // the end waits until there are no tasks
+		if unexecutable {
 			_ = conn.Send(control.Message{Kind: control.Started})
 			c.end(statusUnexecutable)
 			return nil

@@ -3,10 +3,12 @@ package container
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -190,6 +192,10 @@ func (c *Container) processes() []Process {
 	return []Process{c.Sentry, c.Gofer, c.Proxy, c.Relay, c.Watcher, c.Agent}
 }
 
+// forgetTime is how long a sandbox may take to end what it has of a container: it has
+// been killed, and its gofer too.
+const forgetTime = 30 * time.Second
+
 // endProcesses ends the container's own processes on the host, and what its
 // sandbox has of it.
 func (c *Container) endProcesses() error {
@@ -210,13 +216,18 @@ func (c *Container) endProcesses() error {
 	conn, err := control.Dial(c.controlPath())
 	if err == nil {
 		conn.About(c.ID)
-		_, err = ask(conn, control.Message{Kind: control.Forget})
+		if err = conn.ReceiveWithin(forgetTime); err == nil {
+			_, err = ask(conn, control.Message{Kind: control.Forget})
+		}
 		conn.Close()
 	}
-	if err != nil && c.Sentry.Alive() && !isUnknown(err) {
-		return err
+	switch {
+	case err == nil || !c.Sentry.Alive() || isUnknown(err):
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("sandbox %s has not forgotten container %s in %v", c.Sandbox, c.ID, forgetTime)
 	}
-	return nil
+	return err
 }
 
 // isUnknown reports whether a sandbox said that it does not have the container.

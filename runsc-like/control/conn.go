@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -136,6 +137,10 @@ func (c *Conn) Send(m Message, fds ...int) error {
 	})
 	return errors.Join(err, sent)
 }
+
+// ReceiveWithin says how long from now on messages are waited for: what reads one
+// later fails with [os.ErrDeadlineExceeded].
+func (c *Conn) ReceiveWithin(d time.Duration) error { return c.f.SetReadDeadline(time.Now().Add(d)) }
 
 // Receive reads a message; io.EOF when the other side is gone. Descriptors that
 // came with it are closed.

@@ -91,6 +91,12 @@ func podStories() []podStory {
 		{name: "terminal of one", a: "tty; test -t 1 && echo is one; sleep 0.3; stty size; exit 6", b: idle, change: func(a, _ *specs.Spec) { a.Process.Terminal = true }, script: `
 			up $b $D; script -qec "stty cols 77 rows 33; $R run --bundle $A $a" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r'; status $C`},
 		{name: "output to its end", a: "dd if=/dev/zero bs=1M count=50 2>/dev/null", b: "cat; echo end", script: `$R run --bundle $A $a | md5sum; seq 100000 | $R run --bundle $D $b | md5sum`},
+		{name: "who cannot be executed", b: idle, change: func(a, _ *specs.Spec) {
+			a.Process.Args = []string{"/root/script"}
+			a.Mounts = append(a.Mounts, specs.Mount{Destination: "/root", Type: "bind", Source: "@DIR@", Options: []string{"bind"}})
+		}, script: `
+			mkdir x; printf '#!/no/such\n' >x/script; chmod 755 x/script; sed -i "s#@DIR@#$PWD/x#" $A/config.json
+			say $R create --bundle $A $a >$a.out 2>$a.err </dev/null; say $R start $a; await $a stopped; cat $a.out $a.err; say $R delete $a; up $b $D; status $b; status $C`},
 		{name: "who cannot start", a: "true", b: idle, change: func(a, _ *specs.Spec) { a.Process.Args = []string{"/nosuch"} }, script: `
 			$R create --bundle $A $a >/dev/null 2>&1 </dev/null && echo made; status $a; up $b $D; status $b; status $C`},
 	}
@@ -170,7 +176,7 @@ func runPod(t *testing.T, runtime, id, script string, env []string) string {
 		}
 	}
 	for _, name := range []string{id + "-a", id + "-b", id} {
-		if out, err := exec.Command("sh", "-c", r+" delete --force "+name).CombinedOutput(); err != nil {
+		if out, err := exec.Command("sh", "-c", bounded+r+" delete --force "+name).CombinedOutput(); err != nil {
 			t.Errorf("%s: delete --force at the end: %v\n%s", runtime, err, out)
 		}
 	}

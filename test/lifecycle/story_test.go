@@ -189,7 +189,7 @@ func tell(t *testing.T, s story, runtime, name string) string {
 			t.Errorf("%s: %v", runtime, err)
 		}
 	}
-	if out, err := exec.Command("sh", "-c", r+" delete --force "+id).CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-c", bounded+r+" delete --force "+id).CombinedOutput(); err != nil {
 		t.Errorf("%s: delete --force at the end: %v\n%s", runtime, err, out)
 	}
 	if left, _ := os.ReadDir(state); len(left) != 0 {

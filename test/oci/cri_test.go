@@ -267,7 +267,7 @@ func podCases() map[string]func(k *kubelet) {
 			k.exec(b, "nc 127.0.0.1 8080 </dev/null")
 			k.exec(a, "nosuch")
 			k.exec(a, "kill -9 $$")
-			k.exec(a, `awk 'BEGIN { s = sprintf("%40000000s", "x"); print length(s); fflush(); system("sleep 1000") }' >/tmp/held 2>&1 & until grep -q . /tmp/held; do sleep 0.1; done`)
+			k.exec(a, `: >/tmp/held; awk 'BEGIN { s = sprintf("%40000000s", "x"); print length(s); fflush(); system("sleep 1000") }' >/tmp/held 2>&1 & until grep -q . /tmp/held; do sleep 0.1; done`)
 			for _, c := range []string{a, b} {
 				s, err := k.runtime.ContainerStats(k.ctx, &cri.ContainerStatsRequest{ContainerId: c})
 				k.must("ContainerStats", err)

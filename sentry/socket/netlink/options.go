@@ -42,6 +42,9 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 			return unix.EPERM
 		}
 		s.setFlag(name, v != 0)
+		if v != 0 {
+			s.net.cfg.Numbers.hear(s.number)
+		}
 	case unix.NETLINK_NO_ENOBUFS:
 		s.setFlag(name, v != 0)
 		if v != 0 {
