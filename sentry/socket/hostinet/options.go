@@ -105,7 +105,7 @@ func isTimeout(name int32) bool {
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
 	if level == unix.SOL_SOCKET {
 		if isTimeout(name) {
-			return s.opts.Set(name, value, false)
+			return s.opts.SetTimeout(name, value)
 		}
 		switch name {
 		case unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_PASSPIDFD, soPassRights:
@@ -152,7 +152,7 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 	if level == unix.SOL_SOCKET {
 		switch {
 		case isTimeout(name):
-			return s.opts.Get(name)
+			return s.opts.Get(s.n.net, name, max)
 		case name == unix.SO_PASSCRED, name == unix.SO_PASSSEC, name == unix.SO_PASSPIDFD, name == soPassRights:
 			return nil, unix.EOPNOTSUPP
 		case name == unix.SO_PEERCRED:
