@@ -86,7 +86,8 @@ func (s *Stack) readTCPTunables() *tcp.Tunables {
 		InvalidRateLimit: millis(tTCPInvalidRatelimit), TWReuse: n(tTCPTWReuse), TWReuseDelay: millis(tTCPTWReuseDelay),
 		FastOpen: n(tTCPFastopen), NotSentLowat: n(tTCPNotsentLowat), MinTSOSegs: n(tTCPMinTsoSegs), SynCookies: n(tTCPSyncookies),
 		MaxSynBacklog: n(tTCPMaxSYNBacklog), MaxTimeWaits: n(tTCPMaxTWBuckets), MaxOrphans: n(tTCPMaxOrphans),
-		AbortOnOverflow: on(tTCPAbortOnOverflow), Congestion: s.tuneText(tTCPCongestionControl), LimitOutput: n(tTCPLimitOutputBytes),
+		AbortOnOverflow: on(tTCPAbortOnOverflow), Congestion: s.tuneText(tTCPCongestionControl),
+		MinRTTWindow: seconds(tTCPMinRTTWlen), SignedWindows: on(tTCPWorkaroundSignedWindows), PingPongThresh: n(tTCPPingpongThresh),
 	}
 }
 

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"encoding/binary"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,7 +173,10 @@ func findTunable(path string) int {
 
 func (s *Stack) formatTunable(t tunable) string {
 	spec := &tunableSpecs[t]
-	if spec.n == 0 {
+	switch {
+	case t == tTCPFastopenKey:
+		return fastOpenKeyText(s.tcpState.secrets.FastOpenKey())
+	case spec.n == 0:
 		return s.tuneText(t)
 	}
 	var parts []string
@@ -266,6 +271,13 @@ func (s *Stack) setText(t tunable, text string) error {
 			return unix.EINVAL
 		}
 		s.reserved.Store(set)
+	case tTCPFastopenKey:
+		key, ok := parseFastOpenKey(text)
+		if !ok {
+			return unix.EINVAL
+		}
+		s.tcpState.secrets.SetFastOpenKey(key)
+		return nil
 	case tTCPCongestionControl:
 		if !slices.Contains(strings.Fields(s.tuneText(tTCPAvailableCongestionControl)), text) {
 			return unix.ENOENT
@@ -280,6 +292,29 @@ func (s *Stack) setText(t tunable, text string) error {
 	text = strings.Clone(text)
 	s.tunables[t].text.Store(&text)
 	return nil
+}
+
+// fastOpenKeyText is a key as four words.
+func fastOpenKeyText(k [16]byte) string {
+	w := func(i int) uint32 { return binary.LittleEndian.Uint32(k[i*4:]) }
+	return fmt.Sprintf("%08x-%08x-%08x-%08x", w(0), w(1), w(2), w(3))
+}
+
+// parseFastOpenKey reads one. Of two with a comma between them the first is the key.
+func parseFastOpenKey(text string) (k [16]byte, ok bool) {
+	text, _, _ = strings.Cut(text, ",")
+	words := strings.Split(text, "-")
+	if len(words) != 4 {
+		return k, false
+	}
+	for i, w := range words {
+		v, err := strconv.ParseUint(w, 16, 32)
+		if err != nil {
+			return k, false
+		}
+		binary.LittleEndian.PutUint32(k[i*4:], uint32(v))
+	}
+	return k, true
 }
 
 // tuned makes what follows from a tunable true.

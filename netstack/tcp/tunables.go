@@ -44,7 +44,9 @@ type Tunables struct {
 	MaxTimeWaits, MaxOrphans     int
 	AbortOnOverflow              bool
 	Congestion                   string
-	LimitOutput                  int
+	MinRTTWindow                 time.Duration // of which the least round trip is kept
+	SignedWindows                bool          // the first window is less than 2^15, for peers that count with signs
+	PingPongThresh               int           // replies after which acknowledgments wait for one
 }
 
 // Defaults returns Linux's values.
@@ -61,7 +63,7 @@ func Defaults() *Tunables {
 		ChallengeACKLimit: 1<<31 - 1, InvalidRateLimit: 500 * time.Millisecond,
 		TWReuse: 2, TWReuseDelay: time.Second, FastOpen: 1, NotSentLowat: 1<<32 - 1, MinTSOSegs: 2,
 		SynCookies: 1, MaxSynBacklog: 1024, MaxTimeWaits: 65536, MaxOrphans: 16384,
-		Congestion: "cubic", LimitOutput: 4 << 20,
+		Congestion: "cubic", MinRTTWindow: 300 * time.Second, PingPongThresh: 1,
 	}
 }
 
