@@ -27,8 +27,8 @@ TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr
 	/bin/busybox=busybox-static /usr/sbin/dockerd=docker.io /usr/bin/tshark=tshark /usr/bin/nsenter=util-linux /usr/bin/script=bsdutils \
 	/usr/bin/curl=curl /usr/bin/redis-server=redis-server /usr/bin/redis-benchmark=redis-tools /usr/sbin/nginx=nginx \
 	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2 \
-	/usr/sbin/nft=nftables /usr/sbin/iptables-nft=iptables /usr/sbin/conntrack=conntrack \
-	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/bin/conmon=conmon /usr/bin/tini-static=tini \
+	/usr/sbin/nft=nftables /usr/sbin/ethtool=ethtool /usr/sbin/iptables-nft=iptables /usr/sbin/conntrack=conntrack \
+	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns /usr/bin/conmon=conmon /usr/bin/tini-static=tini \
 	/usr/bin/docker-compose=docker-compose /usr/bin/newuidmap=uidmap /usr/bin/setpriv=util-linux \
 	/usr/bin/wget=wget /usr/bin/node=nodejs /usr/lib/postgresql=postgresql /usr/bin/dig=bind9-dnsutils /usr/bin/ping=iputils-ping \
 	/usr/sbin/traceroute=traceroute /usr/bin/tcpdump=tcpdump /usr/bin/dpkg-scanpackages=dpkg-dev

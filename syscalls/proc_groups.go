@@ -40,7 +40,7 @@ func setgroups(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if err != nil {
 		return 0, err
 	}
-	if slices.Contains(gs, keep) {
+	if slices.Contains(gs, keep) || !usable(t.Cred().UserNS.HasGID, gs...) {
 		return 0, unix.EINVAL
 	}
 	slices.Sort(gs)

@@ -52,13 +52,23 @@ func getegid(t *kernel.Task, _ arch.Args) (uintptr, error) { return uintptr(t.Cr
 // keep is the id that says "leave it as it is".
 const keep = ^uint32(0)
 
+// usable reports whether a user namespace has all ids but those that say keep.
+func usable(has func(uint32) bool, ids ...uint32) bool {
+	for _, id := range ids {
+		if id != keep && !has(id) {
+			return false
+		}
+	}
+	return true
+}
+
 // setuid is setuid(2).
 func setuid(t *kernel.Task, a arch.Args) (uintptr, error) {
 	id := a[0].Uint()
-	if id == keep {
+	old := t.Cred()
+	if id == keep || !old.UserNS.HasUID(id) {
 		return 0, unix.EINVAL
 	}
-	old := t.Cred()
 	c := old.Clone()
 	switch {
 	case old.HasCap(unix.CAP_SETUID):
@@ -73,10 +83,10 @@ func setuid(t *kernel.Task, a arch.Args) (uintptr, error) {
 // setgid is setgid(2).
 func setgid(t *kernel.Task, a arch.Args) (uintptr, error) {
 	id := a[0].Uint()
-	if id == keep {
+	old := t.Cred()
+	if id == keep || !old.UserNS.HasGID(id) {
 		return 0, unix.EINVAL
 	}
-	old := t.Cred()
 	c := old.Clone()
 	switch {
 	case old.HasCap(unix.CAP_SETGID):
@@ -92,6 +102,9 @@ func setgid(t *kernel.Task, a arch.Args) (uintptr, error) {
 func setreuid(t *kernel.Task, a arch.Args) (uintptr, error) {
 	r, e := a[0].Uint(), a[1].Uint()
 	old := t.Cred()
+	if !usable(old.UserNS.HasUID, r, e) {
+		return 0, unix.EINVAL
+	}
 	c, cap := old.Clone(), old.HasCap(unix.CAP_SETUID)
 	if r != keep {
 		if !cap && r != old.RUID && r != old.EUID {
@@ -116,6 +129,9 @@ func setreuid(t *kernel.Task, a arch.Args) (uintptr, error) {
 func setregid(t *kernel.Task, a arch.Args) (uintptr, error) {
 	r, e := a[0].Uint(), a[1].Uint()
 	old := t.Cred()
+	if !usable(old.UserNS.HasGID, r, e) {
+		return 0, unix.EINVAL
+	}
 	c, cap := old.Clone(), old.HasCap(unix.CAP_SETGID)
 	if r != keep {
 		if !cap && r != old.RGID && r != old.EGID {
@@ -139,6 +155,9 @@ func setregid(t *kernel.Task, a arch.Args) (uintptr, error) {
 // setresuid is setresuid(2).
 func setresuid(t *kernel.Task, a arch.Args) (uintptr, error) {
 	old := t.Cred()
+	if !usable(old.UserNS.HasUID, a[0].Uint(), a[1].Uint(), a[2].Uint()) {
+		return 0, unix.EINVAL
+	}
 	c, cap := old.Clone(), old.HasCap(unix.CAP_SETUID)
 	for i, p := range []*uint32{&c.RUID, &c.EUID, &c.SUID} {
 		id := a[i].Uint()
@@ -157,6 +176,9 @@ func setresuid(t *kernel.Task, a arch.Args) (uintptr, error) {
 // setresgid is setresgid(2).
 func setresgid(t *kernel.Task, a arch.Args) (uintptr, error) {
 	old := t.Cred()
+	if !usable(old.UserNS.HasGID, a[0].Uint(), a[1].Uint(), a[2].Uint()) {
+		return 0, unix.EINVAL
+	}
 	c, cap := old.Clone(), old.HasCap(unix.CAP_SETGID)
 	for i, p := range []*uint32{&c.RGID, &c.EGID, &c.SGID} {
 		id := a[i].Uint()
@@ -194,7 +216,7 @@ func outIDs(t *kernel.Task, a arch.Args, ids ...uint32) error {
 // setfsuid is setfsuid(2): it returns the old id and never fails.
 func setfsuid(t *kernel.Task, a arch.Args) (uintptr, error) {
 	id, old := a[0].Uint(), t.Cred()
-	if id != keep && (id == old.RUID || id == old.EUID || id == old.SUID || id == old.FSUID || old.HasCap(unix.CAP_SETUID)) {
+	if id != keep && old.UserNS.HasUID(id) && (id == old.RUID || id == old.EUID || id == old.SUID || id == old.FSUID || old.HasCap(unix.CAP_SETUID)) {
 		c := old.Clone()
 		c.FSUID = id
 		kernel.FixFSCaps(old, c)
@@ -206,7 +228,7 @@ func setfsuid(t *kernel.Task, a arch.Args) (uintptr, error) {
 // setfsgid is setfsgid(2).
 func setfsgid(t *kernel.Task, a arch.Args) (uintptr, error) {
 	id, old := a[0].Uint(), t.Cred()
-	if id != keep && (id == old.RGID || id == old.EGID || id == old.SGID || id == old.FSGID || old.HasCap(unix.CAP_SETGID)) {
+	if id != keep && old.UserNS.HasGID(id) && (id == old.RGID || id == old.EGID || id == old.SGID || id == old.FSGID || old.HasCap(unix.CAP_SETGID)) {
 		c := old.Clone()
 		c.FSGID = id
 		t.SetCred(c)

@@ -105,27 +105,75 @@ func (n *NIC) addAddr(a Addr, replace bool, ev *events) error {
 		return nil
 	}
 	if addr.Is4() {
-		if slices.ContainsFunc(list, func(o *ifaddr) bool {
-			return o.Prefix.Masked() == a.Prefix.Masked() && o.flags.Load()&unix.IFA_F_SECONDARY == 0
-		}) {
+		for _, o := range list {
+			if o.Prefix.Masked() != a.Prefix.Masked() {
+				continue
+			}
+			if o.Scope != a.Scope {
+				return unix.EINVAL
+			}
 			flags |= unix.IFA_F_SECONDARY
 		}
 	} else {
+		if !addr.IsLoopback() {
+			x.Scope = scope6(addr)
+		}
 		flags = n.startDAD(x, flags, ev)
 	}
 	x.flags.Store(flags)
-	n.setList(addr.Is6(), append(slices.Clone(list), x))
+	n.setList(addr.Is6(), slices.Insert(slices.Clone(list), place(list, x), x))
 	if n.isUp() || addr.Is4() {
 		n.addRoutes(x, ev)
 	}
 	if addr.Is6() {
 		n.addrJoined6(x, ev)
+		if n.isUp() && !n.nd6.ready && !n.loopback() {
+			n.stack.addRoute(ev, n.multicastRoute6())
+		}
 	} else {
 		n.announced4(x, ev)
 	}
 	ev.addr(n, x, false)
 	n.stack.armAddrs(n)
 	return nil
+}
+
+// scope6 is the scope (RT_SCOPE_*) of an address of IPv6, which is in the address.
+func scope6(a netip.Addr) uint8 {
+	b := a.As16()
+	switch {
+	case a.IsLoopback():
+		return unix.RT_SCOPE_HOST
+	case a.IsLinkLocalUnicast():
+		return unix.RT_SCOPE_LINK
+	case b[0] == 0xfe && b[1]&0xc0 == 0xc0:
+		return unix.RT_SCOPE_SITE
+	}
+	return unix.RT_SCOPE_UNIVERSE
+}
+
+// place is where an address goes in the list of its interface, as Linux orders it:
+// of IPv4 the primary ones by their scope, the nearest first, and then the secondary
+// ones; of IPv6 the widest scope first, and of one scope what came last.
+func place(list []*ifaddr, x *ifaddr) int {
+	if x.Prefix.Addr().Is6() {
+		for i, o := range list {
+			if o.Scope >= x.Scope {
+				return i
+			}
+		}
+		return len(list)
+	}
+	if x.flags.Load()&unix.IFA_F_SECONDARY != 0 {
+		return len(list)
+	}
+	at := 0
+	for i, o := range list {
+		if o.flags.Load()&unix.IFA_F_SECONDARY == 0 && x.Scope <= o.Scope {
+			at = i + 1
+		}
+	}
+	return at
 }
 
 // replaceAddr puts x into the place of an address of the same prefix.
@@ -180,8 +228,9 @@ func (n *NIC) dropAddr(a *ifaddr, ev *events) {
 			n.dropAddr(o, ev)
 			continue
 		}
-		promote = false
 		o.flags.Store(o.flags.Load() &^ unix.IFA_F_SECONDARY)
+		rest := slices.DeleteFunc(slices.Clone(n.list4()), func(x *ifaddr) bool { return x == o })
+		n.setList(false, slices.Insert(rest, place(rest, o), o))
 		n.addRoutes(o, ev)
 		ev.addr(n, o, false)
 		return

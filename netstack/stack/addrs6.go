@@ -24,8 +24,9 @@ func (n *NIC) routes6(a *ifaddr) []*route.Route {
 	if a.Peer.IsValid() && a.Peer != addr {
 		dst = netip.PrefixFrom(a.Peer, a.Prefix.Bits()).Masked()
 	}
-	// The prefix of an address that a router advertised is the router's to route.
-	if a.flags.Load()&unix.IFA_F_NOPREFIXROUTE == 0 && a.Protocol != addrProtoRA && dst.Bits() > 0 {
+	// The prefix of an address that a router advertised is the router's to route, and
+	// that which the loopback interface comes up with has none.
+	if a.flags.Load()&unix.IFA_F_NOPREFIXROUTE == 0 && a.Protocol != addrProtoRA && a.Protocol != addrProtoLO && dst.Bits() > 0 {
 		r := n.kernelRoute(route.TableMain, unix.RTN_UNICAST, unix.RT_SCOPE_UNIVERSE, dst)
 		if r.Priority = a.Metric; r.Priority == 0 {
 			r.Priority = metric6
@@ -51,12 +52,13 @@ func (n *NIC) runs6() bool {
 	return n.isUp() && n.conf6[conf6DisableIpv6].Load() == 0 && n.MTU() >= header.IPv6MinMTU
 }
 
-// up6 starts IPv6 on an interface that came up: the groups that every node is in,
+// up6 starts IPv6 on an interface that came up, or got its carrier afterwards: the groups that every node is in,
 // the link-local address, and duplicate address detection of those that are kept.
 func (n *NIC) up6(ev *events) {
-	if !n.runs6() {
+	if !n.runs6() || !n.carrier.Load() {
 		return
 	}
+	n.nd6.ready = true
 	n.joinNodes(ev)
 	for _, a := range n.list6() {
 		a.flags.Store(n.startDAD(a, a.flags.Load()&^unix.IFA_F_DADFAILED, ev))
@@ -64,7 +66,7 @@ func (n *NIC) up6(ev *events) {
 		n.addrJoined6(a, ev)
 	}
 	if n.loopback() {
-		_ = n.addAddr(Addr{Prefix: netip.PrefixFrom(netip.IPv6Loopback(), 128), Scope: unix.RT_SCOPE_HOST, Flags: unix.IFA_F_PERMANENT}, false, ev)
+		_ = n.addAddr(Addr{Prefix: netip.PrefixFrom(netip.IPv6Loopback(), 128), Scope: unix.RT_SCOPE_HOST, Flags: unix.IFA_F_PERMANENT, Protocol: addrProtoLO}, false, ev)
 		return
 	}
 	n.stack.addRoute(ev, n.multicastRoute6())
@@ -78,6 +80,7 @@ func (n *NIC) up6(ev *events) {
 
 // The values of IFA_PROTO.
 const (
+	addrProtoLO = 1
 	addrProtoRA = 2
 	addrProtoLL = 3
 )
@@ -140,6 +143,7 @@ func (n *NIC) down6(ev *events) {
 		}
 		n.dropAddr(a, ev)
 	}
+	n.nd6.ready = false
 	n.nd6.stopRouters()
 	n.leaveRouters(ev)
 	n.leaveOwn(header.IPv6AllNodes(), ev)

@@ -59,7 +59,7 @@ func (b *bridge) list() []*NIC {
 // setPorts changes the ports. The caller holds the stack's lock.
 func (b *bridge) setPorts(l []*NIC, ev *events) {
 	b.ports.Store(&l)
-	b.nic.carrier.Store(len(l) > 0)
+	b.nic.setCarrier(b.nic.hasCarrier(), ev)
 	ev.link(b.nic, false)
 }
 

@@ -35,6 +35,7 @@ type NIC struct {
 	bridge  *bridge                // if it is one; immutable
 	vlans   atomic.Pointer[map[uint16]*NIC]
 	gone    atomic.Bool
+	used    atomic.Bool // it has been up
 
 	conf4 conf4
 	conf6 conf6
@@ -54,7 +55,9 @@ type NIC struct {
 
 	txqlen atomic.Int64
 	group  atomic.Uint32
-	alias  atomic.Pointer[string]
+	// featuresOff are the Features that somebody turned off.
+	featuresOff atomic.Uint64
+	alias       atomic.Pointer[string]
 	// promisc and allmulti count who asked for them besides the flags.
 	promisc, allmulti atomic.Int32
 
@@ -101,6 +104,9 @@ func (n *NIC) Address() link.Address { return unpack(n.address.Load()) }
 // isUp reports whether the interface is up.
 func (n *NIC) isUp() bool { return n.flags.Load()&unix.IFF_UP != 0 && !n.gone.Load() }
 
+// Carrier reports whether there is somebody at the link's other end.
+func (n *NIC) Carrier() bool { return n.carrier.Load() }
+
 // loopback reports whether it is the loopback interface.
 func (n *NIC) loopback() bool { return n.kind == KindLoopback }
 
@@ -121,7 +127,7 @@ func (n *NIC) noARP() bool {
 func (n *NIC) Info() NICInfo {
 	i := NICInfo{
 		Index: n.index, Name: n.Name(), Kind: n.kind, HWType: n.hw, Address: n.Address(), MTU: n.MTU(),
-		Flags: n.shownFlags(), VLAN: n.vlan, TxQLen: int(n.txqlen.Load()), Group: n.group.Load(),
+		Flags: n.shownFlags(), VLAN: n.vlan, TxQLen: int(n.txqlen.Load()), Group: n.group.Load(), Used: n.used.Load(),
 	}
 	if a := n.alias.Load(); a != nil {
 		i.Alias = *a
@@ -133,6 +139,9 @@ func (n *NIC) Info() NICInfo {
 		i.Parent = n.lower.index
 	} else if p := n.peer.Load(); p != nil {
 		i.Parent = p.index
+		if p.stack != n.stack {
+			i.ParentStack = p.stack
+		}
 	}
 	st := &n.stats
 	i.Stats = NICStats{
@@ -166,13 +175,13 @@ func (n *NIC) Neighbors(v6 bool) *neigh.Cache {
 	return n.arp
 }
 
-// offload is what need not be done in software for packets that leave here.
-func (n *NIC) offload() link.Offload {
+// linkOffload is what the link could do.
+func (n *NIC) linkOffload() link.Offload {
 	switch n.kind {
 	case KindDevice:
 		return n.ep.Offload()
 	case KindVLAN:
-		return n.lower.offload() &^ (link.TSO4 | link.TSO6 | link.USO | link.TxChecksum)
+		return n.lower.linkOffload() &^ (link.TSO4 | link.TSO6 | link.USO | link.TxChecksum)
 	}
 	// What never leaves the machine needs no checksum, and what does from here is
 	// put right where it does.
@@ -228,7 +237,7 @@ func (n *NIC) LinkChanged(up bool, mtu int) {
 		if mtu > 0 && mtu < n.MTU() {
 			n.mtu.Store(int64(mtu))
 		}
-		n.carrier.Store(up)
+		n.setCarrier(up, ev)
 		ev.link(n, false)
 		return nil
 	})
@@ -251,6 +260,9 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 		if ps = n.stack.askFrames(filter.NetDev, filter.Egress, ps, nil, n, n); len(ps) == 0 {
 			return nil
 		}
+	}
+	if n.featuresOff.Load() != 0 {
+		ps = n.finish(ps)
 	}
 	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
 	left(ps)

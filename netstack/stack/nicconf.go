@@ -75,6 +75,7 @@ func (s *Stack) makeNIC(c *NICConfig) (*NIC, error) {
 	case KindDummy:
 		flags = unix.IFF_BROADCAST | unix.IFF_NOARP
 	case KindVeth:
+		n.carrier.Store(false)
 	case KindBridge:
 		n.bridge = newBridge(n)
 	case KindVLAN:
@@ -87,6 +88,7 @@ func (s *Stack) makeNIC(c *NICConfig) (*NIC, error) {
 		if n.lower.hw != link.Ethernet || n.lower.kind == KindVLAN {
 			return nil, unix.EOPNOTSUPP
 		}
+		n.carrier.Store(false)
 		n.vlan, mtu = c.VLAN, n.lower.MTU()
 		if addr == (link.Address{}) {
 			addr = n.lower.Address()
@@ -156,10 +158,11 @@ func (s *Stack) insertNIC(n *NIC, name string, index int) error {
 			}
 		}
 		if index == 0 {
-			index = 1
-			if len(t.list) > 0 {
-				index = t.list[len(t.list)-1].index + 1
+			// Numbers are not used again, though those that were asked for are stepped over.
+			for index = s.lastIndex + 1; t.byIndex[index] != nil; {
+				index++
 			}
+			s.lastIndex = index
 		}
 		n.index = index
 		n.name.Store(&name)
@@ -346,6 +349,7 @@ func (s *Stack) MoveNIC(index int, to *Stack, name string) error {
 		index = 0
 	}
 	m.peer.Store(peer)
+	m.featuresOff.Store(n.featuresOff.Load())
 	if err := to.insertNIC(m, name, index); err != nil {
 		return err
 	}
@@ -427,6 +431,9 @@ func (n *NIC) checkChange(c *Change) error {
 			return unix.EINVAL
 		}
 	}
+	if n.kind == KindVLAN && c.Flags&c.FlagsMask&unix.IFF_UP != 0 && !n.lower.isUp() {
+		return unix.ENETDOWN
+	}
 	if c.TxQLen != nil && *c.TxQLen < 0 {
 		return unix.ERANGE
 	}
@@ -473,10 +480,9 @@ func (n *NIC) setFlags(flags, mask uint32, ev *events) {
 
 // up brings the interface up: its addresses get their routes.
 func (n *NIC) up(ev *events) {
-	s := n.stack
-	for _, rib := range s.ribs {
-		rib.SetLink(n.index, true)
-	}
+	n.used.Store(true)
+	n.carrier.Store(n.hasCarrier())
+	n.linkRoutes()
 	if n.loopback() && len(n.list4()) == 0 {
 		a := loopbackAddr()
 		a.Label = n.Name()
@@ -488,6 +494,7 @@ func (n *NIC) up(ev *events) {
 	}
 	n.mcast.start(ev)
 	n.up6(ev)
+	n.wentUpOrDown(ev)
 }
 
 // down takes the interface down: the routes through it go, and the addresses of
@@ -503,11 +510,8 @@ func (n *NIC) down(ev *events) {
 		}
 		rib.SetLink(n.index, false)
 	}
-	for _, c := range [2]*neigh.Cache{n.arp, n.ndp} {
-		if c != nil {
-			ev.then(func() { c.Flush(false) })
-		}
-	}
+	n.forgetNeighbors(ev)
+	n.wentUpOrDown(ev)
 }
 
 // Close of packet sockets and others that are bound to the interface: ENETDOWN.

@@ -23,6 +23,7 @@ const maxRouterRoutes = 64
 type ndState struct {
 	timer  timer // of all that has a deadline on the interface: see armAddrs
 	router bool  // it is in the groups of routers
+	ready  bool  // the interface is up and has had a carrier since
 
 	solicitAt int64 // the next router solicitation; 0 is none
 	solicits  int   // that are left; less than 0 is without an end

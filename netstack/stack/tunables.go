@@ -354,6 +354,12 @@ func (s *Stack) setConf(path string, v *atomic.Int32, n int32) error {
 		}
 	case item == "disable_ipv6" && nic != nil:
 		nic.ipv6Toggled()
+	case item == "ignore_routes_with_linkdown" && name == "all":
+		for _, o := range s.NICs() {
+			o.ignoreLinkdownChanged()
+		}
+	case item == "ignore_routes_with_linkdown" && nic != nil:
+		nic.ignoreLinkdownChanged()
 	}
 	return nil
 }

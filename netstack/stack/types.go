@@ -33,11 +33,14 @@ type NICInfo struct {
 	Flags   uint32 // IFF_*
 	Master  int    // the bridge's index, or 0
 	Parent  int    // a VLAN's link, or a veth's peer
-	VLAN    uint16
-	TxQLen  int
-	Group   uint32
-	Alias   string
-	Stats   NICStats
+	// ParentStack is the namespace that Parent is a number of, nil for this one.
+	ParentStack *Stack
+	Used        bool // it has been up
+	VLAN        uint16
+	TxQLen      int
+	Group       uint32
+	Alias       string
+	Stats       NICStats
 }
 
 // NICStats are struct rtnl_link_stats64's counters.
@@ -59,6 +62,8 @@ type Addr struct {
 	// How long it is preferred and valid from now; 0 is for ever.
 	Preferred, Valid time.Duration
 	Metric           uint32 // of the prefix route
+	// Unique says that nobody else has it: there is no duplicate address detection.
+	Unique bool
 }
 
 // EventKind says what changed.

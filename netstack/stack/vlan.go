@@ -31,3 +31,14 @@ func (n *NIC) dropVLAN(v *NIC) {
 	delete(vs, v.vlan)
 	n.vlans.Store(&vs)
 }
+
+// vlanList is the interfaces of VLANs on n.
+func (n *NIC) vlanList() []*NIC {
+	var all []*NIC
+	if vs := n.vlans.Load(); vs != nil {
+		for _, v := range *vs {
+			all = append(all, v)
+		}
+	}
+	return all
+}

@@ -82,6 +82,9 @@ func (s *sandbox) newMain() error {
 	s.mu.Lock()
 	s.all[c.cfg.ID] = c
 	s.mu.Unlock()
+	if err := c.divide(); err != nil {
+		return err
+	}
 	fds := []int{control.FDStdin, control.FDStdout, control.FDStderr}
 	extra := c.cfg.Extra
 	if c.cfg.Agent {

@@ -14,6 +14,14 @@ import (
 // credOf returns the credentials of the first process.
 func credOf(p *specs.Process, ns *auth.UserNamespace) (*auth.Cred, error) {
 	u := p.User
+	// Callers know these sentences from runc.
+	const unmapped = "unable to start container process: unable to setup user: cannot set %s to unmapped user in user namespace"
+	switch {
+	case !ns.HasUID(u.UID):
+		return nil, fmt.Errorf(unmapped, "uid")
+	case !ns.HasGID(u.GID), slices.ContainsFunc(u.AdditionalGids, func(g uint32) bool { return !ns.HasGID(g) }):
+		return nil, fmt.Errorf(unmapped, "gid")
+	}
 	c := &auth.Cred{
 		RUID: u.UID, EUID: u.UID, SUID: u.UID, FSUID: u.UID,
 		RGID: u.GID, EGID: u.GID, SGID: u.GID, FSGID: u.GID,

@@ -60,13 +60,7 @@ func (s *sandbox) join(conn *control.Conn, fds []int) error {
 // place has whoever makes the container put what its processes will be copies of
 // into its cgroup: the sandbox can do so with nothing.
 func (c *container) place(conn *control.Conn) error {
-	// A part of its limit may wait to be used again.
-	const most, share = 8 << 20, 16
-	kept := uint64(most)
-	if l := c.group.Limits().Memory; l > 0 {
-		kept = min(kept, uint64(l)/share)
-	}
-	root, err := c.procs.Divide(kept)
+	root, err := c.procs.Divide(c.kept(), 0)
 	if err != nil || root == 0 {
 		return err
 	}
@@ -77,6 +71,27 @@ func (c *container) place(conn *control.Conn) error {
 	if err == nil && m.Kind != control.Done {
 		err = fmt.Errorf("the container's cgroup: %q is no answer", m.Kind)
 	}
+	return err
+}
+
+// kept is how much freed memory of the container's processes waits for its next use,
+// in bytes: at most a part of its limit.
+func (c *container) kept() uint64 {
+	const most, share = 8 << 20, 16
+	if l := c.group.Limits().Memory; l > 0 {
+		return min(most, uint64(l)/share)
+	}
+	return most
+}
+
+// divide has the guest take its memory itself, where a limit makes it scarce: who
+// takes what is not there is killed by the host, and that is not to be the sentry.
+func (c *container) divide() error {
+	l := c.group.Limits().Memory
+	if l <= 0 {
+		return nil
+	}
+	_, err := c.procs.Divide(c.kept(), uint64(l)/2) // it stays in the sandbox's cgroup
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"hull/sentry/klog"
 	"hull/sentry/mem"
 	"hull/sentry/socket"
+	"hull/sentry/socket/hostinet"
 	"hull/sentry/socket/inet"
 	"hull/sentry/socket/netlink"
 	"hull/sentry/socket/netlink/genetlink"
@@ -40,12 +41,16 @@ type networks struct {
 	uevents uevent.Protocol
 	memory  *mem.File // of the rings of packet sockets
 	log     *klog.Log
+	numbers netlink.Numbers
 	started time.Time
 	count   atomic.Int64
+	// hostFiles, if not 0, says that the sockets of the first namespace are the host's,
+	// and how many descriptors there are for all that the sentry does.
+	hostFiles uint64
 }
 
-func newNetworks(memory *mem.File, log *klog.Log) *networks {
-	return &networks{pool: new(buffer.Pool), memory: memory, log: log, started: time.Now()}
+func newNetworks(memory *mem.File, log *klog.Log, hostFiles uint64) *networks {
+	return &networks{pool: new(buffer.Pool), memory: memory, log: log, started: time.Now(), hostFiles: hostFiles}
 }
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
@@ -60,7 +65,15 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 	if nth == 1 { // as Linux without net.netfilter.nf_log_all_netns
 		log = n.log.Add
 	}
+	var host *hostinet.Network
+	if nth == 1 && n.hostFiles > 0 {
+		var err error
+		if host, err = newHostSockets(ns, n.hostFiles); err != nil {
+			return err
+		}
+	}
 	st := stack.New(stack.Config{
+		Beside: listed(host),
 		Log:    log,
 		Pool:   n.pool,
 		Now:    n.now,
@@ -70,19 +83,24 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 	})
 	sockets := inet.New(ns, st, &n.cookies)
 	local := unixsock.NewNamespace(ns, &n.flight)
+	links := netlink.New(ns, st, n.netlink(local))
 	ns.Families = socket.Table{
 		unix.AF_UNIX:    local,
 		unix.AF_INET:    sockets.Family(unix.AF_INET),
 		unix.AF_INET6:   sockets.Family(unix.AF_INET6),
 		unix.AF_PACKET:  packet.New(sockets, n.memory),
-		unix.AF_NETLINK: netlink.New(ns, st, n.netlink(local)),
+		unix.AF_NETLINK: links,
 	}
 	view := netview.New(ns, st, n.now)
-	ns.Views = []socket.View{local, view}
+	ns.Views = []socket.View{local, links, view}
 	ns.Control = view
 	ns.OnClose = func() {
+		links.Close()
 		st.Close()
 		n.count.Add(-1)
+	}
+	if host != nil {
+		useHost(ns, host)
 	}
 	return nil
 }
@@ -92,6 +110,7 @@ func (n *networks) netlink(local *unixsock.Namespace) netlink.Config {
 	return netlink.Config{
 		Protocols: map[int32]netlink.Protocol{
 			unix.NETLINK_ROUTE:          rtnetlink.Protocol{},
+			unix.NETLINK_USERSOCK:       netlink.UserOnly{},
 			unix.NETLINK_SOCK_DIAG:      sockdiag.New(local),
 			unix.NETLINK_NETFILTER:      nfnetlink.Protocol{},
 			unix.NETLINK_GENERIC:        genetlink.Protocol{},
@@ -99,6 +118,8 @@ func (n *networks) netlink(local *unixsock.Namespace) netlink.Config {
 		},
 		ByPID: stackOfPID,
 		ByFD:  stackOfFD,
+
+		Numbers: &n.numbers,
 	}
 }
 

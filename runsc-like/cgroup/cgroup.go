@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 
 	"github.com/opencontainers/cgroups"
 	// Without it, the library refuses device rules.
@@ -175,11 +176,35 @@ func (m *Manager) Add(pid int) error {
 	if m.refused && len(m.lib.GetPaths()) == 0 {
 		return nil
 	}
-	err := m.lib.AddPid("", pid)
+	err := m.addPid(pid)
 	if errors.Is(err, cgroups.ErrRootless) || m.refused && err != nil {
 		return nil
 	}
 	return explain(fmt.Sprintf("move process %d into the cgroup", pid), err, moving)
+}
+
+// addPid is the library's AddPid, but that a tree of v2 beside v1's may refuse a
+// user's process. It bounds nothing, and who was given directories of it, but not the
+// one above, can move nothing there from outside; v1 has no such rule.
+func (m *Manager) addPid(pid int) error {
+	paths := m.lib.GetPaths()
+	if !m.cfg.Rootless || m.cfg.Systemd || len(paths) < 2 || paths[""] == "" {
+		return m.lib.AddPid("", pid)
+	}
+	var refused error
+	for name, dir := range paths {
+		err := cgroups.WriteCgroupProc(dir, pid)
+		switch {
+		case err == nil:
+		case !errors.Is(err, os.ErrPermission):
+			return err
+		case m.cfg.Path == "":
+			refused = cgroups.ErrRootless
+		case name != "":
+			return err
+		}
+	}
+	return refused
 }
 
 // AddThread is Add for a process of one thread, which v1 moves at once: see Within.

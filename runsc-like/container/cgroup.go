@@ -165,13 +165,13 @@ func (c *Container) still() (bool, error) {
 
 // Pause stops all processes of a running container where they are.
 func (r Root) Pause(id string) error {
-	return r.withCgroup(id, func(c *Container, m *cgroup.Manager) error {
-		switch status, err := c.Status(); {
-		case err != nil:
-			return err
-		case status != StatusRunning && status != StatusCreated:
+	may := func(status string) error {
+		if status != StatusRunning && status != StatusCreated {
 			return fmt.Errorf("container not running or created: %s", status)
 		}
+		return nil
+	}
+	return r.withCgroup(id, may, func(c *Container, m *cgroup.Manager) error {
 		if c.inPod() {
 			return c.order(control.Freeze) // the processes that run its code run others'
 		}
@@ -181,13 +181,13 @@ func (r Root) Pause(id string) error {
 
 // Resume is the end of Pause.
 func (r Root) Resume(id string) error {
-	return r.withCgroup(id, func(c *Container, m *cgroup.Manager) error {
-		switch status, err := c.Status(); {
-		case err != nil:
-			return err
-		case status != StatusPaused:
-			return fmt.Errorf("container not paused")
+	may := func(status string) error {
+		if status != StatusPaused {
+			return errors.New("container not paused")
 		}
+		return nil
+	}
+	return r.withCgroup(id, may, func(c *Container, m *cgroup.Manager) error {
 		switch still, err := c.still(); {
 		case err != nil:
 			return err
@@ -200,20 +200,21 @@ func (r Root) Resume(id string) error {
 
 // Update changes the limits of a container.
 func (r Root) Update(id string, res *specs.LinuxResources) error {
-	return r.withCgroup(id, func(c *Container, m *cgroup.Manager) error {
-		status, err := c.Status()
-		if err != nil {
-			return err
-		}
+	paused := false
+	may := func(status string) error {
 		if status == StatusStopped {
 			return ErrNotRunning
 		}
+		paused = status == StatusPaused
+		return nil
+	}
+	return r.withCgroup(id, may, func(c *Container, m *cgroup.Manager) error {
 		if err := m.Update(hostResources(res)); err != nil {
 			return err
 		}
 		state := m.State()
 		c.Cgroup = &state
-		if status == StatusPaused {
+		if paused {
 			return c.save() // nobody can be told now
 		}
 		conn, err := c.dial()
@@ -233,13 +234,21 @@ func visible(r *specs.LinuxResources) *specs.LinuxResources {
 	return &specs.LinuxResources{Memory: r.Memory, CPU: r.CPU, Pids: r.Pids}
 }
 
-// withCgroup calls f with the lock of a container that has a cgroup.
-func (r Root) withCgroup(id string, f func(*Container, *cgroup.Manager) error) error {
+// withCgroup calls f with the lock of a container that has a cgroup, if its status is
+// one that it may have.
+func (r Root) withCgroup(id string, may func(status string) error, f func(*Container, *cgroup.Manager) error) error {
 	c, err := r.Open(id)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	status, err := c.Status()
+	if err == nil {
+		err = may(status)
+	}
+	if err != nil {
+		return err
+	}
 	m, err := c.manager()
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type CreateOptions struct {
 	master              *os.File // with Relay
 	callerIn, callerOut *os.File
 	agent               *agentLink // nil if there is none
+	view                *os.File   // nil if there is none
 }
 
 // Create makes a container whose process Start will start. It stays when the
@@ -80,6 +81,9 @@ func (r Root) create(o *CreateOptions) (c *Container, conn *control.Conn, err er
 	defer func() { closeFiles(o.trees()) }()
 	if err := o.takeDirs(); err != nil {
 		return c, nil, err
+	}
+	if o.view = viewFor(o.Spec); o.view != nil {
+		defer o.view.Close()
 	}
 	if o.agent, err = c.startAgent(o); err != nil {
 		return c, nil, err
@@ -133,9 +137,12 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		return nil, err
 	}
 	made := false
-	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: o.agent.files(), within: mk.within, record: func(sentry, gofer int) error {
+	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: o.agent.files(), view: o.view, within: mk.within, record: func(sentry, gofer int) error {
 		made = true
 		if err := c.record(mk, sentry, gofer); err != nil {
+			return err
+		}
+		if err := c.prepareHostNetwork(o.Spec); err != nil {
 			return err
 		}
 		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)
@@ -159,6 +166,9 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		}
 	}
 	s.kill()
+	if why := s.sentry.Failure(); why != nil && errors.Is(err, errDied) {
+		err = fmt.Errorf("%w: %w", err, why)
+	}
 	var se *StatusError
 	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
 		err = fmt.Errorf("%w: %s", err, why)

@@ -51,7 +51,7 @@ func Exceptions() []Exception {
 		{exHostNamespace, "without pid, ipc, uts or mount", false, "the container gets one of its own: the host's is out of the guest's reach"},
 		{exJoin, "of another kind than network, and not `/proc/PID/ns/KIND` of a container of hull's", true, "only containers in one sandbox share a kernel, and so can share namespaces"},
 		{exHostNetwork, "missing", false,
-			"the host's own network is out of the guest's reach: it has a loopback interface, with `--network=user` a way to the network"},
+			"the host's own network is out of the guest's reach: it has a loopback interface, with `--network=user` a way to the network, with `--network=host` that one"},
 		{exMountType, "a host file system's", true, "the guest's kernel mounts its own file systems; the host's come by bind mounts"},
 		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},
 		{exDeadline, "SCHED_DEADLINE", true, "a sandbox has many threads, which cannot share a deadline"},

@@ -77,6 +77,7 @@ type detachment struct {
 	listen *os.File // the socket for later commands
 	log    *os.File
 	agent  []*os.File // after all others: control.Container.Agent
+	view   *os.File   // of the sentry's mount namespace; nil is none
 	// within calls start where the processes belong, with what startIn needs.
 	within func(start func(cgroup int) error) error
 	// record is told of the two processes before they do anything.
@@ -96,9 +97,10 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		cfg.Extra, cfg.Agent = len(o.Extra), len(d.agent) > 0
 	}
 	s = &sandbox{cfg: cfg}
-	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
+	if d == nil && o.Network == control.NetworkUser && o.Overlay {
 		cfg.Files = userFiles()
 	}
+	cfg.Await = d == nil && (o.Network == control.NetworkUser || cfg.HostNetwork)
 	defer func() {
 		if err != nil {
 			s.kill()
@@ -122,12 +124,13 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	}
 	if d != nil {
 		b.Blocked = control.Forwarded() // they are read from a descriptor
+		showView(b, d.view)
 		if cfg.Terminal {
 			b.Terminal = control.FDStdin
 		}
 	}
 	err = within(func(cgroup int) (err error) {
-		if s.sentry, err = startIn(cgroup, b, "sentry"); err != nil {
+		if s.sentry, err = startSentry(cgroup, b, o.Spec, cfg.HostNetwork); err != nil {
 			return err
 		}
 		s.gofer, err = startGofer(s.sentry.Pid, cgroup, cfg, p)
@@ -141,7 +144,11 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	if err == nil && d == nil {
 		err = <-covered
 	}
-	if err == nil && cfg.Await {
+	switch {
+	case err != nil || !cfg.Await:
+	case cfg.HostNetwork:
+		err = s.connectHost()
+	default:
 		err = s.connectUser(&o, p)
 	}
 	if err != nil || d == nil {
@@ -185,9 +192,10 @@ func configure(o Options) (*control.Config, error) {
 	cfg := &control.Config{
 		UIDs: uids, GIDs: gids,
 		Role: control.Role{
-			TrapDenied: o.TrapDenied,
-			CPUs:       processors(o.Spec),
-			Platform:   o.Platform,
+			TrapDenied:  o.TrapDenied,
+			CPUs:        processors(o.Spec),
+			Platform:    o.Platform,
+			HostNetwork: o.Network == control.NetworkHost,
 		},
 		Strace:      o.Strace,
 		MemoryTotal: info.Totalram * uint64(info.Unit),

@@ -30,6 +30,7 @@ type plumbing struct {
 	// terminal is the controlling one of a gofer that stands for its container.
 	terminal *os.File
 	dirs     []*os.File // see handedDir
+	view     *os.File   // of the mount namespace of a gofer that stands for its container
 }
 
 func (p *plumbing) close() {

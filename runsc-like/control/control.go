@@ -69,6 +69,9 @@ type Role struct {
 	CPUs       int  `json:"cpus"`
 	// Platform is what runs guest code; for a sentry.
 	Platform string `json:"platform,omitempty"`
+	// HostNetwork makes a guest's sockets the host's, in the network namespace that
+	// the sentry is in.
+	HostNetwork bool `json:"hostNetwork,omitempty"`
 	// Clock is how far the guest's clocks are from the host's, in nanoseconds.
 	Clock struct {
 		Monotonic int64 `json:"monotonic,omitempty"`

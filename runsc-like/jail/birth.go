@@ -31,6 +31,9 @@ type Birth struct {
 	// Hold is a descriptor of its own, at which it waits for a message before it locks
 	// itself in. If there comes none, it ends. 0 is none.
 	Hold int
+	// View is the index of a file that is a detached tree, which the process's mount
+	// namespace shows to who enters it instead of what the process has. 0 is none.
+	View int
 	// Label is what it is to the security modules of the host's kernel. The roots of
 	// one that has a profile of AppArmor are found by RootFDs.
 	Label Label
@@ -147,6 +150,9 @@ func (p *Process) write(far, self *os.File) error {
 func (p *Process) finish() error {
 	b, l := p.birth, p.plan
 	l.pivot(stage)
+	if b.View != 0 {
+		l.layView(b.View, len(b.Roots) > 0)
+	}
 	l.do("close_range", unix.SYS_CLOSE_RANGE, uint64(b.FDs), uint64(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC)
 	if err := l.limit(); err != nil {
 		return err

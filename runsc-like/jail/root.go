@@ -57,7 +57,8 @@ func (p *plan) attach(tree int, at string, r Root) error {
 	} else {
 		p.do(what+": mknod", unix.SYS_MKNODAT, here, name, unix.S_IFREG|0o444, 0)
 	}
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	// What is mounted in it here is not mounted in what it is a copy of.
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV, Propagation: unix.MS_PRIVATE}
 	if r.ReadOnly {
 		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
 	}

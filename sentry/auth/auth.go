@@ -6,7 +6,11 @@
 //   - It knows no task and no file; permission checks on files are in vfs.
 package auth
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // CapSet is a set of capabilities, bit n for CAP number n (capabilities(7)).
 type CapSet uint64
@@ -102,8 +106,19 @@ type UserNamespace struct {
 	OwnerUID uint32         // immutable: effective user of the creator
 	OwnerGID uint32         // immutable
 	Level    int            // immutable: 0 for the root
-	// UIDs and GIDs are what is shown as its maps. Immutable.
+	// UIDs and GIDs are its maps; without lines one maps every id. Immutable.
 	UIDs, GIDs []IDRange
+}
+
+// HasUID reports whether a user id is one of the namespace's: others can neither be
+// taken nor given to a file.
+func (ns *UserNamespace) HasUID(id uint32) bool { return ns == nil || maps(ns.UIDs, id) }
+
+// HasGID is HasUID for group ids.
+func (ns *UserNamespace) HasGID(id uint32) bool { return ns == nil || maps(ns.GIDs, id) }
+
+func maps(list []IDRange, id uint32) bool {
+	return len(list) == 0 || slices.ContainsFunc(list, func(r IDRange) bool { return id >= r.First && id-r.First < r.Count })
 }
 
 // IDRange is a line of an id map: Count ids from First on are those from Parent on

@@ -62,16 +62,16 @@ func (k *Kernel) NewContainer(maxTasks int) *Container {
 // the process, in the sentry's pid namespace, that is to be put where that is
 // counted before there are processes; 0 for none.
 //
-// kept is how much memory that its processes freed may wait for its next use, in
-// bytes.
-func (c *Container) Divide(kept uint64) (root int, err error) {
+// kept is how much memory that its processes freed may wait for its next use, and
+// scarce from how much memory in use on the host is to know whose it is, in bytes.
+func (c *Container) Divide(kept, scarce uint64) (root int, err error) {
 	d, ok := c.host.(platform.Divider)
 	if !ok {
 		return 0, nil
 	}
 	part, root, err := d.Divide()
 	if err == nil {
-		c.host, c.pool = part, c.k.cfg.Memory.NewPool(kept)
+		c.host, c.pool = part, c.k.cfg.Memory.NewPool(kept, scarce)
 	}
 	return root, err
 }

@@ -63,6 +63,9 @@ func (t *Task) lost(err error) bool {
 	if !errors.Is(err, platform.ErrGone) {
 		return false
 	}
+	if p := t.group.container.pool; p != nil {
+		p.Relieve() // perhaps it was for want of memory
+	}
 	t.k.log(fmt.Sprintf("%q (pid %d) killed: %v", t.Comm(), t.group.rootID(), err))
 	t.exitGroup(int32(unix.SIGKILL))
 	return true

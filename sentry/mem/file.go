@@ -104,6 +104,16 @@ func (f *File) view(off uint64) (*[chunkSize]byte, error) {
 	return f.views[c].Load(), nil
 }
 
+// recede takes the pages out of the sentry's mappings. Who touches one finds it as
+// it was.
+func (f *File) recede() {
+	for i := range f.views {
+		if v := f.views[i].Load(); v != nil {
+			_ = unix.Madvise(v[:], unix.MADV_DONTNEED) // else the sentry has them on
+		}
+	}
+}
+
 // Each calls fn with the sentry's own mapping of r, piece by piece in order,
 // until fn returns false. The slices are invalid once the reference that the
 // caller has on r is dropped.

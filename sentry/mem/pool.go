@@ -1,16 +1,30 @@
 package mem
 
+import (
+	"runtime"
+	"sync/atomic"
+)
+
 // Pool is memory that the host counts apart from the rest: freed memory of it
 // waits for its own next use, and is no other's. So what comes out of its cache is
 // counted already.
 type Pool struct {
-	f     *File // immutable
-	cache cache // guarded by f.mu
+	f      *File  // immutable
+	scarce uint64 // immutable: with so many bytes in use, who touches memory first matters
+	cache  cache  // guarded by f.mu
+
+	touched atomic.Uint64 // bytes given out since the last recede, when memory was scarce
+	held    atomic.Bool   // there is a reserve, or was since memory became scarce
+	reserve Range         // guarded by f.mu: what Relieve gives back
 }
 
-// NewPool returns a pool that keeps at most limit bytes of freed memory.
-func (f *File) NewPool(limit uint64) *Pool {
-	p := &Pool{f: f, cache: cache{limit: min(limit, cacheLimit)}}
+// reserveSize is how much a pool sets aside when memory becomes scarce, in bytes.
+const reserveSize = 1 << 20
+
+// NewPool returns a pool that keeps at most limit bytes of freed memory. Until
+// scarce bytes of the file are in use it does not matter who touches them first.
+func (f *File) NewPool(limit, scarce uint64) *Pool {
+	p := &Pool{f: f, scarce: scarce, cache: cache{limit: min(limit, cacheLimit)}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.mu.released {
@@ -22,8 +36,63 @@ func (f *File) NewPool(limit uint64) *Pool {
 // Allocate is File.Allocate. counted says that the host counts the memory for the
 // pool's users already, as they had it before; else it counts it for who touches it
 // first.
+//
+// When the host has no more memory for the sandbox it kills the process that has
+// most of it mapped. That is not to be the sentry, so it lets go of what it has
+// mapped while memory is scarce.
 func (p *Pool) Allocate(n uint64) (r Range, counted bool, err error) {
-	return p.f.allocate(n, &p.cache)
+	r, counted, err = p.f.allocate(n, &p.cache)
+	if p.scarce == 0 || err != nil {
+		return r, counted, err
+	}
+	if p.f.Usage() < p.scarce {
+		if p.held.Load() {
+			p.Relieve()
+			p.held.Store(false)
+		}
+		return r, true, nil
+	}
+	if p.held.CompareAndSwap(false, true) {
+		p.hold()
+	}
+	const most = 4 << 20
+	if p.touched.Add(n) >= most {
+		p.touched.Store(0)
+		p.f.recede()
+		runtime.GC() // a heap with holes needs no fresh page at the moment there is none
+	}
+	return r, counted, nil
+}
+
+// hold sets memory aside, if there is some.
+func (p *Pool) hold() {
+	r, err := p.f.Allocate(reserveSize)
+	if err != nil {
+		return
+	}
+	p.f.Zero(r) // the host gives it now
+	p.f.mu.Lock()
+	p.reserve, r = r, p.reserve
+	p.f.mu.Unlock()
+	p.letGo(r)
+}
+
+// Relieve gives the host what was set aside, because it has killed somebody for
+// want of memory: nothing is left for the sentry to go on with until it has freed
+// what that one had.
+func (p *Pool) Relieve() {
+	p.f.mu.Lock()
+	r := p.reserve
+	p.reserve = Range{}
+	p.f.mu.Unlock()
+	p.letGo(r)
+}
+
+// letGo drops a reference, and caches nothing.
+func (p *Pool) letGo(r Range) {
+	if r.Len() > 0 {
+		p.f.decRef(r, new(cache))
+	}
 }
 
 // DecRef is File.DecRef of memory of the pool.
@@ -31,6 +100,7 @@ func (p *Pool) DecRef(r Range) { p.f.decRef(r, &p.cache) }
 
 // Close gives what waits back to the host, now and from now on.
 func (p *Pool) Close() {
+	p.Relieve()
 	p.f.mu.Lock()
 	gone := p.cache.drain()
 	p.cache.limit = 0

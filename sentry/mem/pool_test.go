@@ -12,7 +12,7 @@ func TestPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Release()
-	p, other := f.NewPool(4*pageSize), f.NewPool(4*pageSize)
+	p, other := f.NewPool(4*pageSize, 0), f.NewPool(4*pageSize, 0)
 	fill := func(r Range) { f.Each(r, func(b []byte) bool { b[0] = 1; return true }) }
 	r, counted, err := p.Allocate(2 * pageSize)
 	if err != nil || counted {
@@ -54,5 +54,69 @@ func TestPool(t *testing.T) {
 	p.DecRef(late)
 	if p.cache.bytes != 0 || len(f.mu.pools) != 1 {
 		t.Errorf("%d bytes wait after Close, %d pools", p.cache.bytes, len(f.mu.pools))
+	}
+}
+
+// While memory is scarce the host is to know whose it is, the sentry has none of it
+// mapped for long, and something is set aside until somebody was killed.
+func TestScarcePool(t *testing.T) {
+	f, err := New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	const piece, scarce = 1 << 20, 8 << 20
+	p := f.NewPool(0, scarce)
+	defer p.Close()
+	var all []Range
+	take := func() (counted bool) {
+		t.Helper()
+		r, counted, err := p.Allocate(piece)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Each(r, func(b []byte) bool { b[0], b[len(b)-1] = 1, 2; return true })
+		all = append(all, r)
+		return counted
+	}
+	for f.Usage() < scarce-piece {
+		if !take() {
+			t.Fatalf("with %d bytes in use the host is to be told", f.Usage())
+		}
+	}
+	if take() || f.Usage() != scarce+reserveSize {
+		t.Fatalf("with %d bytes in use nothing is scarce", f.Usage())
+	}
+	for range 8 {
+		if take() {
+			t.Error("the host is not to be told")
+		}
+	}
+	for _, r := range all {
+		if b := f.Slice(r); b[0] != 1 || b[piece-1] != 2 {
+			t.Fatalf("%+v is lost", r)
+		}
+	}
+	before := f.Usage()
+	p.Relieve()
+	p.Relieve() // there is nothing more
+	if got := f.Usage(); got != before-reserveSize {
+		t.Errorf("%d bytes less in use, want %d", before-got, reserveSize)
+	}
+	if take(); f.Usage() != before-reserveSize+piece {
+		t.Error("something is set aside again, and memory is still scarce")
+	}
+	for _, r := range all {
+		p.DecRef(r)
+	}
+	all = nil
+	if !take() {
+		t.Error("memory is still scarce, and there is enough")
+	}
+	for f.Usage() < scarce {
+		take()
+	}
+	if f.Usage() != scarce+reserveSize {
+		t.Errorf("%d bytes in use: nothing is set aside", f.Usage())
 	}
 }

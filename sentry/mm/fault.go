@@ -71,6 +71,7 @@ func (as *AddressSpace) handleFault(addr usermem.Addr, a platform.Access, own bo
 	told := !as.pages.tell
 	as.pages.own, as.pages.tell = false, false
 	if c, ok := as.host.(platform.Charger); ok && err == nil && !told && c.Commit() != nil {
+		as.pool.Relieve()
 		err = unix.ENOMEM // Switch will say if there is more to say
 	}
 	return err
@@ -283,6 +284,7 @@ func (as *AddressSpace) toFill(n uint64) (mem.Range, error) {
 	}
 	c, ok := as.host.(platform.Charger)
 	if ok && c.Charge(as.mem.FD(), int64(r.Start), r.Len()) != nil {
+		as.pool.Relieve()
 		as.decRef(r)
 		return mem.Range{}, unix.ENOMEM // Switch will say if there is more to say
 	}

@@ -179,6 +179,9 @@ func setStat(t current.Task, p Path, s SetStat) error {
 // with it.
 func checkSetStat(t current.Task, i *Inode, old *Stat, s *SetStat) error {
 	c := t.Cred()
+	if s.Mask&SetUID != 0 && !c.UserNS.HasUID(s.UID) || s.Mask&SetGID != 0 && !c.UserNS.HasGID(s.GID) {
+		return unix.EINVAL
+	}
 	if s.Mask&SetUID != 0 && (c.FSUID != old.UID || s.UID != old.UID) && !c.HasCap(unix.CAP_CHOWN) {
 		return unix.EPERM
 	}

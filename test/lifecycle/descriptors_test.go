@@ -1,5 +1,14 @@
 package lifecycle
 
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"hull/test/internal/sandbox"
+)
+
 // descriptorStories are about the descriptors that a process has beside its
 // standard streams.
 func descriptorStories() []story {
@@ -18,8 +27,31 @@ func descriptorStories() []story {
 		{name: "preserved directories", guest: `cd /proc/self/fd/3 && ls; cat f; echo new >g; mkdir -p h/i; cat /proc/self/fd/4; cd /proc/self/fd/5/sub && ls && cd .. && ls; cd /; cat /proc/self/fd/3/g`, script: `
 			mkdir x y y/sub; echo text >x/f; echo file >f; touch y/sub/deep; say $R run --preserve-fds 3 --bundle $B $C 3<x 4<f 5<y; cat x/g; ls x; rm -r x/h
 			say $R create --preserve-fds 1 --bundle $B $C 3<x >out </dev/null; say $R start $C; await stopped; say $R delete $C; head -2 out`},
+		{name: "a preserved directory with mounts that are shared", guest: `ls -d /proc/self/fd/3/proc | wc -l`, script: `
+			mkdir x; export R B C; say unshare -m --propagation shared sh -c 'mount -t tmpfs t x && mkdir x/proc && mount -t proc p x/proc && $R run --preserve-fds 1 --bundle $B $C 3<x; grep -c "$PWD/x" /proc/self/mountinfo; ls x/proc | grep -c self'`},
 		{name: "activated sockets", guest: `echo $LISTEN_FDS $LISTEN_PID; cat <&3; cat <&4`, script: `
 			echo one >f; echo two >g; sh -c "LISTEN_PID=\$\$ LISTEN_FDS=1 exec $R run --preserve-fds 1 --bundle $B $C" 3<f 4<g; echo "= $?"
 			sh -c "LISTEN_PID=1 LISTEN_FDS=1 exec $R run --bundle $B $C" 2>/dev/null 3<f 4<g; echo "= $?"`},
+	}
+}
+
+// Who enters the mount namespace of a container of podman's, as podman does, sees its
+// files; hull's process does not, and what is there cannot be executed on the host.
+func TestView(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can run this")
+	}
+	sp := spec(t, forever)
+	sp.Annotations = map[string]string{"io.container.manager": "libpod"}
+	const script = `$R run -d --bundle $B --pid-file pid $C >/dev/null 2>&1 </dev/null; P=$(cat pid)
+		ls -A /proc/$P/root/ | wc -l; ls -A /proc/$P/root/../ | wc -l; wc -l </proc/$P/mountinfo; nsenter --mount=/proc/$P/ns/mnt /bin/busybox true 2>&1 | grep -o 'bin/busybox: .*'
+		nsenter --mount=/proc/$P/ns/mnt /bin/nosuch 2>&1 | grep -o 'No such.*'; $R delete --force $C`
+	c := exec.Command("sh", "-c", script)
+	c.Dir = t.TempDir()
+	c.Env = append(os.Environ(), "R="+sandbox.Binary(t)+" --root "+filepath.Join(c.Dir, "state"), "C=hull-view", "B="+bundle(t, sp), "LC_ALL=C")
+	out, err := c.CombinedOutput()
+	const want = "0\n0\n0\nbin/busybox: Permission denied\nNo such file or directory\n"
+	if err != nil || string(out) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, out, want)
 	}
 }

@@ -45,6 +45,8 @@ func podmanCases() []scriptCase {
 		{"terminals", `tty "$RUN --rm -it $I sh -c 'tty; test -t 2 && echo is one; exit 3'; echo = \$?"; back $I sleep 100; tty "$P exec -it $N sh -c 'tty; exit 3'; echo = \$?"; tty "stty rows 30 cols 99; $RUN --rm -it $I sh -c 'sleep 0.7; stty size'"`},
 		{"inspect", `back $I sleep 100; $P inspect -f '{{.State.Running}} {{.State.Paused}} {{.HostConfig.NetworkMode}}' $N; kill -0 $($P inspect -f '{{.State.Pid}}' $N) && echo alive; $P ps --filter name=$N --format '{{.Names}} {{.Command}}'; $P rm -f -t 0 $N >/dev/null; say $P inspect $N`},
 		{"copy", `$P create --network none --name $N $I sh -c 'cat /tmp/in; echo out >/tmp/o' >/dev/null; echo data >in; $P cp in $N:/tmp/in; $P start -a $N; $P cp $N:/tmp/o out; cat out`},
+		{"copy while it runs", `mkdir v d; echo data | tee in >d/f; back -v $PWD/v:/a/v $I sleep 100; $P cp in $N:/tmp/in; $P exec $N sh -c 'cat /tmp/in; echo back >/tmp/b; ln -s ../../../etc/passwd /tmp/l; echo more >/a/v/m; ls -ln /tmp/in | cut -c1-30'
+			for f in /tmp/b /tmp/l /a/v/m; do $P cp $N:$f out; head -1 out; done; $P cp d $N:/tmp/; $P exec $N cat /tmp/d/f; $P cp in $N:/a/v/n; cat v/n; $P cp in $N:/no/x || echo none; $P cp $N:/no - >/dev/null || echo none`},
 		{"changes", `$RUN --name $N $I sh -c 'echo n >/new; rm /etc/passwd; mkdir /dir' >/dev/null; $P diff $N | sort; $P commit -q $N $N >/dev/null; $RUN --rm $N sh -c 'cat /new; ls /etc/passwd' 2>/dev/null; $P rmi -f $N >/dev/null`},
 		{"health", `back --health-cmd 'test -e /tmp/ok' --health-interval disable --health-retries 1 $I sleep 100; say $P healthcheck run $N; $P exec $N touch /tmp/ok; say $P healthcheck run $N; $P inspect -f '{{.State.Healthcheck.Status}}{{.State.Health.Status}}' $N 2>/dev/null`},
 		{"create and start", `$P create --network none --name $N -i $I sh -c 'read x; echo got $x; exit 2' >/dev/null; state; echo word | $P start -ai $N; echo "= $?"; state`},
@@ -77,6 +79,8 @@ type podman struct {
 // host without CAP_SYS_RESOURCE, which it lacks on some machines.
 const podmanConfig = `[containers]
 default_ulimits = ["nofile=512:1024", "nproc=512:1024"]
+[network]
+network_backend = "netavark"
 `
 
 func (p *podman) command(runtime string) string {
@@ -125,4 +129,5 @@ func (d *daemons) podman(t *testing.T) {
 	p := &podman{dir: filepath.Join(d.dir, "p"), binary: sandbox.Binary(t)}
 	p.load(t, d.archive())
 	p.teller().compare(t, slices.Concat(podmanCases(), rootPodmanCases(), podmanPodCases()))
+	p.networks(t)
 }

@@ -12,7 +12,7 @@ func podmanPodCases() []scriptCase {
 	)
 	cases := []scriptCase{
 		{"pod", `pod --hostname podhost; $RUNP -d --name $N $I sh -c 'hostname; echo data >/dev/shm/f; sleep 1000' >/dev/null; sleep 0.3; say $RUNP --rm $I sh -c 'hostname; cat /dev/shm/f; ls /tmp; exit 4'
-			say $P exec $N sh -c 'echo in; exit 3'; $P logs $N; podstate; infra=$($P pod inspect -f '{{.InfraContainerID}}' $N-pod); for n in ipc uts net pid mnt; do same $N $infra $n; done; away; say $P exec $N true`},
+			say $P exec $N sh -c 'echo in; exit 3'; echo data >in; $P cp in $N:/tmp/in; $P exec $N cat /tmp/in; $P cp $N:/etc/passwd out; cat out; $P logs $N; podstate; infra=$($P pod inspect -f '{{.InfraContainerID}}' $N-pod); for n in ipc uts net pid mnt; do same $N $infra $n; done; away; say $P exec $N true`},
 		{"pod, one stops", `pod; $RUNP -d --name $N $I ` + loop + ` >/dev/null; $RUNP -d --name $N-b $I ` + loop + ` >/dev/null; sleep 0.5; $P stop -t 10 $N >/dev/null; state
 			say $P exec $N-b echo on; $P start $N >/dev/null; sleep 0.5; $P logs $N; $P rm -f -t 0 $N >/dev/null; say $P exec $N-b echo still; podstate; away`},
 		{"pod, all stop", `pod; $RUNP -d --name $N $I ` + loop + ` >/dev/null; sleep 0.5; $P pod kill $N-pod >/dev/null; $P wait $N; $P pod start $N-pod >/dev/null; podstate; sleep 0.5; $P logs $N

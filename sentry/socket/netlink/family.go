@@ -24,6 +24,10 @@ type (
 	Watcher interface {
 		Watch(n *Net) (stop func())
 	}
+	// NumberWatcher is told of a number that ended with its namespace.
+	NumberWatcher interface {
+		NumberLost(n *Net, id int32)
+	}
 	// Guarded limits what those without CAP_NET_ADMIN may do.
 	Guarded interface {
 		// Open says who may listen to groups, and send to other sockets.
@@ -38,6 +42,9 @@ type Config struct {
 	// open file that stands for one; nil if there is none. They may be nil.
 	ByPID func(t current.Task, pid int32) *stack.Stack `snapshot:"-"`
 	ByFD  func(t current.Task, fd int32) *stack.Stack  `snapshot:"-"`
+	// Numbers is what the sandbox's namespaces call each other; nil for a
+	// namespace that is alone.
+	Numbers *Numbers
 }
 
 // Net is the netlink sockets of a network namespace. It is the Family too.
@@ -52,11 +59,40 @@ type Net struct {
 	stops map[int32]func()         `snapshot:"-"` // guarded by mu: of the Watchers
 }
 
-var _ socket.Family = (*Net)(nil)
+var (
+	_ socket.Family = (*Net)(nil)
+	_ socket.View   = (*Net)(nil)
+)
 
 // New returns the sockets of a namespace over its stack.
 func New(ns *socket.NetNS, st *stack.Stack, cfg Config) *Net {
-	return &Net{Stack: st, ns: ns, cfg: cfg, socks: map[int32]map[*Sock]bool{}, ports: map[port]*Sock{}, stops: map[int32]func(){}}
+	if cfg.Numbers == nil {
+		cfg.Numbers = new(Numbers)
+	}
+	n := &Net{Stack: st, ns: ns, cfg: cfg, socks: map[int32]map[*Sock]bool{}, ports: map[port]*Sock{}, stops: map[int32]func(){}}
+	for _, protocol := range cfg.Numbers.add(n) {
+		n.watch(protocol)
+	}
+	return n
+}
+
+// Close forgets the namespace, which has no sockets any more. Others that had a
+// number for it are told.
+func (n *Net) Close() {
+	n.mu.Lock()
+	stops := n.stops
+	n.stops = map[int32]func(){}
+	n.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
+	for _, lost := range n.cfg.Numbers.Remove(n.Stack) {
+		for _, p := range n.cfg.Protocols {
+			if w, ok := p.(NumberWatcher); ok {
+				w.NumberLost(lost.Net, lost.ID)
+			}
+		}
+	}
 }
 
 // Config returns what New was given.
@@ -98,22 +134,29 @@ func (n *Net) join(s *Sock) {
 		n.socks[s.number] = map[*Sock]bool{}
 	}
 	n.socks[s.number][s] = true
-	w, watches := s.protocol.(Watcher)
-	if watches {
-		_, watching := n.stops[s.number]
-		watches = !watching
-		if watches {
-			n.stops[s.number] = func() {}
-		}
+	n.mu.Unlock()
+	n.watch(s.number)
+}
+
+// watch begins the watch of a protocol, if it is one that watches and does not yet.
+func (n *Net) watch(protocol int32) {
+	w, ok := n.cfg.Protocols[protocol].(Watcher)
+	if !ok {
+		return
+	}
+	n.mu.Lock()
+	_, watching := n.stops[protocol]
+	if !watching {
+		n.stops[protocol] = func() {}
 	}
 	n.mu.Unlock()
-	if !watches {
+	if watching {
 		return
 	}
 	stop := w.Watch(n)
 	n.mu.Lock()
-	if _, wanted := n.stops[s.number]; wanted {
-		n.stops[s.number], stop = stop, nil
+	if _, wanted := n.stops[protocol]; wanted {
+		n.stops[protocol], stop = stop, nil
 	}
 	n.mu.Unlock()
 	if stop != nil {
@@ -123,14 +166,14 @@ func (n *Net) join(s *Sock) {
 
 // leave takes s out of the namespace. With the last one of a protocol its watch ends.
 func (n *Net) leave(s *Sock) {
-	id := s.portID()
+	id, heard := s.portID(), n.cfg.Numbers.isHeard(s.number)
 	n.mu.Lock()
 	delete(n.socks[s.number], s)
 	if n.ports[port{s.number, id}] == s {
 		delete(n.ports, port{s.number, id})
 	}
 	var stop func()
-	if len(n.socks[s.number]) == 0 {
+	if len(n.socks[s.number]) == 0 && !heard {
 		stop = n.stops[s.number]
 		delete(n.stops, s.number)
 	}
@@ -164,6 +207,11 @@ func (n *Net) Listening(protocol int32, group uint32) bool {
 			return true
 		}
 	}
+	for s := range n.cfg.Numbers.hearers(n.Stack, protocol) {
+		if s.inGroup(group) {
+			return true
+		}
+	}
 	return false
 }
 
@@ -185,6 +233,15 @@ func (n *Net) multicast(protocol int32, group uint32, data []byte, except *Sock,
 			m.cred = *cred
 		}
 		s.deliver(m)
+	}
+	for s, id := range n.cfg.Numbers.hearers(n.Stack, protocol) {
+		if s.inGroup(group) {
+			m := &datagram{data: data, port: from, group: group, nsid: id, numbered: true}
+			if cred != nil {
+				m.cred = *cred
+			}
+			s.deliver(m)
+		}
 	}
 	return found
 }

@@ -33,8 +33,9 @@ type Sock struct {
 		lock.Mutex[lock.Leaf]
 		id        uint32 // the port; bound says whether it is one
 		bound     bool
-		peer      uint32   // connect: the port
-		peerGroup uint32   // and the group
+		peer      uint32 // connect: the port
+		peerGroup uint32 // and the group
+		connected bool
 		groups    []uint64 // bit n-1 is group n
 		in        []*datagram
 		bytes     int
@@ -54,6 +55,9 @@ type datagram struct {
 	port  uint32 // of the sender; 0 is the kernel
 	group uint32 // that it was sent to, or 0
 	cred  unix.Ucred
+	// nsid is the namespace that it was told in, if numbered.
+	nsid     int32
+	numbered bool
 }
 
 // overhead is what a datagram counts besides its bytes.
@@ -198,7 +202,7 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 	}
 	if binary.NativeEndian.Uint16(addr) == unix.AF_UNSPEC {
 		s.st.Lock()
-		s.st.peer, s.st.peerGroup = 0, 0
+		s.st.peer, s.st.peerGroup, s.st.connected = 0, 0, false
 		s.st.Unlock()
 		return nil
 	}
@@ -212,7 +216,7 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 	s.ensureBound(t)
 	s.st.Lock()
 	defer s.st.Unlock()
-	s.st.peer, s.st.peerGroup = id, firstGroup(groups)
+	s.st.peer, s.st.peerGroup, s.st.connected = id, firstGroup(groups), true
 	return nil
 }
 

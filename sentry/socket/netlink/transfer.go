@@ -44,22 +44,30 @@ func (s *Sock) Send(t current.Task, src usermem.Buffer, m *socket.Message) (int6
 	if group != 0 {
 		c := credOf(t)
 		s.net.multicast(s.number, group, data, s, s.portID(), &c)
-		if to == 0 {
-			return int64(n), nil
-		}
 	}
 	if to == 0 {
+		if _, ok := s.protocol.(UserOnly); ok {
+			return 0, unix.ECONNREFUSED
+		}
 		s.protocol.Receive(t, s, data)
 		return int64(n), nil
 	}
 	peer := s.net.at(s.number, to)
-	if peer == nil {
+	if peer == nil || !peer.takesFrom(s.portID()) {
 		return 0, unix.ECONNREFUSED
 	}
-	if !peer.deliver(&datagram{data: data, port: s.portID(), cred: credOf(t)}) {
+	if !peer.deliver(&datagram{data: data, port: s.portID(), group: group, cred: credOf(t)}) {
 		return 0, unix.EAGAIN
 	}
 	return int64(n), nil
+}
+
+// takesFrom reports whether the socket takes datagrams of a port: one that is
+// connected takes those of its peer.
+func (s *Sock) takesFrom(port uint32) bool {
+	s.st.Lock()
+	defer s.st.Unlock()
+	return !s.st.connected || s.st.peer == port
 }
 
 func credOf(t current.Task) unix.Ucred {
@@ -71,6 +79,11 @@ func credOf(t current.Task) unix.Ucred {
 // deliver queues a datagram. If there is no room it is dropped, and the socket
 // is told so (ENOBUFS) unless it asked not to be.
 func (s *Sock) deliver(m *datagram) bool {
+	k := s.opts.Accepts(m.data)
+	if k == 0 {
+		return true // its filter does not want it, and nobody is told
+	}
+	m.data = m.data[:k]
 	limit := s.opts.ReceiveBuffer()
 	s.st.Lock()
 	if s.st.closed {
@@ -155,6 +168,10 @@ func (s *Sock) Recv(_ current.Task, dst usermem.Buffer, m *socket.Message) (int6
 	if s.flag(unix.NETLINK_PKTINFO) {
 		group := binary.NativeEndian.AppendUint32(nil, d.group)
 		m.Items = append(m.Items, socket.Item{Level: unix.SOL_NETLINK, Type: unix.NETLINK_PKTINFO, Data: group})
+	}
+	if d.numbered && s.flag(unix.NETLINK_LISTEN_ALL_NSID) {
+		id := binary.NativeEndian.AppendUint32(nil, uint32(d.nsid))
+		m.Items = append(m.Items, socket.Item{Level: unix.SOL_NETLINK, Type: unix.NETLINK_LISTEN_ALL_NSID, Data: id})
 	}
 	if flags&unix.MSG_PEEK == 0 {
 		s.take()

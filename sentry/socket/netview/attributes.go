@@ -93,7 +93,7 @@ func (v *View) Attribute(nic, name string) (string, error) {
 	case "netdev_group":
 		return strconv.FormatUint(uint64(i.Group), 10), nil
 	case "operstate":
-		return operState(&i), nil
+		return i.OperState().String(), nil
 	case "tx_queue_len":
 		return strconv.Itoa(i.TxQLen), nil
 	case "type":
@@ -120,16 +120,6 @@ func link0(i *stack.NICInfo, name string) (string, error) {
 		return "10000", nil
 	}
 	return "full", nil
-}
-
-func operState(i *stack.NICInfo) string {
-	switch {
-	case i.HWType == link.Loopback || i.Kind == stack.KindDummy:
-		return "unknown"
-	case i.Flags&unix.IFF_RUNNING != 0:
-		return "up"
-	}
-	return "down"
 }
 
 func statistic(s *stack.NICStats, name string) (string, error) {

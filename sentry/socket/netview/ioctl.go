@@ -258,39 +258,6 @@ func (v *View) bridge(t current.Task, addr usermem.Addr, add bool) error {
 	return v.stack.RemoveNIC(n.Index())
 }
 
-// ethtool answers the few commands that say something of any interface.
-func (v *View) ethtool(t current.Task, n *stack.NIC, addr usermem.Addr) error {
-	const (
-		getDriver, getLink = 3, 10 // ETHTOOL_GDRVINFO, ETHTOOL_GLINK
-		sizeofDriver       = 196
-	)
-	cmd, err := usermem.In[uint32](t.Mem(), addr)
-	if err != nil {
-		return err
-	}
-	i := n.Info()
-	switch cmd {
-	case getLink:
-		up := uint32(0)
-		if i.Flags&unix.IFF_RUNNING != 0 {
-			up = 1
-		}
-		return usermem.Out(t.Mem(), addr+4, &up)
-	case getDriver:
-		var b [sizeofDriver]byte
-		binary.LittleEndian.PutUint32(b[:], cmd)
-		driver := string(i.Kind)
-		if i.Kind == stack.KindDevice {
-			driver = "veth"
-		}
-		copy(b[4:35], driver)
-		copy(b[36:67], "1.0")
-		_, err := t.Mem().CopyOut(addr, b[:])
-		return err
-	}
-	return unix.EOPNOTSUPP
-}
-
 // ifConf is SIOCGIFCONF: a struct ifreq for each address of IPv4.
 func (v *View) ifConf(t current.Task, addr usermem.Addr) error {
 	type ifconf struct {

@@ -1,7 +1,7 @@
 // Package genetlink answers NETLINK_GENERIC: the controller that says which
-// families there are, genetlink(7). There is one: itself. Programs that look for
-// another (ethtool, nl80211, wireguard) are told that it is not there, as by a
-// kernel without it.
+// families there are, genetlink(7), and the family "ethtool", by which ethtool(8)
+// asks what an interface is and does. Programs that look for another one (nl80211,
+// wireguard) are told that it is not there, as by a kernel without it.
 package genetlink
 
 import (
@@ -18,40 +18,100 @@ type Protocol struct{}
 var _ netlink.Protocol = Protocol{}
 
 const (
-	headerSize = 4  // struct genlmsghdr
-	notify     = 16 // the controller's multicast group
-	version    = 2
-	maxAttr    = 10 // CTRL_ATTR_MAX
+	headerSize = 4 // struct genlmsghdr
 
-	attrOpID         = 1               // CTRL_ATTR_OP_ID
-	attrOpFlags      = 2               // CTRL_ATTR_OP_FLAGS
-	opFlags          = 0x2 | 0x4 | 0x8 // GENL_CMD_CAP_DO, _DUMP and _HASPOL
-	attrGroupName    = 1               // CTRL_ATTR_MCAST_GRP_NAME
-	attrGroupID      = 2               // CTRL_ATTR_MCAST_GRP_ID
-	controllerName   = "nlctrl"
-	controllerNotify = "notify"
+	attrOpID      = 1 // CTRL_ATTR_OP_ID
+	attrOpFlags   = 2 // CTRL_ATTR_OP_FLAGS
+	attrGroupName = 1 // CTRL_ATTR_MCAST_GRP_NAME
+	attrGroupID   = 2 // CTRL_ATTR_MCAST_GRP_ID
+
+	opAdmin  = 0x1 // GENL_ADMIN_PERM
+	opDo     = 0x2 // GENL_CMD_CAP_DO
+	opDump   = 0x4 // GENL_CMD_CAP_DUMP
+	opPolicy = 0x8 // GENL_CMD_CAP_HASPOL
+
+	groupNotify  = 16 // the controller's multicast group
+	groupMonitor = 17 // ethtool's
 )
 
+// family is what the controller says of one.
+type family struct {
+	id        uint16
+	name      string
+	version   uint32
+	maxAttr   uint32
+	group     uint32
+	groupName string
+	ops       []op
+	handle    func(r *netlink.Request) error
+}
+
+// op is a command and its flags.
+type op struct {
+	cmd   uint8
+	flags uint32
+}
+
+// families returns all families, the controller first.
+func families() []family {
+	return []family{
+		{
+			id: unix.GENL_ID_CTRL, name: "nlctrl", version: 2, maxAttr: 10, group: groupNotify, groupName: "notify",
+			ops: []op{{unix.CTRL_CMD_GETFAMILY, opDo | opDump | opPolicy}}, handle: control,
+		},
+		{
+			id: ethtoolID, name: "ethtool", version: 1, group: groupMonitor, groupName: "monitor",
+			ops: ethtoolOps(), handle: ethtool,
+		},
+	}
+}
+
 // Groups implements netlink.Protocol.
-func (Protocol) Groups() int { return notify }
+func (Protocol) Groups() int { return groupMonitor }
 
 // Receive implements netlink.Protocol.
 func (Protocol) Receive(t current.Task, s *netlink.Sock, data []byte) {
-	netlink.Each(t, s, data, handle)
+	netlink.Each(t, s, data, func(r *netlink.Request) error {
+		for _, f := range families() {
+			if f.id == r.Header.Type {
+				if len(r.Body) < headerSize {
+					return unix.EINVAL
+				}
+				return f.run(r)
+			}
+		}
+		return unix.ENOENT
+	})
 }
 
-func handle(r *netlink.Request) error {
-	if r.Header.Type != unix.GENL_ID_CTRL {
-		return unix.ENOENT
+// run checks a command as Linux does, and has it done.
+func (f *family) run(r *netlink.Request) error {
+	for _, o := range f.ops {
+		if o.cmd != r.Body[0] {
+			continue
+		}
+		if o.flags&opAdmin != 0 {
+			if err := r.Admin(); err != nil {
+				return err
+			}
+		}
+		need := uint32(opDo)
+		if r.IsDump() {
+			need = opDump
+		}
+		if o.flags&need == 0 {
+			return unix.EOPNOTSUPP
+		}
+		return f.handle(r)
 	}
-	if len(r.Body) < headerSize {
-		return unix.EINVAL
-	}
-	if r.Body[0] != unix.CTRL_CMD_GETFAMILY {
-		return unix.EOPNOTSUPP
-	}
+	return unix.EOPNOTSUPP
+}
+
+// control is CTRL_CMD_GETFAMILY.
+func control(r *netlink.Request) error {
+	all := families()
 	if r.IsDump() {
-		return r.Dump(1, func(b *wire.Builder, _ int) { controller(r, b, unix.NLM_F_MULTI) })
+		return r.Dump(len(all), func(b *wire.Builder, i int) { all[i].write(r, b, unix.NLM_F_MULTI) })
 	}
 	a, err := r.Attrs(headerSize, wire.Policy{
 		unix.CTRL_ATTR_FAMILY_ID:   {Kind: wire.U16},
@@ -60,41 +120,41 @@ func handle(r *netlink.Request) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case a.Has(unix.CTRL_ATTR_FAMILY_NAME):
-		if a.String(unix.CTRL_ATTR_FAMILY_NAME) != controllerName {
-			return unix.ENOENT
-		}
-	case a.Has(unix.CTRL_ATTR_FAMILY_ID):
-		if a.U16(unix.CTRL_ATTR_FAMILY_ID) != unix.GENL_ID_CTRL {
-			return unix.ENOENT
-		}
-	default:
+	byName, byID := a.Has(unix.CTRL_ATTR_FAMILY_NAME), a.Has(unix.CTRL_ATTR_FAMILY_ID)
+	if !byName && !byID {
 		return unix.EINVAL
 	}
-	r.Reply(func(b *wire.Builder) { controller(r, b, 0) })
-	return nil
+	for i := range all {
+		f := &all[i]
+		if byName && f.name == a.String(unix.CTRL_ATTR_FAMILY_NAME) || !byName && f.id == a.U16(unix.CTRL_ATTR_FAMILY_ID) {
+			r.Reply(func(b *wire.Builder) { f.write(r, b, 0) })
+			return nil
+		}
+	}
+	return unix.ENOENT
 }
 
-// controller writes what the controller says of itself.
-func controller(r *netlink.Request, b *wire.Builder, flags uint16) {
+// write writes what the controller says of a family.
+func (f *family) write(r *netlink.Request, b *wire.Builder, flags uint16) {
 	r.Begin(b, unix.GENL_ID_CTRL, flags)
-	b.Append(unix.CTRL_CMD_NEWFAMILY, version, 0, 0)
-	b.String(unix.CTRL_ATTR_FAMILY_NAME, controllerName)
-	b.U16(unix.CTRL_ATTR_FAMILY_ID, unix.GENL_ID_CTRL)
-	b.U32(unix.CTRL_ATTR_VERSION, version)
+	b.Append(unix.CTRL_CMD_NEWFAMILY, 2, 0, 0)
+	b.String(unix.CTRL_ATTR_FAMILY_NAME, f.name)
+	b.U16(unix.CTRL_ATTR_FAMILY_ID, f.id)
+	b.U32(unix.CTRL_ATTR_VERSION, f.version)
 	b.U32(unix.CTRL_ATTR_HDRSIZE, 0)
-	b.U32(unix.CTRL_ATTR_MAXATTR, maxAttr)
+	b.U32(unix.CTRL_ATTR_MAXATTR, f.maxAttr)
 	ops := b.Nest(unix.CTRL_ATTR_OPS)
-	op := b.Nest(1)
-	b.U32(attrOpID, unix.CTRL_CMD_GETFAMILY)
-	b.U32(attrOpFlags, opFlags)
-	b.Close(op)
+	for i, o := range f.ops {
+		at := b.Nest(uint16(i + 1))
+		b.U32(attrOpID, uint32(o.cmd))
+		b.U32(attrOpFlags, o.flags)
+		b.Close(at)
+	}
 	b.Close(ops)
 	groups := b.Nest(unix.CTRL_ATTR_MCAST_GROUPS)
 	group := b.Nest(1)
-	b.U32(attrGroupID, notify)
-	b.String(attrGroupName, controllerNotify)
+	b.U32(attrGroupID, f.group)
+	b.String(attrGroupName, f.groupName)
 	b.Close(group)
 	b.Close(groups)
 	b.End()

@@ -271,6 +271,9 @@ func (c *call) newAddr(family uint8) error {
 		}
 		return c.Fail(unix.EEXIST, "ipv4: Address already assigned")
 	}
+	if err == unix.EINVAL && !q.v6 {
+		return c.Fail(unix.EINVAL, "ipv4: Invalid scope value")
+	}
 	return err
 }
 

@@ -57,15 +57,15 @@ func tell(n *netlink.Net, e *stack.Event) {
 	case stack.LinkEvent:
 		b.Begin(pick(unix.RTM_NEWLINK, unix.RTM_DELLINK), 0, 0, 0)
 		b.Append(linkHeader(&e.NIC).bytes()...)
-		writeLink(&b, &e.NIC, 0)
+		writeLink(n, &b, &e.NIC, 0)
 	case stack.AddrEvent:
 		b.Begin(pick(unix.RTM_NEWADDR, unix.RTM_DELADDR), 0, 0, 0)
 		b.Append(addrHeader(e.NIC.Index, &e.Addr).bytes()...)
 		writeAddr(&b, &e.Addr, e.NIC.Name)
 	case stack.RouteEvent:
 		b.Begin(pick(unix.RTM_NEWROUTE, unix.RTM_DELROUTE), 0, 0, 0)
-		b.Append(routeHeader(e.Route).bytes()...)
-		writeRoute(&b, e.Route, n.Stack.Now())
+		b.Append(routeHeader(n.Stack, e.Route).bytes()...)
+		writeRoute(n.Stack, &b, e.Route)
 	case stack.RuleEvent:
 		b.Begin(pick(unix.RTM_NEWRULE, unix.RTM_DELRULE), 0, 0, 0)
 		b.Append(ruleHeader(e.Rule, e.V6)...)

@@ -7,6 +7,7 @@ import (
 
 	"hull/netstack/link"
 	"hull/netstack/stack"
+	"hull/sentry/socket/netlink"
 	"hull/sentry/socket/netlink/wire"
 )
 
@@ -42,19 +43,14 @@ func (m ifinfomsg) bytes() []byte {
 const (
 	ifaNameMax = unix.IFNAMSIZ - 1
 
-	operUnknown        = 0
-	operDown           = 2
-	operLowerLayerDown = 3 // IF_OPER_LOWERLAYERDOWN
-	operUp             = 6
-
 	extFilterSkipStats = 1 << 3 // RTEXT_FILTER_SKIP_STATS
 )
 
 // writeLink writes the attributes of RTM_NEWLINK.
-func writeLink(b *wire.Builder, i *stack.NICInfo, ext uint32) {
+func writeLink(n *netlink.Net, b *wire.Builder, i *stack.NICInfo, ext uint32) {
 	b.String(unix.IFLA_IFNAME, i.Name)
 	b.U32(unix.IFLA_TXQLEN, uint32(i.TxQLen))
-	b.U8(unix.IFLA_OPERSTATE, operState(i))
+	b.U8(unix.IFLA_OPERSTATE, uint8(i.OperState()))
 	b.U8(unix.IFLA_LINKMODE, 0)
 	b.U32(unix.IFLA_MTU, uint32(i.MTU))
 	lo, hi := mtuBounds(i)
@@ -68,6 +64,9 @@ func writeLink(b *wire.Builder, i *stack.NICInfo, ext uint32) {
 	b.U32(unix.IFLA_NUM_RX_QUEUES, 1)
 	if i.Parent != 0 {
 		b.U32(unix.IFLA_LINK, uint32(i.Parent))
+	}
+	if id, ok := linkNSID(n, i); ok {
+		b.U32(unix.IFLA_LINK_NETNSID, uint32(id))
 	}
 	if i.Master != 0 {
 		b.U32(unix.IFLA_MASTER, uint32(i.Master))
@@ -148,24 +147,9 @@ func truth(v uint32) uint32 {
 	return 0
 }
 
-// operState is the state of RFC 2863, as Linux tells it.
-func operState(i *stack.NICInfo) uint8 {
-	switch {
-	case i.Flags&unix.IFF_UP == 0:
-		return operDown
-	case i.Kind == stack.KindLoopback, i.Kind == stack.KindDummy, i.HWType == link.RawIP:
-		return operUnknown
-	case i.Flags&unix.IFF_LOWER_UP != 0:
-		return operUp
-	case i.Kind == stack.KindVeth, i.Kind == stack.KindVLAN:
-		return operLowerLayerDown
-	}
-	return operDown
-}
-
 // qdisc is what stands for a queue: there is none.
 func qdisc(i *stack.NICInfo) string {
-	if i.Flags&unix.IFF_UP == 0 {
+	if !i.Used {
 		return "noop"
 	}
 	return "noqueue"
@@ -203,7 +187,7 @@ func statsBytes(s *stack.NICStats, size int) []byte {
 
 // link writes one interface as a message of typ.
 func (c *call) link(b *wire.Builder, typ, flags uint16, i *stack.NICInfo, ext uint32) {
-	c.message(b, typ, flags, linkHeader(i).bytes(), func(b *wire.Builder) { writeLink(b, i, ext) })
+	c.message(b, typ, flags, linkHeader(i).bytes(), func(b *wire.Builder) { writeLink(c.Net, b, i, ext) })
 }
 
 func linkHeader(i *stack.NICInfo) ifinfomsg {

@@ -122,37 +122,3 @@ func (c *call) dumpQdiscs() error {
 		c.message(b, unix.RTM_NEWQDISC, unix.NLM_F_MULTI, h, func(b *wire.Builder) { b.String(tcaKind, "noqueue") })
 	})
 }
-
-// The attributes of RTM_NEWNSID.
-const (
-	netnsaNSID = 1
-	netnsaPID  = 2
-	netnsaFD   = 3
-)
-
-// getNSID says that no namespace has a number here.
-func (c *call) getNSID() error {
-	a, err := c.Attrs(1, wire.Policy{netnsaNSID: {Kind: wire.U32}, netnsaPID: {Kind: wire.U32}, netnsaFD: {Kind: wire.U32}}, false)
-	if err != nil {
-		return err
-	}
-	cfg := c.Net.Config()
-	switch {
-	case a.Has(netnsaPID):
-		if cfg.ByPID == nil || cfg.ByPID(c.Task, int32(a.U32(netnsaPID))) == nil {
-			return c.Fail(unix.ESRCH, "Peer netns reference is invalid")
-		}
-	case a.Has(netnsaFD):
-		if cfg.ByFD == nil || cfg.ByFD(c.Task, int32(a.U32(netnsaFD))) == nil {
-			return c.Fail(unix.EBADF, "Peer netns reference is invalid")
-		}
-	case a.Has(netnsaNSID):
-		return c.Fail(unix.ENOENT, "Peer netns reference is invalid")
-	default:
-		return c.Fail(unix.EINVAL, "Peer netns reference is missing")
-	}
-	c.Reply(func(b *wire.Builder) {
-		c.message(b, unix.RTM_NEWNSID, 0, []byte{unix.AF_UNSPEC}, func(b *wire.Builder) { b.U32(netnsaNSID, ^uint32(0)) })
-	})
-	return nil
-}

@@ -15,6 +15,8 @@ type Protocol struct{}
 var (
 	_ netlink.Protocol = Protocol{}
 	_ netlink.Watcher  = Protocol{}
+
+	_ netlink.NumberWatcher = Protocol{}
 )
 
 // groups is the number of the last group that Linux has (RTNLGRP_MAX).
@@ -103,6 +105,8 @@ func (c *call) handle() error {
 		return c.getNeigh(family)
 	case unix.RTM_GETNETCONF:
 		return c.getNetconf(family)
+	case unix.RTM_NEWNSID:
+		return c.newNSID()
 	case unix.RTM_GETNSID:
 		return c.getNSID()
 	}
@@ -125,7 +129,9 @@ func (c *call) dump(typ uint16, family uint8) error {
 		return c.dumpNetconf(family)
 	case unix.RTM_GETQDISC:
 		return c.dumpQdiscs()
-	case unix.RTM_GETTCLASS, unix.RTM_GETTFILTER, unix.RTM_GETNSID:
+	case unix.RTM_GETNSID:
+		return c.dumpNSIDs()
+	case unix.RTM_GETTCLASS, unix.RTM_GETTFILTER:
 		return c.Dump(0, nil)
 	}
 	return unix.EOPNOTSUPP

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/route"
+	"hull/netstack/stack"
 	"hull/sentry/socket/netlink/wire"
 )
 
@@ -53,18 +54,24 @@ func shortTable(id uint32) uint8 {
 }
 
 // hopFlags are the RTNH_F_* of a hop.
-func hopFlags(h *route.Hop) (f uint8) {
+func hopFlags(st *stack.Stack, r *route.Route, h *route.Hop) (f uint8) {
 	if h.OnLink {
 		f |= unix.RTNH_F_ONLINK
 	}
-	if h.Dead {
+	switch {
+	case r.Type == unix.RTN_LOCAL || r.Type == unix.RTN_ANYCAST: // of the machine, not of a link
+	case h.Dead:
 		f |= unix.RTNH_F_DEAD | unix.RTNH_F_LINKDOWN
+	default:
+		if n := st.NIC(h.OIF); n != nil && !n.Carrier() {
+			f |= unix.RTNH_F_LINKDOWN
+		}
 	}
 	return f
 }
 
 // routeHeader is the fixed part of RTM_NEWROUTE.
-func routeHeader(r *route.Route) rtmsg {
+func routeHeader(st *stack.Stack, r *route.Route) rtmsg {
 	m := rtmsg{
 		family: familyOf(!r.Dst.Addr().Is4()), dstLen: uint8(r.Dst.Bits()), tos: r.TOS, table: shortTable(r.Table),
 		protocol: r.Protocol, scope: r.Scope, rtType: uint8(r.Type),
@@ -73,13 +80,13 @@ func routeHeader(r *route.Route) rtmsg {
 		m.scope = unix.RT_SCOPE_UNIVERSE
 	}
 	if len(r.Hops) == 1 {
-		m.flags = uint32(hopFlags(&r.Hops[0]))
+		m.flags = uint32(hopFlags(st, r, &r.Hops[0]))
 	}
 	return m
 }
 
-// writeRoute writes the attributes of RTM_NEWROUTE. now is for what expires.
-func writeRoute(b *wire.Builder, r *route.Route, now int64) {
+// writeRoute writes the attributes of RTM_NEWROUTE.
+func writeRoute(st *stack.Stack, b *wire.Builder, r *route.Route) {
 	v6 := !r.Dst.Addr().Is4()
 	b.U32(unix.RTA_TABLE, r.Table)
 	if r.Dst.Bits() > 0 {
@@ -99,12 +106,12 @@ func writeRoute(b *wire.Builder, r *route.Route, now int64) {
 			b.U32(unix.RTA_OIF, uint32(r.Hops[0].OIF))
 		}
 	case len(r.Hops) > 1:
-		writeHops(b, r, v6)
+		writeHops(st, b, r, v6)
 	case v6:
 		b.U32(unix.RTA_OIF, loopback)
 	}
 	if v6 {
-		writeCacheInfo(b, r, now)
+		writeCacheInfo(b, r, st.Now())
 		b.U8(unix.RTA_PREF, 0) // medium
 	}
 }
@@ -121,14 +128,14 @@ func writeGateway(b *wire.Builder, v6 bool, gw netip.Addr) {
 }
 
 // writeHops writes RTA_MULTIPATH.
-func writeHops(b *wire.Builder, r *route.Route, v6 bool) {
+func writeHops(st *stack.Stack, b *wire.Builder, r *route.Route, v6 bool) {
 	all := b.Nest(unix.RTA_MULTIPATH)
 	for i := range r.Hops {
 		h := &r.Hops[i]
 		at := b.Len()
 		ne := binary.NativeEndian
 		head := ne.AppendUint16(nil, 0)
-		head = append(head, hopFlags(h), uint8(max(h.Weight, 1)-1))
+		head = append(head, hopFlags(st, r, h), uint8(max(h.Weight, 1)-1))
 		b.Append(ne.AppendUint32(head, uint32(h.OIF))...)
 		writeGateway(b, v6, h.Gateway)
 		ne.PutUint16(b.Bytes()[at:], uint16(b.Len()-at))
@@ -248,9 +255,8 @@ func (c *call) dumpRoutes(family uint8) error {
 			return c.DumpFailed(unix.ENOENT, why)
 		}
 	}
-	now := c.stack.Now()
 	return c.Dump(len(all), func(b *wire.Builder, i int) {
-		c.message(b, unix.RTM_NEWROUTE, unix.NLM_F_MULTI, routeHeader(all[i]).bytes(), func(b *wire.Builder) { writeRoute(b, all[i], now) })
+		c.message(b, unix.RTM_NEWROUTE, unix.NLM_F_MULTI, routeHeader(c.stack, all[i]).bytes(), func(b *wire.Builder) { writeRoute(c.stack, b, all[i]) })
 	})
 }
 
@@ -297,7 +303,7 @@ func (c *call) getRoute(family uint8) error {
 	}
 	c.Reply(func(b *wire.Builder) {
 		if m.flags&rtmFlagMatch != 0 {
-			c.message(b, unix.RTM_NEWROUTE, 0, routeHeader(res.Route).bytes(), func(b *wire.Builder) { writeRoute(b, res.Route, c.stack.Now()) })
+			c.message(b, unix.RTM_NEWROUTE, 0, routeHeader(c.stack, res.Route).bytes(), func(b *wire.Builder) { writeRoute(c.stack, b, res.Route) })
 			return
 		}
 		c.answer(b, m, f, &res, src, v6)
