@@ -45,7 +45,7 @@ need = @missing=; for n in $(1); do what=$${n%=*}; \
 UNIT  = $$($(GO) list ./... | grep -Ev '/test/(layers|parity|e2e|posture|escape|lifecycle|oci|net|bench)')
 LOCKS = ./sentry/... ./fsimpl/... ./syscalls/... ./platform/...
 
-.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood help clean
+.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood vm help clean
 
 build: ## build bin/hull, one static binary
 	$(call need,$(BUILD_NEEDS))
@@ -95,6 +95,10 @@ fuzz: ## each fuzz test for FUZZTIME (20s)
 flood: build ## floods of a sandbox's network, for FLOODTIME (60s) each
 	$(call need,$(BUILD_NEEDS) /usr/sbin/ip=iproute2)
 	HULL_BIN=$(abspath $(BIN)) HULL_FLOOD=$(FLOODTIME) $(GO) test -count=1 -v -timeout 30m -run Floods ./test/net
+
+vm: build ## checks in virtual machines that have systemd, cgroup v2, v1 and both, AppArmor, SELinux; MODES="unified …" are fewer
+	$(call need,/usr/bin/qemu-system-x86_64=qemu-system-x86 /usr/sbin/debootstrap=debootstrap /usr/sbin/mke2fs=e2fsprogs)
+	test/vm/run.sh $(abspath $(BIN)) $(MODES)
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -83,6 +83,7 @@ const (
 func (o *options) init(s *Stack, family int) {
 	o.sndBuf, o.rcvBuf = int(s.tune(tCoreWmemDefault)), int(s.tune(tCoreRmemDefault))
 	o.rcvLowat, o.peekOff, o.cpu, o.pacing = 1, -1, -1, ^uint64(0)
+	o.put(fNoRehash, s.tune(tCoreTxrehash) == 0)
 	o.ip4.init()
 	o.ip6.init()
 	if family == unix.AF_INET6 {

@@ -281,6 +281,7 @@ func (t *tcpSocket) child(r *received) *tcpSocket {
 	c.owner.Inode, c.ip6.anycast, c.ip6.labels = 0, nil, nil
 	c.timer.init(&t.stack.timers, c.timerFired)
 	c.parent, c.fresh, c.phase = t, true, tcpConnected
+	c.ofSYN(r)
 	c.bind = c.binding(c, r.dst.Addr(), r.dst.Port(), 0)
 	if t.opts.saveSyn > 0 {
 		c.saved = savedSyn(r, t.opts.saveSyn)
@@ -294,6 +295,7 @@ func (t *tcpSocket) beget(c *tcpSocket, r *received) bool {
 	c.stack, c.family, c.typ, c.proto, c.owner = t.stack, t.family, t.typ, t.proto, t.owner
 	c.options = t.options
 	c.ip6.labels = nil
+	c.ofSYN(r)
 	c.opts = t.opts.inherited()
 	c.local, c.peer, c.scope = r.dst, r.src, t.scope
 	if a := r.src.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
@@ -411,6 +413,22 @@ func (t *tcpSocket) cookieCame(now int64, seg *tcp.Segment, r *received) bool {
 	c.absorb(now)
 	c.unlock(now)
 	return true
+}
+
+// ofSYN gives a connection what it has of its SYN rather than of the listener, if the
+// tunables say so: its mark (tcp_fwmark_accept) and type of service (tcp_reflect_tos).
+func (t *tcpSocket) ofSYN(r *received) {
+	s := t.stack
+	if s.tune(tTCPFwmarkAccept) != 0 && t.mark == 0 {
+		t.mark = r.pkt.Mark
+	}
+	if s.tune(tTCPReflectTos) != 0 {
+		if r.v6 {
+			t.ip6.tclass = int(r.tos &^ 3)
+		} else {
+			t.ip4.tos = int(r.tos &^ 3)
+		}
+	}
 }
 
 // serverFastOpen decides whether the data of a SYN are taken (RFC 7413 section 4.2).

@@ -16,6 +16,7 @@ type ackState struct {
 	ato         int64 // the delay, ns; 0: nothing came yet
 	last        int64 // when data last came
 	interactive bool  // both sides talk: an acknowledgment rides on data
+	replies     int   // how often we answered what just came
 	held        bool  // TCP_QUICKACK 0 was asked for
 
 	dsack   bool // the next one reports a duplicate (RFC 2883)
@@ -116,7 +117,7 @@ func (c *Conn) delackFired(now int64) {
 	}
 	if c.ack.interactive {
 		// The reply did not come in time: this is no conversation.
-		c.ack.interactive = false
+		c.ack.interactive, c.ack.replies = false, 0
 		c.ack.ato = int64(delackMin)
 	} else {
 		c.ack.ato = min(c.ack.ato*2, c.rtt.rto)

@@ -19,6 +19,9 @@ func (c *Conn) startWindow() {
 		}
 	}
 	w := min(space, 65535)
+	if c.tun.SignedWindows {
+		w = min(space, 32767)
+	}
 	if m := int64(c.advMSS()); w > m {
 		w -= w % m
 	}

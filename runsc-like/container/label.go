@@ -30,6 +30,35 @@ func labelOf(p *specs.Process) jail.Label {
 	return l
 }
 
+// shownLabel is what the container's processes see of it.
+func shownLabel(l jail.Label) string {
+	if l.SELinux != "" {
+		return l.SELinux + "\x00"
+	}
+	switch l.AppArmor {
+	case "":
+		return ""
+	case jail.Unconfined:
+		return jail.Unconfined + "\n"
+	}
+	// Who may not read it is told what most profiles are.
+	b, err := os.ReadFile("/sys/kernel/security/apparmor/profiles")
+	if err != nil {
+		b = nil
+	}
+	return modeOf(l.AppArmor, string(b))
+}
+
+// modeOf returns a line of a list of profiles: "NAME (enforce)".
+func modeOf(profile, list string) string {
+	for line := range strings.Lines(list) {
+		if mode, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), profile+" ("); ok && strings.HasSuffix(mode, ")") && !strings.Contains(mode, "(") {
+			return profile + " (" + mode + "\n"
+		}
+	}
+	return profile + " (enforce)\n"
+}
+
 // checkConfinement checks what is for security modules of the host. One that the
 // host does not have cannot do what it is to do.
 func checkConfinement(p *specs.Process) error {

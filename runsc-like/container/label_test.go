@@ -108,3 +108,18 @@ func TestSameLabel(t *testing.T) {
 		}
 	}
 }
+
+func TestShownLabel(t *testing.T) {
+	const list = "p//q (complain)\np (kill)\nother (enforce)\n"
+	for profile, want := range map[string]string{"p": "p (kill)\n", "p//q": "p//q (complain)\n", "q": "q (enforce)\n"} {
+		if got := modeOf(profile, list); got != want {
+			t.Errorf("%s is shown as %q, want %q", profile, got, want)
+		}
+	}
+	if got := shownLabel(jail.Label{SELinux: "u:r:t:s0"}); got != "u:r:t:s0\x00" {
+		t.Errorf("a label of SELinux is shown as %q", got)
+	}
+	if got := shownLabel(jail.Label{}) + shownLabel(jail.Label{AppArmor: jail.Unconfined}); got != "unconfined\n" {
+		t.Errorf("no profile is shown as %q", got)
+	}
+}

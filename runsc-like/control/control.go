@@ -138,6 +138,8 @@ type Container struct {
 	// Ignored are the signals that it ignores from the start: bit n-1 is
 	// signal n.
 	Ignored uint64 `json:"ignored,omitempty"`
+	// Label is what its processes find in attr/current of their directories in /proc.
+	Label string `json:"label,omitempty"`
 	// Share says whose namespaces it has.
 	Share Share `json:"share,omitzero"`
 }

@@ -105,7 +105,7 @@ func isTimeout(name int32) bool {
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
 	if level == unix.SOL_SOCKET {
 		if isTimeout(name) {
-			return s.opts.Set(t, s.n.net, name, value)
+			return s.opts.SetTimeout(name, value)
 		}
 		switch name {
 		case unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_PASSPIDFD, soPassRights:
