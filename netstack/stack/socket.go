@@ -93,19 +93,24 @@ type Socket interface {
 	// block, and may call Ready. It is called without locks.
 	SetWake(f func(events uint32))
 
-	// Buffers returns the sizes in bytes: SO_SNDBUF and SO_RCVBUF.
-	Buffers() (snd, rcv int)
-	Family() int
-	Type() int
-	Protocol() int
+	Listed
 	SetInode(ino uint64)
-	// Info is what /proc/net and sock_diag say.
-	Info() SocketInfo
 
 	// Close gives the socket up. A TCP connection goes on until it is closed in
 	// order, or by its lingering. lingers reports that SO_LINGER asks the caller
 	// to wait so long, at most, for Ready to have EPOLLHUP.
 	Close() (lingers time.Duration)
+}
+
+// Listed is a socket as lists show it.
+type Listed interface {
+	// Buffers returns the sizes in bytes: SO_SNDBUF and SO_RCVBUF.
+	Buffers() (snd, rcv int)
+	Family() int
+	Type() int
+	Protocol() int
+	// Info is what /proc/net and sock_diag say.
+	Info() SocketInfo
 }
 
 // SendMeta is what goes with a send besides its bytes.

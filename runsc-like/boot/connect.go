@@ -182,12 +182,8 @@ func (w *wiring) addLink(l control.Link, fd int) (*stack.NIC, error) {
 // addAddrs adds the addresses of l. Nobody else can have them: they were there.
 func addAddrs(nic *stack.NIC, l control.Link) error {
 	for _, a := range l.Addrs {
-		flags := a.Flags &^ unix.IFA_F_TENTATIVE
-		if a.Prefix.Addr().Is6() {
-			flags |= unix.IFA_F_NODAD
-		}
 		err := nic.AddAddr(stack.Addr{
-			Prefix: a.Prefix, Peer: a.Peer, Broadcast: a.Broadcast, Label: a.Label, Scope: a.Scope, Flags: flags,
+			Prefix: a.Prefix, Peer: a.Peer, Broadcast: a.Broadcast, Label: a.Label, Scope: a.Scope, Flags: a.Flags &^ unix.IFA_F_TENTATIVE, Unique: true,
 			Preferred: time.Duration(a.Preferred) * time.Second, Valid: time.Duration(a.Valid) * time.Second,
 		}, false)
 		if errors.Is(err, unix.EACCES) && a.Prefix.Addr().Is6() {

@@ -208,6 +208,7 @@ func configure(o Options) (*control.Config, error) {
 			Roots:    roots,
 			Dirs:     dirs,
 			Umask:    o.Umask,
+			Label:    shownLabel(labelOf(o.Spec.Process)),
 			Ignored:  ignored(),
 		},
 	}

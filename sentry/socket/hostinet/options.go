@@ -130,7 +130,11 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 	if err := hostSet(s.fd, level, name, value[:min(len(value), maxSet)]); err != nil {
 		return err
 	}
-	if level == unix.SOL_SOCKET && name == unix.SO_RCVLOWAT {
+	switch {
+	case level != unix.SOL_SOCKET:
+	case name == unix.SO_LINGER:
+		s.lingers.Store(true)
+	case name == unix.SO_RCVLOWAT:
 		var room [4]byte
 		if v, err := hostGet(s.fd, level, name, room[:]); err == nil && len(v) == 4 {
 			s.low.Store(int32(binary.LittleEndian.Uint32(v)))
