@@ -87,7 +87,43 @@ func Walk(p *buffer.Packet) (w Walked, problem Problem, r Result) {
 	return w, Problem{}, Accept
 }
 
+// maxPadding is the most bytes of padding between two options: what aligns anything
+// (RFC 4942 section 2.1.9.5).
+const maxPadding = 7
+
+// oddlyPadded reports whether options are padded by more than that, or by what is
+// not zero: as Linux has it they may carry something, and are dropped.
+func oddlyPadded(o header.IPv6Options) bool {
+	padding := 0
+	for i := 0; i < len(o); {
+		n := 1
+		if t := header.IPv6OptionType(o[i]); t != header.IPv6OptionPad1 {
+			if i+1 >= len(o) || i+2+int(o[i+1]) > len(o) {
+				return false // broken, which is told
+			}
+			n = 2 + int(o[i+1])
+			if t != header.IPv6OptionPadN {
+				padding, i = 0, i+n
+				continue
+			}
+			for _, b := range o[i+2 : i+n] {
+				if b != 0 {
+					return true
+				}
+			}
+		}
+		if padding += n; padding > maxPadding {
+			return true
+		}
+		i += n
+	}
+	return false
+}
+
 func options(w *Walked, o header.IPv6Options, at int, group bool) (Problem, Result) {
+	if oddlyPadded(o) {
+		return Problem{}, Drop
+	}
 	for {
 		t, data, rest, off, ok := o.Next()
 		if !ok {

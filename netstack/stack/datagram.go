@@ -224,9 +224,6 @@ func (d *datagram) fill(m *RecvMeta, msg *dgram.Message) {
 	m.message.Packet = nil
 	m.Msg, m.Full, m.HasFrom = &m.message, msg.Len, true
 	m.From = d.showScoped(msg.From, msg.IIF)
-	if d.ip6.flowSend {
-		m.From.Flow = msg.Flow | uint32(msg.TOS)<<20
-	}
 	if m.Control&(WantTime|WantTimeNS|WantTimestamping) != 0 {
 		if m.Received = msg.Packet.Received; m.Received.IsZero() {
 			m.Received = d.stack.wall()

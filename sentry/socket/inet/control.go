@@ -329,13 +329,14 @@ func recvIPv6(in *stack.RecvMeta, m *socket.Message, want func(stack.ControlSet)
 	if flow := d.Flow | uint32(d.TOS)<<20; want(stack.WantFlow) && flow != 0 {
 		add(m, unix.SOL_IPV6, ipv6FlowInfo, binary.BigEndian.AppendUint32(nil, flow))
 	}
-	recvExtensions(d.Options, m, want)
+	recvExtensions(d.Options, false, m, want)
 	if want(stack.WantOldPktInfo) {
 		add(m, unix.SOL_IPV6, ipv62292PktInfo, binary.LittleEndian.AppendUint32(append16(nil, d.To.Addr()), uint32(d.IIF)))
 	}
 	if want(stack.WantOldHopLimit) {
 		addInt(m, unix.SOL_IPV6, ipv62292HopLimit, uint32(d.TTL))
 	}
+	recvExtensions(d.Options, true, m, want)
 	if want(stack.WantOrigDst) {
 		a := stack.Address{AddrPort: d.To}
 		if d.To.Addr().IsLinkLocalUnicast() {
@@ -346,29 +347,29 @@ func recvIPv6(in *stack.RecvMeta, m *socket.Message, want func(stack.ControlSet)
 }
 
 // recvExtensions tells of the extension headers of a message: what the first one
-// is, and all of them.
-func recvExtensions(ext []byte, m *socket.Message, want func(stack.ControlSet) bool) {
+// is, and all of them. old is in the messages of RFC 2292.
+func recvExtensions(ext []byte, old bool, m *socket.Message, want func(stack.ControlSet) bool) {
 	if len(ext) == 0 {
 		return
 	}
 	for _, e := range stack.Extensions(ext[0], ext[1:]) {
-		var now, old stack.ControlSet
+		var asked, askedOld stack.ControlSet
 		var typ, oldTyp int32
 		switch e.Kind {
 		case unix.IPPROTO_HOPOPTS:
-			now, old, typ, oldTyp = stack.WantHopOpts, stack.WantOldHopOpts, unix.IPV6_HOPOPTS, ipv62292HopOpts
+			asked, askedOld, typ, oldTyp = stack.WantHopOpts, stack.WantOldHopOpts, unix.IPV6_HOPOPTS, ipv62292HopOpts
 		case unix.IPPROTO_DSTOPTS:
-			now, old, typ, oldTyp = stack.WantDstOpts, stack.WantOldDstOpts, unix.IPV6_DSTOPTS, ipv62292DstOpts
+			asked, askedOld, typ, oldTyp = stack.WantDstOpts, stack.WantOldDstOpts, unix.IPV6_DSTOPTS, ipv62292DstOpts
 		case unix.IPPROTO_ROUTING:
-			now, old, typ, oldTyp = stack.WantRtHdr, stack.WantOldRtHdr, unix.IPV6_RTHDR, ipv62292RtHdr
+			asked, askedOld, typ, oldTyp = stack.WantRtHdr, stack.WantOldRtHdr, unix.IPV6_RTHDR, ipv62292RtHdr
 		default:
 			continue
 		}
-		if want(now) {
-			add(m, unix.SOL_IPV6, typ, e.Bytes)
+		if old {
+			asked, typ = askedOld, oldTyp
 		}
-		if want(old) {
-			add(m, unix.SOL_IPV6, oldTyp, e.Bytes)
+		if want(asked) {
+			add(m, unix.SOL_IPV6, typ, e.Bytes)
 		}
 	}
 }
