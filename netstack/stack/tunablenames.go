@@ -143,6 +143,7 @@ const (
 	tV6FibMultipathHashPolicy
 	tV6FlowlabelConsistency
 	tV6FlowlabelReflect
+	tV6FlowlabelStateRanges
 	tV6FwmarkReflect
 	tV6ICMPEchoIgnoreAll
 	tV6ICMPEchoIgnoreAnycast
@@ -325,6 +326,7 @@ var tunableSpecs = [nTunables]tunableSpec{
 	{path: "ipv6/fib_multipath_hash_policy", mode: 0o644, n: 1},
 	{path: "ipv6/flowlabel_consistency", mode: 0o644, n: 1, initial: [3]int64{1}},
 	{path: "ipv6/flowlabel_reflect", mode: 0o644, n: 1},
+	{path: "ipv6/flowlabel_state_ranges", mode: 0o644, n: 1},
 	{path: "ipv6/fwmark_reflect", mode: 0o644, n: 1},
 	{path: "ipv6/icmp/echo_ignore_all", mode: 0o644, n: 1},
 	{path: "ipv6/icmp/echo_ignore_anycast", mode: 0o644, n: 1},

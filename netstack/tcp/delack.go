@@ -94,11 +94,15 @@ func (c *Conn) ackCheck(now int64) {
 func (c *Conn) armDelack(now int64) {
 	a := &c.ack
 	d := a.ato
-	most := int64(delackMax)
-	if c.rtt.srtt > 0 {
-		most = min(most, max(c.rtt.srtt, int64(delackMin)))
+	most, least := int64(delackMax), int64(delackMin)
+	if c.opt.DelackMax != 0 {
+		most = min(most, int64(c.opt.DelackMax))
+		least = min(least, most)
 	}
-	d = min(max(d, int64(delackMin)), most)
+	if c.rtt.srtt > 0 {
+		most = min(most, max(c.rtt.srtt, least))
+	}
+	d = min(max(d, least), most)
 	at := now + d
 	if t := c.timers.delack; t == 0 || at < t {
 		c.timers.delack = at
@@ -148,8 +152,9 @@ func (c *Conn) ackWasSent() {
 	c.timers.delack = 0
 }
 
-// QuickAck is TCP_QUICKACK: acknowledge at once for now, or do not.
-func (c *Conn) QuickAck(now int64, on bool) {
+// QuickAck is TCP_QUICKACK: acknowledge at once for now, or do not. once has it
+// end with an acknowledgment that is due.
+func (c *Conn) QuickAck(now int64, on, once bool) {
 	now = c.tick(now)
 	c.ack.held = !on
 	c.ack.interactive = !on
@@ -158,6 +163,7 @@ func (c *Conn) QuickAck(now int64, on bool) {
 		if c.ack.pending != pendingNone {
 			c.ack.now = true
 			c.push(now)
+			c.ack.held, c.ack.interactive = once, once
 		}
 	}
 }

@@ -36,11 +36,18 @@ func (r *rtt) rearm(c *Conn) {
 	if r.srtt == 0 {
 		return
 	}
-	r.rto = min(r.srtt+max(4*r.rttvar, int64(c.tun.RTOMin)), c.rtoMax())
+	r.rto = min(r.srtt+max(4*r.rttvar, c.rtoMin()), c.rtoMax())
 }
 
 // minRTT is the least round trip of the last five minutes, or 0.
 func (r *rtt) minRTT(now int64) int64 { return r.min.value }
+
+func (c *Conn) rtoMin() int64 {
+	if c.opt.RTOMin > 0 {
+		return int64(c.opt.RTOMin)
+	}
+	return int64(c.tun.RTOMin)
+}
 
 func (c *Conn) rtoMax() int64 {
 	if c.cfg.RTOMax > 0 {

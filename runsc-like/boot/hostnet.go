@@ -5,20 +5,22 @@ import (
 
 	"hull/netstack/buffer"
 	"hull/netstack/link"
+	"hull/netstack/stack"
 	"hull/runsc-like/control"
 	"hull/sentry/socket"
 	"hull/sentry/socket/hostinet"
 )
 
-// useHost makes the host's sockets those of a namespace. What else it has shows
-// what the launcher saw, and cannot be changed. Of files, descriptors of the
-// sentry's, a part is left to other uses.
-func useHost(ns *socket.NetNS, files uint64) error {
+// newHostSockets returns the host's sockets for a namespace. Of files, descriptors of
+// the sentry's, a part is left to other uses.
+func newHostSockets(ns *socket.NetNS, files uint64) (*hostinet.Network, error) {
 	const part = 4
-	sockets, err := hostinet.New(ns, int(min(files, 1<<20)/part*(part-1)))
-	if err != nil {
-		return err
-	}
+	return hostinet.New(ns, int(min(files, 1<<20)/part*(part-1)))
+}
+
+// useHost makes the host's sockets those of a namespace. What else it has shows
+// what the launcher saw, and cannot be changed.
+func useHost(ns *socket.NetNS, sockets *hostinet.Network) {
 	ns.Foreign = true
 	ns.Families[unix.AF_INET] = sockets.Family(unix.AF_INET)
 	ns.Families[unix.AF_INET6] = sockets.Family(unix.AF_INET6)
@@ -27,7 +29,54 @@ func useHost(ns *socket.NetNS, files uint64) error {
 		sockets.Close()
 		end()
 	}
-	return nil
+}
+
+// listed has a stack list the host's sockets; n may be nil.
+func listed(n *hostinet.Network) func() []stack.Listed {
+	if n == nil {
+		return nil
+	}
+	return func() []stack.Listed {
+		all := n.Sockets()
+		ls := make([]stack.Listed, len(all))
+		for i, s := range all {
+			ls[i] = hostSocket{s}
+		}
+		return ls
+	}
+}
+
+// hostSocket is a socket of the host's as it is listed.
+type hostSocket struct{ s *hostinet.Sock }
+
+// Buffers implements stack.Listed.
+func (h hostSocket) Buffers() (snd, rcv int) {
+	i := h.s.Info()
+	return i.SendBuffer, i.RecvBuffer
+}
+
+// Family implements stack.Listed.
+func (h hostSocket) Family() int { return int(h.s.Family()) }
+
+// Type implements stack.Listed.
+func (h hostSocket) Type() int { return int(h.s.Type()) }
+
+// Protocol implements stack.Listed.
+func (h hostSocket) Protocol() int { return int(h.s.Protocol()) }
+
+// Info implements stack.Listed.
+func (h hostSocket) Info() stack.SocketInfo {
+	i := h.s.Info()
+	si := stack.SocketInfo{
+		Family: i.Family, Type: i.Type, Protocol: i.Protocol, Local: stack.Address{AddrPort: i.Local, Scope: i.Scope},
+		Remote: stack.Address{AddrPort: i.Remote}, State: i.State, RxQueue: i.RxQueue, TxQueue: i.TxQueue,
+		Owner: stack.Owner{UID: i.UID, Inode: i.Inode}, V6Only: i.V6Only, ReuseAddr: i.ReuseAddr, TCPInfo: i.TCPInfo, Congestion: i.Congestion,
+	}
+	const retransmits, probes = 2, 3 // in struct tcp_info
+	if len(i.TCPInfo) > probes {
+		si.Retransmits, si.Probes = i.TCPInfo[retransmits], i.TCPInfo[probes]
+	}
+	return si
 }
 
 // shownLink is an interface of the host's that the guest only sees: nothing arrives,

@@ -16,6 +16,7 @@ import (
 	"hull/sentry/klog"
 	"hull/sentry/mem"
 	"hull/sentry/socket"
+	"hull/sentry/socket/hostinet"
 	"hull/sentry/socket/inet"
 	"hull/sentry/socket/netlink"
 	"hull/sentry/socket/netlink/genetlink"
@@ -64,7 +65,15 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 	if nth == 1 { // as Linux without net.netfilter.nf_log_all_netns
 		log = n.log.Add
 	}
+	var host *hostinet.Network
+	if nth == 1 && n.hostFiles > 0 {
+		var err error
+		if host, err = newHostSockets(ns, n.hostFiles); err != nil {
+			return err
+		}
+	}
 	st := stack.New(stack.Config{
+		Beside: listed(host),
 		Log:    log,
 		Pool:   n.pool,
 		Now:    n.now,
@@ -90,8 +99,8 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		st.Close()
 		n.count.Add(-1)
 	}
-	if nth == 1 && n.hostFiles > 0 {
-		return useHost(ns, n.hostFiles)
+	if host != nil {
+		useHost(ns, host)
 	}
 	return nil
 }

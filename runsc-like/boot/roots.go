@@ -58,6 +58,7 @@ func (c *container) bind(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount, i i
 	if err != nil {
 		return err
 	}
+	fs.Above = m.Source
 	at, err := c.mountPoint(ctx, m.Destination, root.Type == unix.S_IFDIR)
 	if err != nil {
 		return err

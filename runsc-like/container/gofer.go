@@ -34,14 +34,9 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
 		StandIn:    cfg.StandIn,
-		Serve:      cfg.Roots,
+		Serve:      roots,
 	}
-	f, err := control.WriteRole(own)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b := birthOf("gofer", append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, trees...), cfg.Detached)
+	b := birthOf("gofer", append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, nil}, trees...), cfg.Detached)
 	// It is no part of the caller's terminal job.
 	b.Group, b.Map = !b.Session, ids.write
 	// Without ids but the caller's it is the caller, not root.
@@ -57,6 +52,18 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 		b.Terminal = len(b.Files)
 		b.Files = append(b.Files, p.terminal)
 	}
+	if b.Label = labelOf(cfg.Spec.Process); b.Label.NamesPaths() {
+		if b.Points, err = placeRoots(cfg.Spec, roots); err != nil {
+			return nil, err
+		}
+		own.RootFDs = b.RootFDs()
+	}
+	f, err := control.WriteRole(own)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b.Files[control.FDConfig] = f
 	showView(b, p.view)
 	if cfg.HostNetwork {
 		return startIn(cgroup, b, "gofer") // the sentry's network namespace is more than it may have

@@ -79,6 +79,8 @@ type Role struct {
 	} `json:"clock"`
 	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
 	Serve []jail.Root `json:"serve,omitempty"`
+	// RootFDs is jail.Birth.RootFDs of a gofer.
+	RootFDs int `json:"rootFDs,omitempty"`
 	// StandIn says that a gofer stands for its container on the host: see
 	// StandIn.
 	StandIn bool `json:"standIn,omitempty"`

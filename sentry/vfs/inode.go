@@ -19,7 +19,10 @@ type Filesystem struct {
 	// Nameless means that its inodes are in no directory, but can be bind mounted
 	// onto files (nsfs).
 	Nameless bool // immutable
-	refs     atomic.Int64
+	// Above is where its root is in a file system that it is part of, as mountinfo
+	// tells; "" is nowhere.
+	Above string // immutable
+	refs  atomic.Int64
 
 	rename lock.Mutex[lock.Rename]
 	lru    lru

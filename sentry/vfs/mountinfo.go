@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"path"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,7 @@ func (ns *Namespace) Mounts(root Path) []MountInfo {
 		if name, ok := PathName(a.point, root); ok {
 			a.info.Point = name
 			a.info.Root, _ = a.point.Dentry.path(nil)
+			a.info.Root = path.Join(a.point.Mount.fs.Above, a.info.Root)
 			a.info.SuperOptions = a.point.Mount.fs.Impl.Options()
 			infos = append(infos, a.info)
 		}

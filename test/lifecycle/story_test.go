@@ -52,6 +52,11 @@ func stories() []story {
 			}, script: `say $R run --bundle $B $C`},
 		{name: "files", guest: `ls /; ls -ld /tmp; touch /x; touch /proc/sys/x; ls -l /dev | awk '{print $1, $NF}'; cat /proc/mounts | awk '{print $2}' | sort | head -3`,
 			script: `say $R run --bundle $B $C`},
+		{name: "what is bind mounted", guest: `awk '$5 ~ "^/root" {n = split($4, a, "/"); print a[n], $5}' /proc/self/mountinfo`, change: func(s *specs.Spec) {
+			for _, source := range []string{"/usr/lib", "/etc/passwd"} {
+				s.Mounts = append(s.Mounts, specs.Mount{Destination: "/root/at" + source, Type: "bind", Source: source, Options: []string{"rbind", "ro"}})
+			}
+		}, script: `say $R run --bundle $B $C`},
 		{name: "signals", guest: `for s in HUP INT USR1 USR2; do trap "echo got $s" $s; done; trap 'echo bye; exit 4' TERM; while :; do sleep 0.05; done`, script: `
 			$R create --bundle $B $C >out 2>&1; $R start $C; sleep 0.3
 			for s in HUP SIGINT 10 usr2 TERM; do say $R kill $C $s; sleep 0.3; done; await stopped; cat out; say $R delete $C`},

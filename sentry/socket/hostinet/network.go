@@ -59,7 +59,7 @@ func (f family) Socket(t current.Task, typ, protocol int32) (socket.Socket, erro
 		f.n.count.Add(-1)
 		return nil, err
 	}
-	s, err := f.n.adopt(fd, f.af, typ)
+	s, err := f.n.adopt(&Sock{fd: fd, family: f.af, typ: typ, protocol: protocol, uid: t.Cred().FSUID})
 	if err != nil {
 		return nil, err
 	}
@@ -121,12 +121,12 @@ func (n *Network) reserve() bool {
 	return true
 }
 
-// adopt makes a socket of a descriptor that was reserved. With an error it is
-// closed.
-func (n *Network) adopt(fd int, af, typ int32) (*Sock, error) {
-	s := &Sock{n: n, fd: fd, family: af, typ: typ}
+// adopt makes a socket of the network's of one that was reserved, and returns it. With
+// an error its descriptor is closed.
+func (n *Network) adopt(s *Sock) (*Sock, error) {
+	s.n = n
 	if err := n.poller.add(s); err != nil {
-		_ = unix.Close(fd)
+		_ = unix.Close(s.fd)
 		n.count.Add(-1)
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func isTimeout(name int32) bool {
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
 	if level == unix.SOL_SOCKET {
 		if isTimeout(name) {
-			return s.opts.Set(name, value, false)
+			return s.opts.Set(t, s.n.net, name, value)
 		}
 		switch name {
 		case unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_PASSPIDFD, soPassRights:
@@ -130,7 +130,11 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 	if err := hostSet(s.fd, level, name, value[:min(len(value), maxSet)]); err != nil {
 		return err
 	}
-	if level == unix.SOL_SOCKET && name == unix.SO_RCVLOWAT {
+	switch {
+	case level != unix.SOL_SOCKET:
+	case name == unix.SO_LINGER:
+		s.lingers.Store(true)
+	case name == unix.SO_RCVLOWAT:
 		var room [4]byte
 		if v, err := hostGet(s.fd, level, name, room[:]); err == nil && len(v) == 4 {
 			s.low.Store(int32(binary.LittleEndian.Uint32(v)))
@@ -152,7 +156,7 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 	if level == unix.SOL_SOCKET {
 		switch {
 		case isTimeout(name):
-			return s.opts.Get(name)
+			return s.opts.Get(s.n.net, name, max)
 		case name == unix.SO_PASSCRED, name == unix.SO_PASSSEC, name == unix.SO_PASSPIDFD, name == soPassRights:
 			return nil, unix.EOPNOTSUPP
 		case name == unix.SO_PEERCRED:

@@ -22,11 +22,16 @@ type Sock struct {
 	fd          int      `snapshot:"-"` // immutable
 	id          uint64   `snapshot:"-"` // immutable: its number with the poller
 	family, typ int32    // immutable
+	protocol    int32    // immutable
+	uid         uint32   // immutable: who made it
 	from        []byte   // immutable: whose connection it is, of one that was accepted
+	inode       atomic.Uint64
 
 	opts  socket.Options // SO_RCVTIMEO and SO_SNDTIMEO
 	queue wait.Queue
 	low   atomic.Int32 // SO_RCVLOWAT; 0 is 1
+	// lingers says that SO_LINGER may be set: else the host need not be asked.
+	lingers atomic.Bool
 
 	watch struct {
 		lock.Mutex[lock.Socket]
@@ -39,6 +44,7 @@ var (
 	_ socket.Socket   = (*Sock)(nil)
 	_ socket.InNet    = (*Sock)(nil)
 	_ socket.Accepted = (*Sock)(nil)
+	_ socket.Numbered = (*Sock)(nil)
 	_ vfs.Timed       = (*Sock)(nil)
 	_ vfs.LowWater    = (*Sock)(nil)
 	_ wait.Exclusive  = (*Sock)(nil)
@@ -113,7 +119,7 @@ func (s *Sock) Listen(_ current.Task, backlog int) error {
 }
 
 // Accept implements socket.Socket.
-func (s *Sock) Accept(current.Task) (socket.Socket, error) {
+func (s *Sock) Accept(t current.Task) (socket.Socket, error) {
 	if !s.n.reserve() {
 		return nil, unix.ENFILE
 	}
@@ -122,13 +128,13 @@ func (s *Sock) Accept(current.Task) (socket.Socket, error) {
 		s.n.count.Add(-1)
 		return nil, err
 	}
-	c, err := s.n.adopt(fd, s.family, s.typ)
+	c, err := s.n.adopt(&Sock{fd: fd, family: s.family, typ: s.typ, protocol: s.protocol, uid: t.Cred().FSUID, from: from})
 	if err != nil {
 		return nil, err
 	}
-	c.from = from
 	c.opts.InheritTimes(&s.opts)
 	c.low.Store(s.low.Load())
+	c.lingers.Store(s.lingers.Load())
 	return c, nil
 }
 
@@ -168,7 +174,7 @@ func (s *Sock) Write(t current.Task, _ *vfs.File, src usermem.Buffer, off int64)
 
 // Release implements vfs.FileImpl: the last descriptor is gone.
 func (s *Sock) Release(t current.Task, _ *vfs.File) {
-	if s.typ == unix.SOCK_STREAM {
+	if s.typ == unix.SOCK_STREAM && s.lingers.Load() {
 		s.linger(t)
 	}
 	s.watch.Lock()
