@@ -49,12 +49,13 @@ type state struct {
 	rules  []Rule
 	tables map[uint32]*Table
 	gen    uint64
+	usual  bool // IPv4, and nobody ever changed a rule: see moreSpecific
 }
 
 // NewRIB returns a RIB with the default rules and no route.
 func NewRIB(v6 bool) *RIB {
 	b := &RIB{}
-	b.state.Store(&state{rules: DefaultRules(v6), gen: 1})
+	b.state.Store(&state{rules: DefaultRules(v6), gen: 1, usual: !v6})
 	return b
 }
 
@@ -67,6 +68,11 @@ func (b *RIB) Generation() uint64 { return b.state.Load().gen }
 // route or rule says.
 func (b *RIB) Lookup(f *Flow) (Result, error) {
 	s := b.state.Load()
+	if s.usual && f.Dst.Is4() {
+		if r := s.moreSpecific(f); r.Route != nil {
+			return r, nil
+		}
+	}
 	for i := 0; i < len(s.rules); i++ {
 		r := &s.rules[i]
 		if !r.Matches(f) {
@@ -107,6 +113,25 @@ func (b *RIB) Lookup(f *Flow) (Result, error) {
 		}
 	}
 	return Result{}, unix.ENETUNREACH
+}
+
+// moreSpecific is the route of the main table to a destination that the local table
+// has a shorter prefix for, none otherwise. As long as there are only the rules that
+// Linux begins with it keeps both tables of IPv4 as one.
+func (s *state) moreSpecific(f *Flow) Result {
+	local, main := s.tables[TableLocal], s.tables[TableMain]
+	if local == nil || main == nil {
+		return Result{}
+	}
+	short, _ := local.lookup(f, -1)
+	if short == nil || short.Dst.Bits() == 32 {
+		return Result{}
+	}
+	long, hop := main.lookup(f, -1)
+	if long == nil || hop == nil || long.Dst.Bits() <= short.Dst.Bits() || verdict(long.Type) != nil {
+		return Result{}
+	}
+	return Result{Route: long, Hop: *hop}
 }
 
 // errThrow stands for a route that ends the look-up in its table.
@@ -170,7 +195,7 @@ func (b *RIB) Add(r *Route, mode AddMode) (*Route, error) {
 // change stores a copy of the state with what do changes. The caller holds mu.
 func (b *RIB) change(do func(s *state)) {
 	old := b.state.Load()
-	s := &state{rules: slices.Clone(old.rules), tables: make(map[uint32]*Table, len(old.tables)+1), gen: old.gen + 1}
+	s := &state{rules: slices.Clone(old.rules), tables: make(map[uint32]*Table, len(old.tables)+1), gen: old.gen + 1, usual: old.usual}
 	for id, t := range old.tables {
 		s.tables[id] = t
 	}
@@ -311,7 +336,7 @@ func (b *RIB) AddRule(r Rule, hasPriority bool) (Rule, error) {
 		if at < 0 {
 			at = len(s.rules)
 		}
-		s.rules = slices.Insert(s.rules, at, r)
+		s.rules, s.usual = slices.Insert(s.rules, at, r), false
 	})
 	return r, nil
 }
@@ -324,7 +349,7 @@ func (b *RIB) DeleteRule(match func(*Rule) bool) (Rule, error) {
 	for i := range old {
 		if match(&old[i]) {
 			r := old[i]
-			b.change(func(s *state) { s.rules = slices.Delete(s.rules, i, i+1) })
+			b.change(func(s *state) { s.rules, s.usual = slices.Delete(s.rules, i, i+1), false })
 			return r, nil
 		}
 	}

@@ -164,6 +164,11 @@ func (s *Stack) error4(p *buffer.Packet, nic *NIC, multi bool, f header.ICMPv4Fi
 		q.src = dst
 	}
 	path, err := s.findPath(&q)
+	if err != nil || !path.src.IsValid() || path.src.IsUnspecified() {
+		// A router without an address of IPv4 has RFC 7600's section 4.8.
+		q.src, q.anySource = netip.AddrFrom4([4]byte{192, 0, 0, 8}), true
+		path, err = s.findPath(&q)
+	}
 	if err != nil {
 		return
 	}

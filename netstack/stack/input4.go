@@ -100,15 +100,15 @@ func (s *Stack) route4(in *inbound) {
 		s.martian(in)
 		return
 	}
-	zero := in.src.As4()[0] == 0
+	zero := in.src.IsUnspecified() // of 0.0.0.0/8 the others are addresses like any
 	switch {
-	case limitedBroadcast(in.dst) || zero && in.src.IsUnspecified() && in.dst.IsUnspecified():
+	case limitedBroadcast(in.dst) || zero && in.dst.IsUnspecified():
 		in.multi = true
 		s.count(cIpExtInBcastPkts)
 		s.countN(cIpExtInBcastOctets, in.pkt.Len())
 		s.local4(in)
 		return
-	case zero && !(in.nic.loopback() && in.dst.IsMulticast()), in.dst.As4()[0] == 0: // lo has no address for a group
+	case zero && !in.nic.loopback(), in.dst.IsUnspecified(): // what we send ourselves may have no source: lo has no address for all
 		s.martian(in)
 		return
 	case in.dst.IsMulticast():
@@ -140,7 +140,9 @@ func (s *Stack) route4(in *inbound) {
 		s.local4(in)
 		return
 	}
-	if err == nil && r.Route.Type == unix.RTN_LOCAL {
+	// What a route sends out of the loopback interface is for ourselves, whatever its type.
+	looped := err == nil && in.nic.loopback() && r.Route.Type == unix.RTN_UNICAST && r.Hop.OIF == in.nic.index
+	if err == nil && r.Route.Type == unix.RTN_LOCAL || looped {
 		if !s.validSource4(in) {
 			s.martian(in)
 			return

@@ -253,7 +253,11 @@ func (p *path) toNeighbor(ps []*buffer.Packet) error {
 		return n.pass(ps)
 	}
 	now := p.stack.now()
-	cache := n.Neighbors(p.dst.Is6())
+	// A packet of IPv4 may go by way of a router that has an address of IPv6 (RFC 8950).
+	cache, src := n.Neighbors(p.hop.Is6()), p.src
+	if p.hop.Is6() != p.dst.Is6() {
+		src = netip.Addr{}
+	}
 	for range 3 {
 		e := p.entry.Load()
 		if e == nil {
@@ -264,12 +268,12 @@ func (p *path) toNeighbor(ps []*buffer.Packet) error {
 			p.entry.Store(e)
 		}
 		hw, ok := e.Resolved(now)
-		n.armCache(cache, &n.neighTimers[bit(p.dst.Is6())])
+		n.armCache(cache, &n.neighTimers[bit(p.hop.Is6())])
 		if ok {
 			n.frame(ps, hw, t)
 			return n.pass(ps)
 		}
-		if cache.Send(now, e, p.src, ps) == nil {
+		if cache.Send(now, e, src, ps) == nil {
 			return nil
 		}
 		p.entry.CompareAndSwap(e, nil) // it left the cache: another one
@@ -312,14 +316,19 @@ func (l neighLink) Solicit(target, source netip.Addr, to link.Address, unicast b
 
 // Transmit sends packets that waited for an address.
 func (l neighLink) Transmit(ps []*buffer.Packet, to link.Address) {
-	l.n.frame(ps, to, etherType(l.v6))
+	for i := range ps {
+		l.n.frame(ps[i:i+1], to, etherType(isPacket6(ps[i])))
+	}
 	l.n.transmit(ps)
 }
+
+// isPacket6 reports whether a packet that begins with its IP header is one of IPv6.
+func isPacket6(p *buffer.Packet) bool { return len(p.Head()) > 0 && p.Head()[0]>>4 == 6 }
 
 // Unreachable tells the senders of packets that a neighbour did not answer.
 func (l neighLink) Unreachable(target netip.Addr, ps []*buffer.Packet) {
 	for _, p := range ps {
-		l.n.stack.hostUnreachable(p, l.v6, l.n)
+		l.n.stack.hostUnreachable(p, isPacket6(p), l.n)
 	}
 }
 

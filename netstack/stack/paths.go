@@ -153,7 +153,11 @@ func (s *Stack) lookup4(p *path, q *pathQuery, oif int) (*path, error) {
 	}
 	if !p.src.IsValid() {
 		if p.src = r.Route.Source; !p.src.IsValid() {
-			src, ok := route.Source4(p.hop, p.nic.index, r.Route.Scope, s.candidates(false))
+			near := p.hop
+			if near.Is6() {
+				near = p.dst
+			}
+			src, ok := route.Source4(near, p.nic.index, r.Route.Scope, s.candidates(false))
 			if !ok {
 				src = netip.IPv4Unspecified()
 			}
@@ -335,6 +339,17 @@ func (c *pmtuCache) redirect(dst, gw netip.Addr, now, until int64) {
 	e := c.m[dst]
 	e.gateway, e.redirected = gw, until
 	c.m[dst] = e
+}
+
+// flush forgets all of one family: what a write to route/flush asks for.
+func (c *pmtuCache) flush(v6 bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for a := range c.m {
+		if a.Is6() == v6 {
+			delete(c.m, a)
+		}
+	}
 }
 
 // makeRoom removes what is over, or anything.

@@ -38,7 +38,7 @@ func (s *Stack) newPingSocket(family int, o Owner) (Socket, error) {
 }
 
 // identifiers is the range of identifiers.
-func (x *pingSocket) identifiers() portRange { return portRange{1, 65535, nil} }
+func (x *pingSocket) identifiers() portRange { return portRange{low: 1, high: 65535} }
 
 // Bind is bind(2): the port is the identifier.
 func (x *pingSocket) Bind(a Address, privileged bool) error {

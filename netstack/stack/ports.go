@@ -66,6 +66,9 @@ func newPorts(proto uint8) *ports {
 type portRange struct {
 	low, high int
 	reserved  *portSet // only taken by who asks for them; may be nil
+	// reuse: if none is free, one is shared with sockets that have SO_REUSEADDR too
+	// and do not listen (ip_autobind_reuse).
+	reuse bool
 }
 
 func (r *portRange) has(p int) bool { return r.reserved == nil || !r.reserved.has(p) }
@@ -115,7 +118,28 @@ func (ps *ports) reserve(b *binding, r portRange) error {
 			return nil
 		}
 	}
+	if !r.reuse || !b.reuseAddr {
+		return unix.EADDRINUSE
+	}
+	for i := range n {
+		if p := r.low + (start+i)%n; r.has(p) && ps.buckets[uint16(p)].shares(b) {
+			b.port = uint16(p)
+			ps.insert(b)
+			return nil
+		}
+	}
 	return unix.EADDRINUSE
+}
+
+// shares reports whether b may share the port by SO_REUSEADDR alone: with others of a
+// group it would not, for all of those may come to listen.
+func (bk *bucket) shares(b *binding) bool {
+	for _, o := range bk.list {
+		if o.overlaps(b) && (!o.reuseAddr || o.listening.Load() || o.grouped(b)) {
+			return false
+		}
+	}
+	return true
 }
 
 // connect takes a port of r for a connection from b.addr to peer. try is called

@@ -49,6 +49,7 @@ func (t *tcpSocket) Bind(a Address, privileged bool) error {
 // ports is where the socket's ephemeral ports come from (IP_LOCAL_PORT_RANGE).
 func (t *tcpSocket) ports() portRange {
 	r := t.stack.portRange()
+	r.reuse = t.stack.tune(tIPAutobindReuse) != 0
 	if lo := int(t.ip4.portLow); lo != 0 && lo >= r.low && lo <= r.high {
 		r.low = lo
 	}

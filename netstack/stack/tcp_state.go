@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -100,6 +101,29 @@ const maxCookies = 1024
 type cookieCache struct {
 	mu sync.Mutex
 	m  map[netip.Addr][]byte
+}
+
+// flush forgets the cookie of an address, or, if it is not valid, of all.
+func (c *cookieCache) flush(a netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a.IsValid() {
+		delete(c.m, a)
+	} else {
+		clear(c.m)
+	}
+}
+
+// FlushMetrics forgets what was learnt of a peer's TCP, or, if the address is not
+// valid, of all: the cookies of Fast Open.
+func (s *Stack) FlushMetrics(a netip.Addr) { s.tcpState.cookies.flush(a) }
+
+// MetricsOf returns the peers of whose TCP something is known, with what that is.
+func (s *Stack) MetricsOf() map[netip.Addr][]byte {
+	c := &s.tcpState.cookies
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.m)
 }
 
 func (c *cookieCache) get(a netip.Addr) []byte {

@@ -80,12 +80,21 @@ func (n *NIC) max4(i int) int32 {
 
 // portRange is where ephemeral ports are taken from.
 func (s *Stack) portRange() portRange {
-	return portRange{int(s.tuneN(tIPLocalPortRange, 0)), int(s.tuneN(tIPLocalPortRange, 1)), s.reserved.Load()}
+	return portRange{low: int(s.tuneN(tIPLocalPortRange, 0)), high: int(s.tuneN(tIPLocalPortRange, 1)), reserved: s.reserved.Load()}
 }
+
+// Who writes to these has what was learnt of paths forgotten.
+const (
+	flushRoutes4 = "ipv4/route/flush"
+	flushRoutes6 = "ipv6/route/flush"
+)
 
 // Tunable returns a value below /proc/sys/net, by its path ("ipv4/ip_forward",
 // "ipv4/tcp_rmem", "core/somaxconn", "ipv6/conf/eth0/disable_ipv6"): ENOENT.
 func (s *Stack) Tunable(path string) (string, error) {
+	if path == flushRoutes4 || path == flushRoutes6 {
+		return "", unix.EACCES
+	}
 	if i := findTunable(path); i >= 0 {
 		return s.formatTunable(tunable(i)), nil
 	}
@@ -104,6 +113,14 @@ func (s *Stack) SetTunable(path, value string) error {
 		return nil // nothing was written
 	}
 	value = strings.TrimSpace(value)
+	if path == flushRoutes4 || path == flushRoutes6 {
+		if _, err := strconv.ParseInt(value, 0, 32); err != nil {
+			return unix.EINVAL
+		}
+		s.pmtus.flush(path == flushRoutes6)
+		s.epoch.Add(1)
+		return nil
+	}
 	if i := findTunable(path); i >= 0 {
 		err := s.setTunable(tunable(i), value)
 		s.tcpTunablesChanged()
@@ -136,6 +153,7 @@ func (s *Stack) Tunables() []TunableInfo {
 	for i := range tunableSpecs {
 		out = append(out, TunableInfo{tunableSpecs[i].path, tunableSpecs[i].mode})
 	}
+	out = append(out, TunableInfo{flushRoutes4, 0o200}, TunableInfo{flushRoutes6, 0o200})
 	names := []string{"all", "default"}
 	for _, n := range s.NICs() {
 		names = append(names, n.Name())

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,12 +20,13 @@ import (
 // domainSysctl is the one that is a name of the UTS namespace.
 const domainSysctl = "kernel.domainname"
 
-// domainname is what a configuration says the NIS domain name is.
+// domainname is what a configuration says the NIS domain name is, or what Linux has
+// before anybody says so.
 func domainname(s *specs.Spec) string {
 	if d, ok := s.Linux.Sysctl[domainSysctl]; ok {
 		return d
 	}
-	return s.Domainname
+	return cmp.Or(s.Domainname, "(none)")
 }
 
 // setSysctl writes the configuration's parameters to an instance of /proc that

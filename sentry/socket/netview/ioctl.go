@@ -15,23 +15,25 @@ import (
 
 // The ioctls, netdevice(7), linux/sockios.h, and what of them x/sys lacks.
 const (
-	siocAddRT     = 0x890b
-	siocDelRT     = 0x890c
-	siocIfName    = 0x8910
-	siocIfConf    = 0x8912
-	siocDelAddr   = 0x8936
-	siocDelARP    = 0x8953
-	siocGetARP    = 0x8954
-	siocSetARP    = 0x8955
-	siocEthtool   = 0x8946
-	siocAddBridge = 0x89a0
-	siocDelBridge = 0x89a1
-	siocAddPort   = 0x89a2
-	siocDelPort   = 0x89a3
-	siocGetTxQLen = 0x8942
-	siocSetTxQLen = 0x8943
-	siocIfMap     = 0x8970
-	siocPrivate   = 0x89f0
+	siocAddRT      = 0x890b
+	siocDelRT      = 0x890c
+	siocIfName     = 0x8910
+	siocIfConf     = 0x8912
+	siocDelAddr    = 0x8936
+	siocDelARP     = 0x8953
+	siocGetARP     = 0x8954
+	siocSetARP     = 0x8955
+	siocEthtool    = 0x8946
+	siocAddBridge  = 0x89a0
+	siocDelBridge  = 0x89a1
+	siocAddPort    = 0x89a2
+	siocDelPort    = 0x89a3
+	siocGetTxQLen  = 0x8942
+	siocSetTxQLen  = 0x8943
+	siocIfMap      = 0x8970
+	siocSetHWStamp = 0x89b0
+	siocGetHWStamp = 0x89b1
+	siocPrivate    = 0x89f0
 )
 
 // ifreq is struct ifreq.
@@ -82,6 +84,9 @@ func (v *View) Ioctl(t current.Task, family int32, cmd uint32, arg uintptr) erro
 	if family == unix.AF_INET6 && (cmd == unix.SIOCSIFADDR || cmd == siocDelAddr) {
 		return v.changeAddr6(t, addr, cmd == unix.SIOCSIFADDR)
 	}
+	if cmd == siocGetHWStamp || cmd == siocSetHWStamp {
+		return v.hardwareStamps(t, addr, cmd == siocSetHWStamp)
+	}
 	if cmd >= siocPrivate && cmd <= siocPrivate+15 {
 		return unix.EOPNOTSUPP // of drivers, of which none has any
 	}
@@ -126,6 +131,27 @@ func (v *View) Ioctl(t current.Task, family int32, cmd uint32, arg uintptr) erro
 		return err
 	}
 	return usermem.Out(t.Mem(), addr, &r)
+}
+
+// hardwareStamps is SIOCGHWTSTAMP and SIOCSHWTSTAMP: no interface has a clock of its own.
+func (v *View) hardwareStamps(t current.Task, addr usermem.Addr, set bool) error {
+	r, err := usermem.In[ifreq](t.Mem(), addr)
+	if err != nil {
+		return err
+	}
+	if set && !v.net.May(t, unix.CAP_NET_ADMIN) {
+		return unix.EPERM
+	}
+	if _, err := v.nic(r.name()); err != nil {
+		return err
+	}
+	if set {
+		var config [12]byte // struct hwtstamp_config
+		if _, err := t.Mem().CopyIn(usermem.Addr(binary.LittleEndian.Uint64(r.Value[:])), config[:]); err != nil {
+			return err
+		}
+	}
+	return unix.EOPNOTSUPP
 }
 
 // What an ioctl with a struct ifreq does.

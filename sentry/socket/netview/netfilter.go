@@ -33,10 +33,25 @@ const (
 	trackerCount   = "count"
 )
 
+// frag6 is the ipv6/ip6frag_* that a parameter of the tracker's own reassembly stands
+// for: there is one reassembly for both.
+func frag6(name string) (path string, ok bool) {
+	switch name {
+	case "frag6_high_thresh", "frag6_low_thresh":
+		return "ipv6/ip6" + strings.Replace(name, "6", "", 1), true
+	case "frag6_timeout":
+		return "ipv6/ip6frag_time", true
+	}
+	return "", false
+}
+
 // trackerParameters are the parameters of the connection tracker, sorted.
 func trackerParameters() []socket.Parameter {
 	var all []socket.Parameter
 	for _, name := range conntrack.TunableNames() {
+		all = append(all, socket.Parameter{Path: trackerPrefix + name, Mode: 0o644})
+	}
+	for _, name := range []string{"frag6_high_thresh", "frag6_low_thresh", "frag6_timeout"} {
 		all = append(all, socket.Parameter{Path: trackerPrefix + name, Mode: 0o644})
 	}
 	for _, name := range []string{trackerBuckets, trackerCount} {
@@ -55,6 +70,9 @@ func (v *View) conns() *conntrack.Table {
 }
 
 func (v *View) trackerParameter(name string) (string, error) {
+	if path, ok := frag6(name); ok {
+		return v.stack.Tunable(path)
+	}
 	t, c := conntrack.DefaultTunables(), v.conns()
 	if c != nil {
 		t = c.Tunables()
@@ -73,6 +91,9 @@ func (v *View) trackerParameter(name string) (string, error) {
 }
 
 func (v *View) setTrackerParameter(name, value string) error {
+	if path, ok := frag6(name); ok {
+		return v.stack.SetTunable(path, value)
+	}
 	if name == trackerCount || name == trackerBuckets {
 		return unix.EACCES
 	}

@@ -1,6 +1,6 @@
 // Package genetlink answers NETLINK_GENERIC: the controller that says which
-// families there are, genetlink(7), and the family "ethtool", by which ethtool(8)
-// asks what an interface is and does. Programs that look for another one (nl80211,
+// families there are, genetlink(7), the family "ethtool", by which ethtool(8) asks
+// what an interface is and does, and "tcp_metrics". Programs that look for another one (nl80211,
 // wireguard) are told that it is not there, as by a kernel without it.
 package genetlink
 
@@ -63,6 +63,7 @@ func families() []family {
 			id: ethtoolID, name: "ethtool", version: 1, group: groupMonitor, groupName: "monitor",
 			ops: ethtoolOps(), handle: ethtool,
 		},
+		{id: metricsID, name: "tcp_metrics", version: metricsVersion, maxAttr: 13, ops: metricsOps(), handle: metrics},
 	}
 }
 
@@ -151,6 +152,10 @@ func (f *family) write(r *netlink.Request, b *wire.Builder, flags uint16) {
 		b.Close(at)
 	}
 	b.Close(ops)
+	if f.group == 0 {
+		b.End()
+		return
+	}
 	groups := b.Nest(unix.CTRL_ATTR_MCAST_GROUPS)
 	group := b.Nest(1)
 	b.U32(attrGroupID, f.group)

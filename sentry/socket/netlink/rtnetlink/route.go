@@ -353,7 +353,7 @@ func (c *call) answer(b *wire.Builder, m rtmsg, f *route.Flow, res *route.Result
 		if res.Hop.OIF != 0 {
 			b.U32(unix.RTA_OIF, uint32(res.Hop.OIF))
 		}
-		if src.IsValid() && !f.Src.IsValid() {
+		if src.IsValid() && !f.Src.IsValid() && !src.IsUnspecified() {
 			b.Addr(unix.RTA_PREFSRC, src)
 		}
 		writeGateway(b, v6, res.Hop.Gateway)
