@@ -28,7 +28,7 @@ TEST_NEEDS  = $(BUILD_NEEDS) $(RUN_NEEDS) /usr/sbin/debootstrap=debootstrap /usr
 	/usr/bin/curl=curl /usr/bin/redis-server=redis-server /usr/bin/redis-benchmark=redis-tools /usr/sbin/nginx=nginx \
 	/usr/bin/wrk=wrk /usr/bin/iperf3=iperf3 /usr/sbin/sshd=openssh-server /usr/bin/ssh=openssh-client /usr/sbin/ip=iproute2 \
 	/usr/sbin/nft=nftables /usr/sbin/ethtool=ethtool /usr/sbin/iptables-nft=iptables /usr/sbin/conntrack=conntrack \
-	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/bin/conmon=conmon /usr/bin/tini-static=tini \
+	/usr/bin/ctr=containerd /usr/bin/podman=podman /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns /usr/bin/conmon=conmon /usr/bin/tini-static=tini \
 	/usr/bin/docker-compose=docker-compose /usr/bin/newuidmap=uidmap /usr/bin/setpriv=util-linux \
 	/usr/bin/wget=wget /usr/bin/node=nodejs /usr/lib/postgresql=postgresql /usr/bin/dig=bind9-dnsutils /usr/bin/ping=iputils-ping \
 	/usr/sbin/traceroute=traceroute /usr/bin/tcpdump=tcpdump /usr/bin/dpkg-scanpackages=dpkg-dev
@@ -45,7 +45,7 @@ need = @missing=; for n in $(1); do what=$${n%=*}; \
 UNIT  = $$($(GO) list ./... | grep -Ev '/test/(layers|parity|e2e|posture|escape|lifecycle|oci|net|bench)')
 LOCKS = ./sentry/... ./fsimpl/... ./syscalls/... ./platform/...
 
-.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood help clean
+.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood vm help clean
 
 build: ## build bin/hull, one static binary
 	$(call need,$(BUILD_NEEDS))
@@ -95,6 +95,10 @@ fuzz: ## each fuzz test for FUZZTIME (20s)
 flood: build ## floods of a sandbox's network, for FLOODTIME (60s) each
 	$(call need,$(BUILD_NEEDS) /usr/sbin/ip=iproute2)
 	HULL_BIN=$(abspath $(BIN)) HULL_FLOOD=$(FLOODTIME) $(GO) test -count=1 -v -timeout 30m -run Floods ./test/net
+
+vm: build ## checks in virtual machines that have systemd, cgroup v2, v1 and both, AppArmor, SELinux; MODES="unified …" are fewer
+	$(call need,/usr/bin/qemu-system-x86_64=qemu-system-x86 /usr/sbin/debootstrap=debootstrap /usr/sbin/mke2fs=e2fsprogs)
+	test/vm/run.sh $(abspath $(BIN)) $(MODES)
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -55,6 +55,13 @@ func send(t *kernel.Task, f *vfs.File, s socket.Socket, src usermem.Buffer, m *s
 				}
 				return err
 			}
+			if err == nil && n > 0 && m.Flags&(msgFastOpen|unix.MSG_DONTWAIT) == msgFastOpen && !nonblocking(f) {
+				// The handshake is waited for all the same.
+				if err := finishConnect(t, f, s, m.Addr, unix.EINPROGRESS); err != nil {
+					return err
+				}
+				m.Flags &^= msgFastOpen
+			}
 			done += n
 			src.Skip(uint64(n))
 			if err != nil || n == 0 || src.Len() == 0 || s.Type() != unix.SOCK_STREAM {

@@ -1,6 +1,7 @@
 package syscalls
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -331,7 +332,8 @@ func socketName(t *kernel.Task, a arch.Args, peer bool) (uintptr, error) {
 	return 0, outSockaddr(t, usermem.Addr(a[1]), usermem.Addr(a[2]), name)
 }
 
-// maxOption bounds what setsockopt(2) copies in.
+// maxOption bounds what setsockopt(2) copies in: no option reads more, and most
+// take as much as they know of a longer value.
 const maxOption = usermem.PageSize
 
 // setsockopt is setsockopt(2).
@@ -346,12 +348,17 @@ func setsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if r, ok := s.(socket.Roomy); ok {
 		most = max(most, r.MaxValue(a[1].Int(), a[2].Int()))
 	}
-	if n < 0 || int(n) > most {
+	if n < 0 {
 		return 0, unix.EINVAL
 	}
-	b := make([]byte, n)
+	b := make([]byte, min(int(n), most))
 	if _, err := t.Mem().CopyIn(usermem.Addr(a[3]), b); err != nil {
 		return 0, err
+	}
+	if x, ok := s.(socket.Answering); ok {
+		if done, err := x.SetOptionAt(t, a[1].Int(), a[2].Int(), b, usermem.Addr(a[3])); done {
+			return 0, err
+		}
 	}
 	return 0, s.SetOption(t, a[1].Int(), a[2].Int(), b)
 }
@@ -368,12 +375,29 @@ func getsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if err != nil {
 		return 0, err
 	}
+	level, name := a[1].Int(), a[2].Int()
 	if n < 0 {
-		return 0, unix.EINVAL
+		// To IPv6 it is a large one; others say first if they have the option at all.
+		x, ok := s.(socket.InNet)
+		asker, asks := s.(socket.Asker)
+		if level != unix.SOL_IPV6 || !ok || x.Family() != unix.AF_INET6 || asks && asker.Asks(level, name) {
+			return 0, negative(t, s, level, name)
+		}
+		n = math.MaxInt32
 	}
-	b, err := optionOf(t, s, a[1].Int(), a[2].Int(), usermem.Addr(a[3]), int(n))
+	b, err := optionOf(t, s, level, name, usermem.Addr(a[3]), int(n))
+	if short, ok := err.(socket.TooShort); ok {
+		n = int32(short.Need)
+		if err := usermem.Out(t.Mem(), lenAddr, &n); err != nil {
+			return 0, err
+		}
+		return 0, short.Errno
+	}
 	if err != nil {
 		return 0, err
+	}
+	if level == unix.SOL_SOCKET && name == unix.SO_GET_FILTER {
+		return 0, copyOutFilter(t, b, usermem.Addr(a[3]), int(n), lenAddr)
 	}
 	b = b[:min(len(b), int(n))]
 	if _, err := t.Mem().CopyOut(usermem.Addr(a[3]), b); err != nil {
@@ -383,11 +407,46 @@ func getsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
 	return 0, usermem.Out(t.Mem(), lenAddr, &n)
 }
 
+// negative is what getsockopt(2) says to a negative length.
+func negative(t *kernel.Task, s socket.Socket, level, name int32) error {
+	if level == unix.SOL_RAW || level == unix.SOL_ICMPV6 {
+		if _, err := s.Option(t, level, name, 0); err == unix.ENOPROTOOPT || err == unix.EOPNOTSUPP {
+			return err
+		}
+	}
+	return unix.EINVAL
+}
+
+// copyOutFilter is SO_GET_FILTER, whose lengths count instructions of 8 bytes: with
+// room for none only their number is told.
+func copyOutFilter(t *kernel.Task, prog []byte, addr usermem.Addr, room int, lenAddr usermem.Addr) error {
+	count := int32(len(prog) / 8)
+	switch {
+	case room > 0 && room < int(count):
+		return unix.EINVAL
+	case room > 0:
+		if _, err := t.Mem().CopyOut(addr, prog); err != nil {
+			return err
+		}
+	}
+	return usermem.Out(t.Mem(), lenAddr, &count)
+}
+
 // maxQuestion bounds what getsockopt(2) copies in, in bytes.
 const maxQuestion = 64 << 10
 
 // optionOf returns an option for a caller with room for n bytes at addr.
 func optionOf(t *kernel.Task, s socket.Socket, level, name int32, addr usermem.Addr, n int) ([]byte, error) {
+	if level == unix.SOL_SOCKET && name == unix.SO_PEERNAME {
+		b, err := s.Name(true)
+		switch {
+		case err != nil:
+			return nil, unix.ENOTCONN
+		case len(b) < n:
+			return nil, unix.EINVAL
+		}
+		return b, nil
+	}
 	if x, ok := s.(socket.Asker); ok && x.Asks(level, name) {
 		in := make([]byte, min(n, maxQuestion))
 		if _, err := t.Mem().CopyIn(addr, in); err != nil {

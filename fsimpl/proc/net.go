@@ -160,5 +160,5 @@ func (p netParam) Set(t current.Task, data []byte) error {
 	case !ns.May(t, unix.CAP_NET_ADMIN):
 		return unix.EPERM
 	}
-	return ns.Control.SetParameter(p.path, strings.TrimRight(string(data), "\n\x00"))
+	return ns.Control.SetParameter(p.path, strings.TrimRight(string(data), "\x00"))
 }

@@ -67,7 +67,7 @@ func pidType(name string) uint8 {
 	switch name {
 	case "cwd", "exe", "root":
 		return unix.DT_LNK
-	case "fd", "fdinfo", "net", "ns", "task":
+	case "attr", "fd", "fdinfo", "net", "ns", "task":
 		return unix.DT_DIR
 	}
 	return unix.DT_REG
@@ -82,6 +82,9 @@ func (p pid) List(_ current.Task, cookie int64) ([]vfs.Dirent, error) {
 	if p.thread {
 		ns = ns[:len(ns)-1]
 	}
+	if p.t.ThreadGroup().Container().Label() != (kernel.Label{}) {
+		ns = append([]string{"attr"}, ns...)
+	}
 	return names(ns, pidType, cookie), nil
 }
 
@@ -93,6 +96,10 @@ func (p pid) Lookup(_ current.Task, name string) (*vfs.Inode, error) {
 	ps := p.fs.ps
 	text := func(mode uint32, c pseudo.Content) (*vfs.Inode, error) { return ps.Text(mode, c, p), nil }
 	switch name {
+	case "attr": // as on a host that has no such module, there is none without a label
+		if p.t.ThreadGroup().Container().Label() != (kernel.Label{}) {
+			return p.attrDir(), nil
+		}
 	case "auxv":
 		return text(0400, auxv{p})
 	case "cgroup":

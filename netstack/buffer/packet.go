@@ -55,6 +55,8 @@ type Packet struct {
 	// filter said. Track is a connection tracker's own.
 	Mark, Priority uint32
 	Track          any
+	// Copies counts how often a rule of a filter sent it elsewhere.
+	Copies uint8
 	// Stamp is whoever wants to know when the packet leaves; a clone has none.
 	Stamp any
 

@@ -20,7 +20,8 @@ type Message struct {
 	IIF    int            // the interface that it came through
 	TTL    uint8
 	TOS    uint8
-	// Flow is the flow label of IPv6; Options those of IPv4, if they were asked for.
+	// Flow is the flow label of IPv6; Options those of IPv4, or what the first of
+	// the extension headers of IPv6 is, and these: if they were asked for.
 	Flow     uint32
 	Options  []byte
 	Segment  uint16 // the size of the datagrams that were merged into this, or 0

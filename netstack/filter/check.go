@@ -10,7 +10,7 @@ import (
 // and finds the sets that it names by a number of the batch.
 func (tx *Tx) check(t *Table, c *Chain, e Expr) error {
 	if t.Family.ofFrames() {
-		if err := checkFrameExpr(e); err != nil {
+		if err := t.checkFrameExpr(c, e); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,12 @@ func (tx *Tx) check(t *Table, c *Chain, e Expr) error {
 		if e.Key == RouteMSS {
 			return c.only(Forward, Output, Postrouting)
 		}
+	case *Dup, *Fwd:
+		return t.checkCopy(e)
 	case *Reject:
+		if t.Family.ofFrames() {
+			return nil
+		}
 		return c.only(Prerouting, Input, Forward, Output)
 	case *Target:
 		if nat := e.nat(); nat != nil {

@@ -14,9 +14,12 @@ import (
 // host is a Host that answers nothing and has one address.
 type host struct{ logged []string }
 
-func (h *host) RejectICMP(Hook, *buffer.Packet, *Context, uint8, uint8) {}
-func (h *host) RejectReset(Hook, *buffer.Packet, *Context)              {}
-func (h *host) Route(_, _ netip.Addr, _, _ int, _ uint32) (uint8, int)  { return 2, 1 }
+func (h *host) RejectICMP(Hook, *buffer.Packet, *Context, uint8, uint8)  {}
+func (h *host) RejectReset(Hook, *buffer.Packet, *Context)               {}
+func (h *host) SendFrame(*buffer.Packet, *Context, int)                  {}
+func (h *host) SendToNeighbor(*buffer.Packet, *Context, netip.Addr, int) {}
+func (h *host) SendCopy(Hook, *buffer.Packet, *Context, netip.Addr, int) {}
+func (h *host) Route(_, _ netip.Addr, _, _ int, _ uint32) (uint8, int)   { return 2, 1 }
 func (h *host) Source(int, netip.Addr) (netip.Addr, bool) {
 	return netip.MustParseAddr("192.0.2.1"), true
 }

@@ -84,8 +84,28 @@ func (r *Ruleset) compileFrames() {
 			}
 		}
 	}
+	r.trackBridge()
 	for _, l := range r.frames {
 		slices.SortStableFunc(l, func(a, b frameChain) int { return int(max(-1, min(1, a.priority-b.priority))) })
+	}
+}
+
+// trackBridge has connections tracked that pass a bridge, if a rule of a bridge's
+// asks about them.
+func (r *Ruleset) trackBridge() {
+	for _, t := range r.Tables {
+		if _, tracks := t.needs(); t.Family != Bridge || !tracks || t.Flags&TableDormant != 0 {
+			continue
+		}
+		at := func(h Hook, kind stepKind, priority int64) {
+			p := framePlace{Bridge, h, ""}
+			r.frames[p] = append(r.frames[p], frameChain{kind: kind, priority: priority})
+		}
+		r.sees |= 1 << Bridge
+		at(Prerouting, stepTrack, prioTrack)
+		at(Input, stepConfirm, prioConfirm)
+		at(Postrouting, stepConfirm, prioConfirm)
+		return
 	}
 }
 
@@ -109,15 +129,28 @@ func (t *Table) checkFrames(b *Base) error {
 	return nil
 }
 
-// checkFrameExpr refuses what has no meaning for frames: connections, routes,
-// translations, and answers.
-func checkFrameExpr(e Expr) error {
+// checkFrameExpr refuses what has no meaning for frames: routes, translations, and
+// connections but of a bridge's. A frame is answered where it came from: on its way
+// into an interface or a bridge.
+func (t *Table) checkFrameExpr(c *Chain, e Expr) error {
 	switch e := e.(type) {
-	case *NAT, *Masquerade, *Redirect, *Reject, *Route, *FIB, *Match, *Target:
+	case *NAT, *Masquerade, *Redirect, *Route, *Match, *Target:
 		return unix.EOPNOTSUPP
+	case *FIB:
+		if t.Family != NetDev {
+			return unix.ENOENT
+		}
+	case *Reject:
+		switch t.Family {
+		case NetDev:
+			return c.only(Ingress)
+		case Bridge:
+			return c.only(Prerouting, Input)
+		}
+		return unix.ENOENT
 	case interface{ tracks() bool }:
-		if e.tracks() {
-			return unix.EOPNOTSUPP
+		if e.tracks() && t.Family != Bridge {
+			return unix.EPROTO
 		}
 	}
 	return nil
@@ -137,9 +170,10 @@ func (r *Rules) RunFrame(f Family, h Hook, device string, p *buffer.Packet, c *C
 	x := r.runs.Get().(*run)
 	x.rules, x.set, x.h, x.p, x.c = r, set, h, p, c
 	c.Frame = true
+	x.ref, _ = p.Track.(*conntrack.Ref)
 	v := Accept
 	for i := range chains {
-		if x.parseFrame(); x.base(&chains[i]) != Accept {
+		if x.parseFrame(); !x.frameStep(&chains[i]) {
 			v = Drop
 			break
 		}
@@ -147,6 +181,21 @@ func (r *Rules) RunFrame(f Family, h Hook, device string, p *buffer.Packet, c *C
 	*x = run{}
 	r.runs.Put(x)
 	return v
+}
+
+// frameStep does what comes next for a frame: false if it is dropped.
+func (x *run) frameStep(s *step) bool {
+	switch s.kind {
+	case stepTrack:
+		if !x.noIP && !x.pk.Fragment {
+			x.track()
+		}
+	case stepConfirm:
+		return x.ref == nil || x.rules.conns.Confirm(x.ref, x.c.Now)
+	default:
+		return x.base(s) == Accept
+	}
+	return true
 }
 
 // parseFrame reads the headers of a packet of IP, or takes note that there are none.

@@ -88,7 +88,14 @@ type Host interface {
 	// with a reset segment. p, whose Head begins with the network's header, stays the
 	// caller's.
 	RejectICMP(h Hook, p *buffer.Packet, c *Context, typ, code uint8)
+	// A frame is answered to where it came from.
 	RejectReset(h Hook, p *buffer.Packet, c *Context)
+	// SendFrame sends a copy of a frame, whose packet is p, out of an interface.
+	SendFrame(p *buffer.Packet, c *Context, oif int)
+	// SendToNeighbor sends a copy of a frame's packet to a neighbour at an interface.
+	SendToNeighbor(p *buffer.Packet, c *Context, to netip.Addr, oif int)
+	// SendCopy sends a copy of a packet of IP by way of a gateway; oif 0 is any.
+	SendCopy(h Hook, p *buffer.Packet, c *Context, gateway netip.Addr, oif int)
 	// Route looks up where a packet would go: the type (RTN_*) of its route and
 	// the interface. iif and oif are 0 for any. RTN_UNSPEC if there is no route.
 	Route(src, dst netip.Addr, iif, oif int, mark uint32) (typ uint8, index int)

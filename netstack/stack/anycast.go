@@ -85,3 +85,13 @@ func (c *addrCounts) count(a netip.Addr) int {
 	defer c.mu.Unlock()
 	return c.m[a]
 }
+
+// onLink6 reports whether an address is in one of the interface's own networks.
+func (n *NIC) onLink6(a netip.Addr) bool {
+	for _, x := range n.list6() {
+		if x.Prefix.Masked().Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -29,7 +29,7 @@ func (n *NIC) startDAD(a *ifaddr, flags uint32, ev *events) uint32 {
 	s := n.stack
 	flags &^= unix.IFA_F_TENTATIVE
 	probes := int(n.conf6[conf6DADTransmits].Load())
-	if n.loopback() || n.ndp == nil || n.flags.Load()&unix.IFF_NOARP != 0 || flags&unix.IFA_F_NODAD != 0 ||
+	if n.loopback() || n.ndp == nil || n.flags.Load()&unix.IFF_NOARP != 0 || flags&unix.IFA_F_NODAD != 0 || a.Unique ||
 		n.conf6[conf6AcceptDAD].Load() < 1 && s.conf6All[conf6AcceptDAD].Load() < 1 || probes < 1 {
 		if n.isUp() && a.Prefix.Addr().IsLinkLocalUnicast() {
 			n.startRouters()

@@ -225,7 +225,7 @@ func (d *datagram) fill(m *RecvMeta, msg *dgram.Message) {
 	m.Msg, m.Full, m.HasFrom = &m.message, msg.Len, true
 	m.From = d.showScoped(msg.From, msg.IIF)
 	if d.ip6.flowSend {
-		m.From.Flow = msg.Flow
+		m.From.Flow = msg.Flow | uint32(msg.TOS)<<20
 	}
 	if m.Control&(WantTime|WantTimeNS|WantTimestamping) != 0 {
 		if m.Received = msg.Packet.Received; m.Received.IsZero() {
@@ -370,8 +370,20 @@ func (d *datagram) localError(errno unix.Errno, to netip.AddrPort, info int) {
 	}
 }
 
-// boundLocked reports whether the socket has a port.
-func (d *datagram) boundLocked() bool { return d.local.Port() != 0 }
+// boundLocked reports whether the socket has a port, portLocked which.
+func (d *datagram) boundLocked() bool  { return d.local.Port() != 0 }
+func (d *datagram) portLocked() uint16 { return d.local.Port() }
+
+// flowLocked is the flow that the socket was connected with.
+func (d *datagram) flowLocked() uint32 { return d.flow }
+
+// mappedLocked reports whether the peer is one of IPv4: ENOTCONN.
+func (d *datagram) mappedLocked() (bool, error) {
+	if !d.peer.Addr().IsValid() {
+		return false, unix.ENOTCONN
+	}
+	return d.peer.Addr().Is4(), nil
+}
 
 // currentPath is the way to the peer: ENOTCONN.
 func (d *datagram) currentPath() (*path, error) {

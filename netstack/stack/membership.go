@@ -45,7 +45,7 @@ func (c *common) setMembership(v6 bool, name int, b []byte) error {
 	if c.typ == unix.SOCK_STREAM {
 		switch { // the others are for Linux's streams, too
 		case !v6 && (name == unix.IP_ADD_MEMBERSHIP || name == unix.IP_DROP_MEMBERSHIP),
-			v6 && (name == unix.IPV6_JOIN_GROUP || name == unix.IPV6_LEAVE_GROUP):
+			v6 && (name == unix.IPV6_JOIN_GROUP || name == unix.IPV6_LEAVE_GROUP) && len(b) >= 20:
 			return unix.EPROTO
 		}
 	}
@@ -53,10 +53,13 @@ func (c *common) setMembership(v6 bool, name int, b []byte) error {
 		return c.setMembershipFilter(v6, name, b)
 	}
 	r, err := parseGroupRequest(v6, name, b)
+	if err == unix.EADDRNOTAVAIL && !v6 {
+		err = unix.EINVAL
+	}
 	if err != nil {
 		return err
 	}
-	if !r.group.IsMulticast() {
+	if !r.group.IsMulticast() && name != unix.IP_DROP_MEMBERSHIP { // which nobody can be in
 		return unix.EINVAL
 	}
 	var nics []*NIC
@@ -207,7 +210,7 @@ func (c *common) leave(r *groupRequest) ([]*NIC, error) {
 		i = c.membershipOf(r, nil)
 	}
 	if i < 0 {
-		if n == nil {
+		if n == nil && r.group.Is4() {
 			return nil, unix.ENODEV
 		}
 		return nil, unix.EADDRNOTAVAIL
@@ -365,27 +368,34 @@ func parseFilter(v6 bool, name int, b []byte) (r groupRequest, mode uint32, coun
 			return r, 0, 0, nil, unix.EINVAL
 		}
 		r.index = index32(b)
-		if r.group, err = storageAddr(v6, b[groupReqAt:]); err != nil {
+		if v6 { // Linux does not look at the family
+			r.group = addr6Option(b[groupReqAt+8:])
+		} else if r.group, err = storageAddr(v6, b[groupReqAt:]); err != nil {
 			return r, 0, 0, nil, err
 		}
 	}
 	n := binary.NativeEndian.Uint32(b[at+4:])
 	if n > 1<<16 {
-		return r, 0, 0, nil, unix.ENOBUFS
+		return r, 0, 0, b[at+8:], unix.ENOBUFS
 	}
 	return r, binary.NativeEndian.Uint32(b[at:]), int(n), b[at+8:], nil
 }
 
 // membershipFilter is getsockopt of those: in has the group, and how many sources
 // there is room for.
-func (c *common) membershipFilter(name, room int, in []byte) ([]byte, error) {
-	v6 := c.v6() && name != unix.IP_MSFILTER
-	if name == unix.MCAST_MSFILTER && len(in) >= groupReqAt+2 {
-		v6 = binary.NativeEndian.Uint16(in[groupReqAt:]) == unix.AF_INET6
-	}
+func (c *common) membershipFilter(v6 bool, name, room int, in []byte) ([]byte, error) {
 	r, _, count, _, err := parseFilter(v6, name, in)
-	if err != nil {
+	switch err {
+	case nil:
+	case unix.ENOBUFS: // of sources, of which no more are told than there are
+		count = 1 << 16
+	case unix.EADDRNOTAVAIL:
+		return nil, unix.EINVAL
+	default:
 		return nil, err
+	}
+	if v6 && binary.NativeEndian.Uint16(in[groupReqAt:]) != unix.AF_INET6 {
+		return nil, unix.EADDRNOTAVAIL
 	}
 	if !r.group.IsMulticast() {
 		return nil, unix.EINVAL
@@ -433,6 +443,7 @@ func (c *common) leaveGroups() {
 	}
 	anycast := c.ip6.anycast
 	c.ip6.anycast = nil
+	c.dropLabels()
 	c.mu.Unlock()
 	for _, n := range nics {
 		n.mcast.tick()

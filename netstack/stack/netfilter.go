@@ -106,63 +106,6 @@ func device(n *NIC) filter.Device {
 	return filter.Device{Index: n.index, Name: n.Name(), Kind: kind, HWType: uint16(n.hw), MTU: n.MTU(), Group: n.group.Load()}
 }
 
-// RejectICMP implements filter.Host.
-func (f *netfilter) RejectICMP(h filter.Hook, p *buffer.Packet, c *filter.Context, typ, code uint8) {
-	var nic *NIC
-	if c.In != nil {
-		nic = f.stack.NIC(c.In.Index)
-	}
-	multi := c.PacketType != unix.PACKET_HOST
-	if c.V6 {
-		f.stack.error6(p, nic, multi, header.ICMPv6Fields{Type: header.ICMPv6Type(typ), Code: header.ICMPv6Code(code)})
-		return
-	}
-	f.stack.error4(p, nic, multi, header.ICMPv4Fields{Type: header.ICMPv4Type(typ), Code: header.ICMPv4Code(code)})
-}
-
-// RejectReset implements filter.Host: it answers a segment as a host without such
-// a port would, RFC 9293 section 3.10.7.1.
-func (f *netfilter) RejectReset(_ filter.Hook, p *buffer.Packet, c *filter.Context) {
-	q := pathQuery{proto: unix.IPPROTO_TCP, anySource: true, mark: p.Mark}
-	at := header.IPv6Size
-	if c.V6 {
-		h := header.IPv6(p.Head())
-		q.src, q.dst = h.DstAddr(), h.SrcAddr()
-		it := h.Extensions()
-		for _, ok := it.Next(); ok; _, ok = it.Next() {
-			at = it.Offset()
-		}
-	} else {
-		h := header.IPv4(p.Head())
-		q.src, q.dst, at = h.DstAddr(), h.SrcAddr(), h.IHL()
-	}
-	if q.src.IsMulticast() || len(p.Head()) < at+header.TCPMinSize {
-		return
-	}
-	in := header.TCP(p.Head()[at:])
-	n := p.Len() - at - in.DataOffset()
-	r := header.TCPFields{SrcPort: in.DstPort(), DstPort: in.SrcPort(), Flags: header.RST}
-	if in.Flags()&header.ACK != 0 {
-		r.Seq = in.Ack()
-	} else {
-		r.Flags |= header.ACK
-		r.Ack = in.Seq() + uint32(max(n, 0))
-		if in.Flags()&header.SYN != 0 {
-			r.Ack++
-		}
-		if in.Flags()&header.FIN != 0 {
-			r.Ack++
-		}
-	}
-	path, err := f.stack.findPath(&q)
-	if err != nil {
-		return
-	}
-	x := f.stack.cfg.Pool.NewPacket()
-	header.TCP(x.Prepend(header.TCPMinSize)).Encode(r)
-	_ = path.send([]*buffer.Packet{x}, &sendOptions{proto: unix.IPPROTO_TCP, checksum: header.TCPChecksumOffset, dontFrag: true, mark: q.mark})
-}
-
 // Route implements filter.Host.
 func (f *netfilter) Route(src, dst netip.Addr, iif, oif int, mark uint32) (typ uint8, index int) {
 	if dst.IsMulticast() {

@@ -34,7 +34,8 @@ const (
 	fWifi
 	fSelectErr
 	fPreferBusyPoll
-	fTXTime
+	fRcvPriority
+	fNoRehash
 )
 
 // options are a socket's options of SOL_SOCKET, SOL_IP and SOL_IPV6.
@@ -56,7 +57,12 @@ type options struct {
 	busyPoll  int
 	pacing    uint64 // SO_MAX_PACING_RATE in bytes a second
 	cpu       int    // SO_INCOMING_CPU
-	filter    *bpf.Program
+	tsBind    uint32 // the clock that SO_TIMESTAMPING names: kept
+	// txClock and txFlags are SO_TXTIME. As without a queue that holds packets back,
+	// what is sent with a time goes at once.
+	txClock int32
+	txFlags uint32
+	filter  *bpf.Program
 	// reuseProgram is the program that the socket's group will have.
 	reuseProgram *bpf.Program
 
@@ -70,11 +76,14 @@ const (
 	minSndBuf = 4608
 	minRcvBuf = 2304
 	soCookie  = 57
+
+	soRcvPriority = 82
 )
 
 func (o *options) init(s *Stack, family int) {
 	o.sndBuf, o.rcvBuf = int(s.tune(tCoreWmemDefault)), int(s.tune(tCoreRmemDefault))
 	o.rcvLowat, o.peekOff, o.cpu, o.pacing = 1, -1, -1, ^uint64(0)
+	o.put(fNoRehash, s.tune(tCoreTxrehash) == 0)
 	o.ip4.init()
 	o.ip6.init()
 	if family == unix.AF_INET6 {
@@ -118,6 +127,8 @@ func socketFlag(name int) optFlag {
 		return fSelectErr
 	case unix.SO_PREFER_BUSY_POLL:
 		return fPreferBusyPoll
+	case soRcvPriority:
+		return fRcvPriority
 	}
 	return 0
 }
@@ -137,7 +148,7 @@ func (c *common) setOption(level, name int, value []byte, admin, raw bool) error
 	case unix.SOL_SOCKET:
 		return c.setSocketOption(name, value, admin, raw)
 	case unix.SOL_IP:
-		if c.family == unix.AF_INET || c.family == unix.AF_INET6 {
+		if c.family == unix.AF_INET || c.family == unix.AF_INET6 && c.typ != unix.SOCK_RAW {
 			return c.setIP4Option(name, value, admin, raw)
 		}
 	case unix.SOL_IPV6:
@@ -154,7 +165,7 @@ func (c *common) option(level, name, max int, in []byte) ([]byte, error) {
 	case unix.SOL_SOCKET:
 		return c.socketOption(name, max)
 	case unix.SOL_IP:
-		if c.family == unix.AF_INET || c.family == unix.AF_INET6 {
+		if c.family == unix.AF_INET || c.family == unix.AF_INET6 && c.typ != unix.SOCK_RAW {
 			return c.ip4Option(name, max, in)
 		}
 	case unix.SOL_IPV6:
@@ -207,6 +218,9 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 	switch name {
 	case unix.SO_TYPE, unix.SO_PROTOCOL, unix.SO_DOMAIN, unix.SO_ERROR, unix.SO_ACCEPTCONN:
 		return unix.ENOPROTOOPT
+	case unix.SO_BSDCOMPAT, unix.SO_CNX_ADVICE: // accepted, and nothing follows
+	case unix.SO_TXTIME:
+		return c.setTxTime(value, admin)
 	case unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
 		return c.setSndBuf(v, name == unix.SO_SNDBUFFORCE, admin)
 	case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE:
@@ -244,12 +258,25 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 				}
 			}
 		}
-		c.tsFlags = uint32(v)
+		c.tsFlags, c.tsBind = uint32(v), 0
+		if len(value) == 8 {
+			c.tsBind = binary.NativeEndian.Uint32(value[4:])
+		}
 	case unix.SO_PEEK_OFF:
-		if c.typ == unix.SOCK_RAW {
+		if !c.carries() {
 			return unix.EOPNOTSUPP
 		}
 		c.peekOff = v
+	default:
+		return c.setSeldom(name, v, value, admin, raw)
+	}
+	return nil
+}
+
+// setSeldom sets an option of SOL_SOCKET that few sockets have. The caller holds
+// the lock.
+func (c *common) setSeldom(name, v int, value []byte, admin, raw bool) error {
+	switch name {
 	case unix.SO_BUSY_POLL:
 		if v < 0 {
 			return unix.EINVAL
@@ -276,8 +303,19 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 			return unix.EPERM
 		}
 		c.device = v // not looked up: it may come
-	case unix.SO_RESERVE_MEM, unix.SO_TXREHASH:
-		return unix.EOPNOTSUPP
+	case unix.SO_RESERVE_MEM:
+		if v < 0 {
+			return unix.EINVAL
+		}
+		return unix.EOPNOTSUPP // as without memory's control group
+	case unix.SO_TXREHASH:
+		if c.proto != unix.IPPROTO_TCP || c.typ != unix.SOCK_STREAM {
+			return unix.EOPNOTSUPP
+		}
+		if v < -1 || v > 1 {
+			return unix.EINVAL
+		}
+		c.put(fNoRehash, v == 0)
 	case unix.SO_BUSY_POLL_BUDGET:
 		if v < 0 || v > 1<<16-1 {
 			return unix.EINVAL
@@ -314,12 +352,37 @@ func (c *common) setFlag(f optFlag, v int, admin bool) error {
 		return unix.EACCES
 	case f == fLockFilter && c.flags&fLockFilter != 0 && v == 0:
 		return unix.EPERM
-	case f == fZeroCopy && c.typ == unix.SOCK_RAW:
+	case f == fZeroCopy && !c.carries():
+		return unix.EOPNOTSUPP
+	case f == fReusePort && v != 0 && c.family == unix.AF_PACKET:
 		return unix.EOPNOTSUPP
 	case f == fZeroCopy && (v < 0 || v > 1):
 		return unix.EINVAL
 	}
 	c.put(f, v != 0)
+	return nil
+}
+
+// carries reports whether the socket is one of TCP or UDP.
+func (c *common) carries() bool {
+	return c.typ == unix.SOCK_STREAM && c.proto == unix.IPPROTO_TCP || c.typ == unix.SOCK_DGRAM && c.proto == unix.IPPROTO_UDP
+}
+
+// setTxTime is SO_TXTIME: struct sock_txtime.
+func (c *common) setTxTime(b []byte, admin bool) error {
+	if len(b) != 8 {
+		return unix.EINVAL
+	}
+	clock, flags := int32(binary.NativeEndian.Uint32(b)), binary.NativeEndian.Uint32(b[4:])
+	switch {
+	case flags&^3 != 0:
+		return unix.EINVAL
+	case clock != unix.CLOCK_MONOTONIC && !admin:
+		return unix.EPERM
+	case clock != unix.CLOCK_MONOTONIC && clock != unix.CLOCK_REALTIME && clock != unix.CLOCK_TAI:
+		return unix.EINVAL
+	}
+	c.txClock, c.txFlags = clock, flags
 	return nil
 }
 
@@ -480,9 +543,11 @@ func (c *common) socketOption(name, max int) ([]byte, error) {
 	case unix.SO_TIMESTAMPNS_NEW:
 		v = bit(c.flags&fTimestampNS != 0 && c.flags&fTimestampNew != 0)
 	case unix.SO_TIMESTAMPING, unix.SO_TIMESTAMPING_NEW:
-		return cut(binary.NativeEndian.AppendUint64(nil, uint64(c.tsFlags)), max), nil
+		return cut(binary.NativeEndian.AppendUint64(nil, uint64(c.tsBind)<<32|uint64(c.tsFlags)), max), nil
+	case unix.SO_TXTIME:
+		return cut(binary.NativeEndian.AppendUint64(nil, uint64(c.txFlags)<<32|uint64(uint32(c.txClock))), max), nil
 	case unix.SO_PEEK_OFF:
-		if v = c.peekOff; c.typ == unix.SOCK_RAW {
+		if v = c.peekOff; !c.carries() {
 			return nil, unix.EOPNOTSUPP
 		}
 	case unix.SO_BUSY_POLL:
@@ -500,15 +565,19 @@ func (c *common) socketOption(name, max int) ([]byte, error) {
 	case unix.SO_BINDTOIFINDEX:
 		v = c.device
 	case unix.SO_RESERVE_MEM: // none
+	case unix.SO_BSDCOMPAT:
 	case unix.SO_TXREHASH:
-		return nil, unix.EOPNOTSUPP
+		if c.proto != unix.IPPROTO_TCP || c.typ != unix.SOCK_STREAM {
+			return nil, unix.EOPNOTSUPP
+		}
+		v = bit(c.flags&fNoRehash == 0)
 	case unix.SO_BUF_LOCK:
 		v = int(c.bufLocked)
 	case unix.SO_GET_FILTER:
 		if c.filter == nil {
 			return nil, nil
 		}
-		return cut(c.filter.Bytes(), max), nil
+		return c.filter.Bytes(), nil
 	case unix.SO_BPF_EXTENSIONS:
 		v = bpf.Extensions
 	case soCookie:

@@ -19,6 +19,7 @@ const (
 	ipChecksum       = 23
 	ipRecvErrRFC4884 = 26
 	ipProtocol       = 52
+	ipPktOptions     = 9
 )
 
 // ip4Options are a socket's options of SOL_IP.
@@ -186,8 +187,11 @@ func (c *common) setIP4Option(name int, value []byte, admin, raw bool) error {
 		if c.typ != unix.SOCK_RAW || c.proto == unix.IPPROTO_RAW {
 			return unix.EINVAL
 		}
-		if v == 0 && !o.alert {
-			return unix.ENOBUFS // as Linux says it
+		switch { // as Linux says it
+		case v == 0 && !o.alert:
+			return unix.ENOBUFS
+		case v != 0 && o.alert:
+			return unix.EADDRINUSE
 		}
 		o.alert = v != 0
 	case unix.IP_MULTICAST_ALL:
@@ -195,6 +199,11 @@ func (c *common) setIP4Option(name int, value []byte, admin, raw bool) error {
 			return unix.EINVAL
 		}
 		o.mcastAll = v != 0
+	case ipRecvErrRFC4884:
+		if v != 0 && v != 1 {
+			return unix.EINVAL
+		}
+		o.rfc4884 = v != 0
 	default:
 		return c.setIP4Flag(name, v != 0)
 	}
@@ -222,8 +231,6 @@ func (c *common) setIP4Flag(name int, on bool) error {
 		c.ip4.checksum = on
 	case unix.IP_PASSSEC:
 		c.ip4.passSec = on
-	case ipRecvErrRFC4884:
-		c.ip4.rfc4884 = on
 	default:
 		return unix.ENOPROTOOPT
 	}
@@ -290,7 +297,7 @@ func (c *common) setMulticastIf4(b []byte) error {
 func (c *common) ip4Option(name, max int, in []byte) ([]byte, error) {
 	switch name {
 	case unix.IP_MSFILTER, unix.MCAST_MSFILTER:
-		return c.membershipFilter(name, max, in)
+		return c.membershipFilter(false, name, max, in)
 	case unix.IP_MTU:
 		return c.pathMTU(max)
 	}
@@ -304,6 +311,11 @@ func (c *common) ip4Option(name, max int, in []byte) ([]byte, error) {
 	switch name {
 	case unix.IP_OPTIONS:
 		return cut(slices.Clone(o.options), max), nil
+	case ipPktOptions:
+		if c.typ != unix.SOCK_STREAM {
+			return nil, unix.ENOPROTOOPT
+		}
+		return c.pktOptions4(max), nil
 	case unix.IP_MULTICAST_IF:
 		if !o.mcastAddr.IsValid() {
 			return make([]byte, min(4, max)), nil
@@ -349,7 +361,7 @@ func (c *common) ip4Option(name, max int, in []byte) ([]byte, error) {
 	case ipRecvErrRFC4884:
 		v = bit(o.rfc4884)
 	case ipProtocol:
-		v = c.proto
+		v = c.number()
 	case ipUnicastIf:
 		v = int(int32(binary.NativeEndian.Uint32(binary.BigEndian.AppendUint32(nil, uint32(o.unicastIf)))))
 	case ipLocalPortRange:
@@ -358,6 +370,50 @@ func (c *common) ip4Option(name, max int, in []byte) ([]byte, error) {
 		return nil, unix.ENOPROTOOPT
 	}
 	return smallBytes(v, max), nil
+}
+
+// number is what IP_PROTOCOL tells: a raw socket's protocol, another one's port.
+func (c *common) number() int {
+	if c.typ == unix.SOCK_RAW {
+		return c.proto
+	}
+	if x, ok := c.self.(interface{ portLocked() uint16 }); ok {
+		return int(x.portLocked())
+	}
+	return 0
+}
+
+// pktOptions4 is IP_PKTOPTIONS: what control messages of a stream would tell.
+func (c *common) pktOptions4(room int) []byte {
+	var b []byte
+	put := func(typ int, data []byte) {
+		if size := unix.CmsgLen(len(data)); len(b)+size <= room {
+			b = binary.NativeEndian.AppendUint64(b, uint64(size))
+			b = binary.NativeEndian.AppendUint32(b, unix.SOL_IP)
+			b = binary.NativeEndian.AppendUint32(b, uint32(typ))
+			b = append(b, data...)
+			b = append(b, make([]byte, min(unix.CmsgSpace(len(data))-size, room-len(b)))...)
+		}
+	}
+	word := func(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
+	if c.ip4.want&WantPktInfo != 0 {
+		info := word(c.ip4.mcastIf)
+		a := netip.IPv4Unspecified()
+		if x, ok := c.self.(interface{ addrLocked() netip.Addr }); ok {
+			if own := x.addrLocked(); own.Is4() {
+				a = own
+			}
+		}
+		v := a.As4()
+		put(unix.IP_PKTINFO, append(append(info, v[:]...), v[:]...))
+	}
+	if c.ip4.want&WantTTL != 0 {
+		put(unix.IP_TTL, word(c.ip4.mcastTTL))
+	}
+	if c.ip4.want&WantTOS != 0 {
+		put(unix.IP_TOS, word(0))
+	}
+	return b
 }
 
 // smallBytes is an int, or a byte for who takes no more and the value fits.

@@ -9,21 +9,24 @@ import (
 
 // Numbers of SOL_IPV6 that x/sys may lack.
 const (
-	ipv6MulticastAll    = 29
-	ipv6RecvErrRFC4884  = 31
-	ipv6HdrIncl         = 36
-	ipv6AddrPreferences = 72
-	ipv6MinHopCount     = 73
-	ipv6OrigDstAddr     = 74
-	ipv6Transparent     = 75
-	ipv6UnicastIf       = 76
-	ipv6RecvFragSize    = 77
-	ipv6Freebind        = 78
-	ipv6FlowInfo        = 11
-	ipv6FlowInfoSend    = 33
-	ipv6AutoFlowLabel   = 70
-	ipv6AddrForm        = 1
-	ipv6RouterAlert     = 22
+	ipv6MulticastAll       = 29
+	ipv6RouterAlertIsolate = 30
+	ipv6RecvErrRFC4884     = 31
+	ipv6FlowLabelMgr       = 32
+	ipv6HdrIncl            = 36
+	ipv6AddrPreferences    = 72
+	ipv6MinHopCount        = 73
+	ipv6OrigDstAddr        = 74
+	ipv6Transparent        = 75
+	ipv6UnicastIf          = 76
+	ipv6RecvFragSize       = 77
+	ipv6Freebind           = 78
+	ipv6NextHop            = 9
+	ipv6FlowInfo           = 11
+	ipv6FlowInfoSend       = 33
+	ipv6AutoFlowLabel      = 70
+	ipv6AddrForm           = 1
+	ipv6RouterAlert        = 22
 )
 
 // ip6Options are a socket's options of SOL_IPV6.
@@ -33,48 +36,66 @@ type ip6Options struct {
 	mcastIf   int
 	mcastLoop bool
 	mcastAll  bool
-	tclass    int
+	tclass    int // -1 is the default
 	mtuDisc   int
 	mtu       int // IPV6_MTU: fragments are no larger
 	dontFrag  bool
 	recvErr   bool
+	rfc4884   bool // kept: extensions of ICMP errors are not told
 	want      ControlSet
 	hdrIncl   bool
 	checksum  int // IPV6_CHECKSUM: offset, or -1
 	unicastIf int
+	pktinfoIf int // IPV6_PKTINFO: the interface that packets leave by
 	minHops   int
-	autoFlow  bool
+	autoFlow  uint8 // 1 on, 2 off, 0 as the tunable says
 	flowSend  bool
 	flow      uint32
 	prefer    int
 	pathMTU   bool
 	fragSize  bool
-	rtHdr     bool
-	hopOpts   bool
-	dstOpts   bool
-	alert     int
+	alert     bool
+	isolate   bool // kept: alerts of all namespaces' packets are told apart anyhow
+	ext       extensions
+	labels    []*flowLease
 	anycast   map[netip.Addr]int
 }
 
 func (o *ip6Options) init() {
 	o.hops, o.mcastHops, o.mcastLoop, o.mcastAll, o.mtuDisc, o.tclass = -1, 1, true, true, unix.IPV6_PMTUDISC_WANT, -1
-	o.checksum, o.alert, o.autoFlow = -1, -1, true
+	o.checksum = -1
 }
 
 // ip6Want returns the control message that an option of SOL_IPV6 asks for, 0 if
 // it is none of those.
 func ip6Want(name int) ControlSet {
 	switch name {
-	case unix.IPV6_RECVPKTINFO, unix.IPV6_2292PKTINFO:
+	case unix.IPV6_RECVPKTINFO:
 		return WantPktInfo
-	case unix.IPV6_RECVHOPLIMIT, unix.IPV6_2292HOPLIMIT:
+	case unix.IPV6_2292PKTINFO:
+		return WantOldPktInfo
+	case unix.IPV6_RECVHOPLIMIT:
 		return WantTTL
+	case unix.IPV6_2292HOPLIMIT:
+		return WantOldHopLimit
 	case unix.IPV6_RECVTCLASS:
 		return WantTOS
 	case ipv6OrigDstAddr:
 		return WantOrigDst
 	case ipv6FlowInfo:
 		return WantFlow
+	case unix.IPV6_RECVHOPOPTS:
+		return WantHopOpts
+	case unix.IPV6_2292HOPOPTS:
+		return WantOldHopOpts
+	case unix.IPV6_RECVDSTOPTS:
+		return WantDstOpts
+	case unix.IPV6_2292DSTOPTS:
+		return WantOldDstOpts
+	case unix.IPV6_RECVRTHDR:
+		return WantRtHdr
+	case unix.IPV6_2292RTHDR:
+		return WantOldRtHdr
 	}
 	return 0
 }
@@ -86,15 +107,20 @@ func (c *common) setIP6Option(name int, value []byte, admin, raw bool) error {
 		return c.setMembership(true, name, value)
 	case unix.IPV6_JOIN_ANYCAST, unix.IPV6_LEAVE_ANYCAST:
 		return c.setAnycast(name == unix.IPV6_JOIN_ANYCAST, value, admin)
-	case unix.IPV6_PKTINFO, unix.IPV6_HOPOPTS, unix.IPV6_RTHDR, unix.IPV6_DSTOPTS, unix.IPV6_RTHDRDSTOPTS, unix.IPV6_2292PKTOPTIONS:
-		// Extension headers of one's own are not sent.
-		if len(value) == 0 {
-			return nil
-		}
-		return unix.EINVAL
+	case unix.IPV6_HOPOPTS, unix.IPV6_RTHDR, unix.IPV6_DSTOPTS, unix.IPV6_RTHDRDSTOPTS:
+		return c.setExtension(name, value, raw)
+	case unix.IPV6_PKTINFO:
+		return c.setPktInfo(value)
+	case unix.IPV6_2292PKTOPTIONS:
+		return c.setPktOptions(value, raw)
+	case ipv6FlowLabelMgr:
+		return unix.EINVAL // FlowLabel's
 	}
-	v, err := ip6Int(name, value, c.typ == unix.SOCK_STREAM)
+	v, err := c.ip6Int(name, value)
 	if err != nil {
+		if _, unknown := c.ip6Option(name, len(value), nil); unknown == unix.ENOPROTOOPT && name != ipv6AddrForm {
+			return unix.ENOPROTOOPT // before its length is looked at
+		}
 		return err
 	}
 	c.mu.Lock()
@@ -107,34 +133,34 @@ func (c *common) setIP6Option(name int, value []byte, admin, raw bool) error {
 		}
 		return nil
 	}
+	between := func(to *int, lo, hi int) error {
+		if v < lo || v > hi {
+			return unix.EINVAL
+		}
+		*to = v
+		return nil
+	}
 	switch name {
 	case unix.IPV6_UNICAST_HOPS:
-		if v < -1 || v > 255 {
-			return unix.EINVAL
-		}
-		o.hops = v
+		return between(&o.hops, -1, 255)
 	case unix.IPV6_MULTICAST_HOPS:
-		if c.typ == unix.SOCK_STREAM {
-			return unix.ENOPROTOOPT
-		}
-		if v < -1 || v > 255 {
-			return unix.EINVAL
-		}
-		if o.mcastHops = v; v < 0 {
+		err := between(&o.mcastHops, -1, 255)
+		if o.mcastHops < 0 {
 			o.mcastHops = 1
 		}
+		return err
 	case unix.IPV6_MULTICAST_IF:
 		return c.setMulticastIf6(v)
 	case unix.IPV6_TCLASS:
 		if v < -1 || v > 255 {
 			return unix.EINVAL
 		}
+		if c.typ == unix.SOCK_STREAM { // ECN is the protocol's own
+			v = max(v, 0)&^3 | max(o.tclass, 0)&3
+		}
 		o.tclass = v
 	case unix.IPV6_MTU_DISCOVER:
-		if v < unix.IPV6_PMTUDISC_DONT || v > unix.IPV6_PMTUDISC_OMIT {
-			return unix.EINVAL
-		}
-		o.mtuDisc = v
+		return between(&o.mtuDisc, unix.IPV6_PMTUDISC_DONT, unix.IPV6_PMTUDISC_OMIT)
 	case unix.IPV6_MTU:
 		if v != 0 && v < 1280 {
 			return unix.EINVAL
@@ -143,10 +169,7 @@ func (c *common) setIP6Option(name int, value []byte, admin, raw bool) error {
 	case unix.IPV6_CHECKSUM:
 		return c.setChecksum6(v)
 	case ipv6MinHopCount:
-		if v < 0 || v > 255 {
-			return unix.EINVAL
-		}
-		o.minHops = v
+		return between(&o.minHops, 0, 255)
 	case ipv6UnicastIf:
 		return c.setUnicastIf(&o.unicastIf, v)
 	case ipv6Transparent:
@@ -155,28 +178,39 @@ func (c *common) setIP6Option(name int, value []byte, admin, raw bool) error {
 		}
 		c.transparent = v != 0
 	case ipv6AddrPreferences:
-		o.prefer = v
+		return o.setPreferences(v)
 	case ipv6RouterAlert:
 		if c.typ != unix.SOCK_RAW || c.proto != unix.IPPROTO_RAW {
 			return unix.ENOPROTOOPT
 		}
-		o.alert = v
+		o.alert = v >= 0
 	case ipv6AddrForm:
-		return unix.ENOTCONN
+		return c.setAddrForm(v)
+	case ipv6RecvErrRFC4884:
+		if v != 0 && v != 1 {
+			return unix.EINVAL
+		}
+		o.rfc4884 = v != 0
 	default:
 		return c.setIP6Flag(name, v != 0)
 	}
 	return nil
 }
 
-// ip6Int reads an option of SOL_IPV6. Some take less than an int as 0, and one
-// takes no more.
-func ip6Int(name int, b []byte, stream bool) (int, error) {
+// ip6Int reads an option of SOL_IPV6. Some take less than an int as 0, one takes no
+// more, and of what there is not the length is not looked at.
+func (c *common) ip6Int(name int, b []byte) (int, error) {
 	switch name {
 	case unix.IPV6_MULTICAST_HOPS, unix.IPV6_MULTICAST_IF:
-		if stream {
+		if c.typ == unix.SOCK_STREAM {
 			return 0, unix.ENOPROTOOPT
 		}
+	case unix.IPV6_CHECKSUM, ipv6HdrIncl:
+		if c.typ != unix.SOCK_RAW {
+			return 0, unix.ENOPROTOOPT
+		}
+	case unix.IPV6_PATHMTU, unix.IPV6_HOPLIMIT, ipv6NextHop, unix.IPV6_AUTHHDR, ipv6UseMinMTU:
+		return 0, unix.ENOPROTOOPT
 	case ipv6UnicastIf:
 		if len(b) != 4 {
 			return 0, unix.EINVAL
@@ -193,6 +227,8 @@ func ip6Int(name int, b []byte, stream bool) (int, error) {
 	return v, err
 }
 
+const ipv6UseMinMTU = 63
+
 func (c *common) setIP6Flag(name int, on bool) error {
 	o := &c.ip6
 	switch name {
@@ -204,35 +240,90 @@ func (c *common) setIP6Flag(name int, on bool) error {
 		if o.recvErr = on; !on {
 			c.errs.Clear()
 		}
-	case ipv6RecvErrRFC4884:
 	case unix.IPV6_DONTFRAG:
 		o.dontFrag = on
 	case ipv6Freebind:
 		c.freebind = on
 	case ipv6HdrIncl:
-		if c.typ != unix.SOCK_RAW {
-			return unix.ENOPROTOOPT
-		}
 		o.hdrIncl = on
 	case ipv6AutoFlowLabel:
-		o.autoFlow = on
+		o.autoFlow = uint8(2 - bit(on))
 	case ipv6FlowInfoSend:
 		o.flowSend = on
 	case ipv6RecvFragSize:
 		o.fragSize = on
 	case unix.IPV6_RECVPATHMTU:
 		o.pathMTU = on
-	case unix.IPV6_RECVRTHDR:
-		o.rtHdr = on
-	case unix.IPV6_RECVHOPOPTS:
-		o.hopOpts = on
-	case unix.IPV6_RECVDSTOPTS:
-		o.dstOpts = on
+	case ipv6RouterAlertIsolate:
+		o.isolate = on
 	case unix.IPV6_V6ONLY:
 		return c.setV6Only(on)
 	default:
 		return unix.ENOPROTOOPT
 	}
+	return nil
+}
+
+// setAddrForm is IPV6_ADDRFORM, by which a connection of IPv4 would become a socket
+// of that family: that is not done.
+func (c *common) setAddrForm(v int) error {
+	x, connected := c.self.(interface{ mappedLocked() (bool, error) })
+	switch {
+	case v != unix.AF_INET:
+		return unix.EINVAL
+	case !connected || !c.carries():
+		return unix.ENOPROTOOPT
+	}
+	mapped, err := x.mappedLocked()
+	switch {
+	case err != nil:
+		return err
+	case c.v6only || !mapped:
+		return unix.EADDRNOTAVAIL
+	}
+	return unix.EBUSY
+}
+
+// Which addresses are preferred as a source, IPV6_ADDR_PREFERENCES (RFC 5014).
+const (
+	preferTmp       = 1
+	preferPublic    = 2
+	preferCoA       = 4
+	preferHome      = 0x400
+	preferCGA       = 8
+	preferNonCGA    = 0x800
+	preferPubTmpDef = 0x100
+)
+
+// setPreferences sets those of the groups that v has one of.
+func (o *ip6Options) setPreferences(v int) error {
+	set, mask := 0, ^0
+	switch v & (preferTmp | preferPublic | preferPubTmpDef) {
+	case preferPublic:
+		set, mask = set|preferPublic, mask&^(preferPublic|preferTmp)
+	case preferTmp:
+		set, mask = set|preferTmp, mask&^(preferPublic|preferTmp)
+	case preferPubTmpDef:
+		mask &^= preferPublic | preferTmp
+	case 0:
+	default:
+		return unix.EINVAL
+	}
+	switch v & (preferHome | preferCoA) {
+	case preferHome:
+		mask &^= preferCoA
+	case preferCoA:
+		set |= preferCoA
+	case 0:
+	default:
+		return unix.EINVAL
+	}
+	switch v & (preferCGA | preferNonCGA) {
+	case preferCGA, preferNonCGA, 0:
+	default:
+		return unix.EINVAL
+	}
+	o.prefer = o.prefer&mask | set
 	return nil
 }
 
@@ -247,8 +338,6 @@ func (c *common) setV6Only(on bool) error {
 
 func (c *common) setChecksum6(v int) error {
 	switch {
-	case c.typ != unix.SOCK_RAW:
-		return unix.ENOPROTOOPT
 	case c.proto == unix.IPPROTO_ICMPV6:
 		return unix.EINVAL
 	case v > 0 && v&1 != 0:
@@ -259,9 +348,6 @@ func (c *common) setChecksum6(v int) error {
 }
 
 func (c *common) setMulticastIf6(index int) error {
-	if c.typ == unix.SOCK_STREAM {
-		return unix.ENOPROTOOPT
-	}
 	if index != 0 {
 		if c.stack.NIC(index) == nil {
 			return unix.ENODEV
@@ -283,151 +369,46 @@ func (c *common) setAnycast(join bool, b []byte, admin bool) error {
 		return unix.EPERM
 	}
 	addr, index := addr6Option(b), int(int32(binary.NativeEndian.Uint32(b[16:])))
-	if addr.IsMulticast() {
+	if !join {
+		return c.dropAnycast(addr)
+	}
+	if addr.IsMulticast() || c.stack.isLocal(addr, index) {
 		return unix.EINVAL
 	}
 	n := c.stack.NIC(index)
-	if index == 0 {
+	switch {
+	case index != 0 && n == nil:
+		return unix.ENODEV
+	case index == 0:
 		n = c.stack.defaultNIC(addr)
 	}
-	if n == nil {
-		return unix.ENODEV
+	if n == nil || !n.forwards6() && !n.onLink6(addr) {
+		return unix.EADDRNOTAVAIL // a host has them of its own networks only
 	}
 	c.mu.Lock()
-	at := c.ip6.anycast[addr]
-	switch {
-	case !join && at == 0:
-		c.mu.Unlock()
-		return unix.ENOENT
-	case !join:
-		delete(c.ip6.anycast, addr)
-	case at != 0, len(c.ip6.anycast) >= maxMemberships:
+	if c.ip6.anycast[addr] != 0 || len(c.ip6.anycast) >= maxMemberships {
 		c.mu.Unlock()
 		return unix.EADDRINUSE
-	default:
-		if c.ip6.anycast == nil {
-			c.ip6.anycast = map[netip.Addr]int{}
-		}
-		c.ip6.anycast[addr] = n.index
 	}
+	if c.ip6.anycast == nil {
+		c.ip6.anycast = map[netip.Addr]int{}
+	}
+	c.ip6.anycast[addr] = n.index
 	c.mu.Unlock()
-	// Neighbours are told, which may lead back to the socket: no lock is held.
-	if join {
-		n.joinAnycast(addr)
-	} else if n = c.stack.NIC(at); n != nil {
-		n.leaveAnycast(addr)
-	}
+	n.joinAnycast(addr) // neighbours are told, which may lead back to the socket: no lock is held
 	return nil
 }
 
-func (c *common) ip6Option(name, max int, in []byte) ([]byte, error) {
-	switch name {
-	case unix.MCAST_MSFILTER:
-		return c.membershipFilter(name, max, in)
-	case unix.IPV6_MTU, unix.IPV6_PATHMTU:
-		return c.pathMTU(max)
-	}
+func (c *common) dropAnycast(addr netip.Addr) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	o := &c.ip6
-	if w := ip6Want(name); w != 0 {
-		return intBytes(bit(o.want&w != 0), max), nil
+	at := c.ip6.anycast[addr]
+	delete(c.ip6.anycast, addr)
+	c.mu.Unlock()
+	if at == 0 {
+		return unix.ENOENT
 	}
-	v := 0
-	switch name {
-	case unix.IPV6_UNICAST_HOPS:
-		if v = o.hops; v < 0 {
-			v = int(c.stack.conf6All[conf6HopLimit].Load())
-		}
-	case unix.IPV6_MULTICAST_HOPS:
-		v = o.mcastHops
-	case unix.IPV6_MULTICAST_IF:
-		v = o.mcastIf
-	case unix.IPV6_TCLASS:
-		v = max2(o.tclass, 0)
-	case unix.IPV6_MTU_DISCOVER:
-		v = o.mtuDisc
-	case unix.IPV6_CHECKSUM:
-		if c.typ != unix.SOCK_RAW {
-			return nil, unix.ENOPROTOOPT
-		}
-		v = o.checksum
-	case ipv6MinHopCount:
-		v = o.minHops
-	case ipv6UnicastIf:
-		v = int(int32(binary.NativeEndian.Uint32(binary.BigEndian.AppendUint32(nil, uint32(o.unicastIf)))))
-	case ipv6AddrPreferences:
-		v = o.prefer
-	case ipv6AddrForm:
-		v = unix.AF_INET6
-	default:
-		b, ok := c.ip6Flag(name)
-		if !ok {
-			return nil, unix.ENOPROTOOPT
-		}
-		v = bit(b)
+	if n := c.stack.NIC(at); n != nil {
+		n.leaveAnycast(addr)
 	}
-	return intBytes(v, max), nil
-}
-
-func max2(a, b int) int { return max(a, b) }
-
-func (c *common) ip6Flag(name int) (on, ok bool) {
-	o := &c.ip6
-	switch name {
-	case unix.IPV6_MULTICAST_LOOP:
-		return o.mcastLoop, true
-	case ipv6MulticastAll:
-		return o.mcastAll, true
-	case unix.IPV6_RECVERR:
-		return o.recvErr, true
-	case ipv6RecvErrRFC4884:
-		return false, true
-	case unix.IPV6_DONTFRAG:
-		return o.dontFrag, true
-	case unix.IPV6_V6ONLY:
-		return c.v6only, true
-	case ipv6Freebind:
-		return c.freebind, true
-	case ipv6Transparent:
-		return c.transparent, true
-	case ipv6HdrIncl:
-		return o.hdrIncl, true
-	case ipv6AutoFlowLabel:
-		return o.autoFlow, true
-	case ipv6FlowInfoSend:
-		return o.flowSend, true
-	case ipv6RecvFragSize:
-		return o.fragSize, true
-	case unix.IPV6_RECVPATHMTU:
-		return o.pathMTU, true
-	case unix.IPV6_RECVRTHDR:
-		return o.rtHdr, true
-	case unix.IPV6_RECVHOPOPTS:
-		return o.hopOpts, true
-	case unix.IPV6_RECVDSTOPTS:
-		return o.dstOpts, true
-	}
-	return false, false
-}
-
-// wants returns the control messages that the socket asks for, for a datagram of
-// the family. The caller holds the lock.
-func (c *common) wants(v6 bool) ControlSet {
-	w := c.wantTime()
-	if v6 {
-		w |= c.ip6.want
-	} else {
-		w |= c.ip4.want
-		if c.v6() { // told by the mapped address
-			w = w&^WantPktInfo | c.ip6.want&WantPktInfo
-		}
-	}
-	if c.flags&fDrops != 0 {
-		w |= WantDrops
-	}
-	if c.flags&fRcvMark != 0 {
-		w |= WantMark
-	}
-	return w
+	return nil
 }

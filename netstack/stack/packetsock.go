@@ -32,6 +32,10 @@ type packetSocket struct {
 	packets  uint32 // since the last PACKET_STATISTICS, dropped ones included
 	drops    uint32
 
+	copyThresh  int // kept, as the next two: see SetOption
+	timestamp   int
+	qdiscBypass bool
+
 	version int // of rings: TPACKET_V1 0, V2 1, V3 2
 	reserve int
 	ring    *packetRing
@@ -438,7 +442,7 @@ func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool)
 	if name == unix.PACKET_ADD_MEMBERSHIP || name == unix.PACKET_DROP_MEMBERSHIP {
 		return x.setMember(name == unix.PACKET_ADD_MEMBERSHIP, value)
 	}
-	v, err := intValue(value)
+	v, err := packetInt(name, value)
 	if err != nil {
 		return err
 	}
@@ -465,20 +469,40 @@ func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool)
 		}
 		x.version = v
 	case unix.PACKET_RESERVE:
-		if v < 0 || v > 1<<16 {
+		if v < 0 {
 			return unix.EINVAL
 		}
 		if x.ring != nil {
 			return unix.EBUSY
 		}
 		x.reserve = v
-	case unix.PACKET_COPY_THRESH, packetTimestamp, unix.PACKET_QDISC_BYPASS:
-		// Nothing depends on them: frames are never copied to two places, their
-		// times are software's, and there is no queueing discipline.
+	// Nothing depends on these: frames are never copied to two places, their times
+	// are software's, and there is no queueing discipline.
+	case unix.PACKET_COPY_THRESH:
+		x.copyThresh = v
+	case packetTimestamp:
+		x.timestamp = v
+	case unix.PACKET_QDISC_BYPASS:
+		x.qdiscBypass = v != 0
 	default:
 		return unix.ENOPROTOOPT
 	}
 	return nil
+}
+
+// packetInt reads an option of SOL_PACKET: most take an int and nothing else.
+func packetInt(name int, b []byte) (int, error) {
+	switch name {
+	case unix.PACKET_AUXDATA, unix.PACKET_ORIGDEV:
+		return intValue(b)
+	case unix.PACKET_LOSS, packetIgnoreOutgoing, unix.PACKET_VERSION, unix.PACKET_RESERVE, unix.PACKET_COPY_THRESH,
+		packetTimestamp, unix.PACKET_QDISC_BYPASS:
+		if len(b) != 4 {
+			return 0, unix.EINVAL
+		}
+		return intValue(b)
+	}
+	return 0, unix.ENOPROTOOPT
 }
 
 // setMember adds or drops a membership: struct packet_mreq.
@@ -487,14 +511,24 @@ func (x *packetSocket) setMember(add bool, b []byte) error {
 		return unix.EINVAL
 	}
 	m := packetMember{nic: index32(b), typ: int(binary.NativeEndian.Uint16(b[4:])), addr: link.Address(b[8:14])}
-	if m.typ > unix.PACKET_MR_UNICAST {
+	n, size := x.stack.NIC(m.nic), int(binary.NativeEndian.Uint16(b[6:]))
+	if len(b) < 8+size {
 		return unix.EINVAL
+	}
+	if add {
+		bound := len(m.addr) // of the interface's addresses
+		if n != nil && n.hw == link.RawIP {
+			bound = 0
+		}
+		switch {
+		case n == nil:
+			return unix.ENODEV
+		case size > bound, size != bound && (m.typ == unix.PACKET_MR_MULTICAST || m.typ == unix.PACKET_MR_UNICAST):
+			return unix.EINVAL
+		}
 	}
 	x.mu.Lock()
 	switch i := slices.Index(x.members, m); {
-	case add && x.stack.NIC(m.nic) == nil:
-		x.mu.Unlock()
-		return unix.ENODEV
 	case add && len(x.members) >= maxPacketMembers:
 		x.mu.Unlock()
 		return unix.ENOBUFS
@@ -502,7 +536,7 @@ func (x *packetSocket) setMember(add bool, b []byte) error {
 		x.members = append(x.members, m)
 	case i < 0:
 		x.mu.Unlock()
-		return unix.EADDRNOTAVAIL
+		return nil // as Linux says
 	default:
 		x.members = slices.Delete(x.members, i, i+1)
 	}
@@ -557,7 +591,13 @@ func (x *packetSocket) Option(level, name, room int, in []byte) ([]byte, error) 
 		v = ringHeaderSize(ver)
 	case unix.PACKET_RESERVE:
 		v = x.reserve
-	case packetTimestamp, unix.PACKET_COPY_THRESH, unix.PACKET_QDISC_BYPASS, unix.PACKET_VNET_HDR:
+	case packetTimestamp:
+		v = x.timestamp
+	case unix.PACKET_COPY_THRESH:
+		v = x.copyThresh
+	case unix.PACKET_QDISC_BYPASS:
+		v = bit(x.qdiscBypass)
+	case unix.PACKET_VNET_HDR:
 	default:
 		return nil, unix.ENOPROTOOPT
 	}

@@ -83,6 +83,8 @@ type sendOptions struct {
 	stamp    *txStamp // of the first packet, or nil
 	confirm  bool     // MSG_CONFIRM: the neighbour was heard from
 	hopByHop []byte   // an extension header of IPv6 that goes first
+	dstOpts  []byte   // and one that goes last: destination options
+	autoFlow bool     // a flow that has no label gets one
 	headers  bool     // the packets begin with their IP header already
 }
 
@@ -165,7 +167,9 @@ func (p *path) send(ps []*buffer.Packet, o *sendOptions) error {
 func (p *path) limit(o *sendOptions) int {
 	n := p.size
 	if o.nicMTU {
-		n = p.nic.ipMTU()
+		if n = p.nic.ipMTU(); p.dst.Is6() {
+			n = p.nic.ip6MTU()
+		}
 	}
 	if o.mtu != 0 {
 		n = min(n, o.mtu)
@@ -179,7 +183,7 @@ func (p *path) headerLen(o *sendOptions) int {
 	case o.headers:
 		return 0
 	case p.dst.Is6():
-		return header.IPv6Size + len(o.hopByHop)
+		return header.IPv6Size + o.extensionLen()
 	}
 	return header.IPv4EncodedSize(len(o.options))
 }
@@ -263,14 +267,11 @@ func (p *path) prepend6(x *buffer.Packet, o *sendOptions) {
 	if ttl == 0 {
 		ttl = p.defaultTTL()
 	}
-	next := header.Protocol(o.proto)
-	n := x.Len() + len(o.hopByHop)
-	if len(o.hopByHop) > 0 {
-		b := x.Prepend(len(o.hopByHop))
-		copy(b, o.hopByHop)
-		b[0] = o.proto
-		next = header.ProtocolHopByHop
+	if o.flow == 0 && o.autoFlow {
+		o.flow = p.flowLabel(o, x) // all of one call are of one flow
 	}
+	n := x.Len() + o.extensionLen()
+	next := o.prependExtensions(x)
 	header.IPv6(x.Prepend(header.IPv6Size)).Encode(header.IPv6Fields{
 		TrafficClass: o.tos, FlowLabel: o.flow, PayloadLen: uint16(n), Next: next, HopLimit: ttl, Src: p.src, Dst: p.dst,
 	})

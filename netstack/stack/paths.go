@@ -101,6 +101,9 @@ func (s *Stack) direct4(p *path, n *NIC, scope uint8) (*path, error) {
 // ipMTU is the interface's MTU as far as a packet of IP can use it.
 func (n *NIC) ipMTU() int { return min(n.MTU(), 65535) }
 
+// ip6MTU is that for IPv6, whose length does not count its header.
+func (n *NIC) ip6MTU() int { return min(n.MTU(), 65535+header.IPv6Size) }
+
 func (s *Stack) lookup4(p *path, q *pathQuery, oif int) (*path, error) {
 	key := tupleOf(q.proto, netip.AddrPortFrom(q.orAny(), q.sport), netip.AddrPortFrom(p.dst, q.dport))
 	f := route.Flow{
@@ -179,7 +182,7 @@ func (q *pathQuery) orAny() netip.Addr {
 func (s *Stack) sizePath(p *path) {
 	p.size = p.nic.ipMTU()
 	if p.dst.Is6() {
-		p.size = min(p.size, max(1280, int(p.nic.conf6[conf6MTU].Load())))
+		p.size = min(p.nic.ip6MTU(), max(1280, int(p.nic.conf6[conf6MTU].Load())))
 	}
 	locked := false
 	if p.route != nil && p.route.Metrics.MTU != 0 {
@@ -273,7 +276,7 @@ func (s *Stack) lead6(p *path, q *pathQuery, r route.Result) (*path, error) {
 		}
 	}
 	if p.kind == toLocal {
-		p.size = p.nic.ipMTU()
+		p.size = p.nic.ip6MTU()
 		if r.Route != nil && r.Route.Metrics.MTU != 0 {
 			p.size = min(p.size, int(r.Route.Metrics.MTU))
 		}
@@ -406,6 +409,9 @@ func (c *common) query(dst, src netip.Addr, device int, sport, dport uint16) pat
 		q.tos, q.mcastIf, q.mcastSrc, q.unicastIf = uint8(c.ip4.tos), c.ip4.mcastIf, c.ip4.mcastAddr, c.ip4.unicastIf
 	} else {
 		q.tos, q.mcastIf, q.unicastIf = uint8(max(0, c.ip6.tclass)), c.ip6.mcastIf, c.ip6.unicastIf
+		if q.oif == 0 {
+			q.oif = c.ip6.pktinfoIf
+		}
 	}
 	return q
 }
@@ -453,6 +459,7 @@ func (c *common) sendOptions(p *path) sendOptions {
 	if c.ip6.flowSend {
 		o.flow = c.ip6.flow
 	}
+	o.hopByHop, o.dstOpts, o.autoFlow = c.ip6.ext.hop, c.ip6.ext.dst, c.labelled()
 	switch c.ip6.mtuDisc {
 	case unix.IPV6_PMTUDISC_DO, unix.IPV6_PMTUDISC_PROBE:
 		o.noFrag = true

@@ -31,6 +31,7 @@ func (s *Stack) newPingSocket(family int, o Owner) (Socket, error) {
 	}
 	x := &pingSocket{}
 	x.init(s, x, family, unix.SOCK_DGRAM, proto, o)
+	x.flags |= fReuseAddr
 	x.v6only = true // an echo is of one family
 	s.register(&x.common)
 	return x, nil
@@ -136,6 +137,9 @@ func (d *datagram) connectTo(a *Address) error {
 	}
 	if p.kind == toBroadcast && d.flags&fBroadcast == 0 {
 		return unix.EACCES
+	}
+	if !d.mayConnectBy(a.Flow) {
+		return unix.EINVAL
 	}
 	d.peer, d.scope, d.way, d.flow = netip.AddrPortFrom(p.dst, to.Port()), scope, nil, a.Flow
 	if own := d.local.Addr(); !own.IsValid() || own.IsUnspecified() {
@@ -305,14 +309,18 @@ func (d *datagram) queueMessage(r *received, n int, self flusher) {
 		p.Truncate(n)
 	}
 	d.mu.Lock()
-	stamp := d.stampWanted()
+	stamp, ext := d.stampWanted(), d.ip6.want&wantExtensions != 0
 	d.mu.Unlock()
 	if stamp {
 		d.stack.stamp(p)
 	}
+	var options []byte
+	if r.v6 && ext {
+		options = extensionsOf(p)
+	}
 	d.arrived(dgram.Message{
 		Packet: p, Len: p.Len(), From: netip.AddrPortFrom(r.src.Addr(), 0), To: netip.AddrPortFrom(r.dst.Addr(), 0), IIF: r.nic.index,
-		TTL: r.ttl, TOS: r.tos, Flow: r.flow, Checksum: p.Checksum,
+		TTL: r.ttl, TOS: r.tos, Flow: r.flow, Options: options, Checksum: p.Checksum,
 	}, r.rx, self)
 }
 

@@ -256,6 +256,9 @@ func (x *rawSocket) SetOption(level, name int, value []byte, admin, isRaw bool) 
 	case size < 0:
 		return unix.EOPNOTSUPP
 	case size == 0:
+		if level == solRaw && x.v6() && len(value) < 4 {
+			return unix.EINVAL
+		}
 		if level == solRaw && x.v6() && name == unix.IPV6_CHECKSUM {
 			if x.proto == unix.IPPROTO_ICMPV6 {
 				return x.setICMPv6Sum(value)
@@ -266,8 +269,11 @@ func (x *rawSocket) SetOption(level, name int, value []byte, admin, isRaw bool) 
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for i := 0; i*4+4 <= min(len(value), size); i++ {
-		x.types[i] = binary.NativeEndian.Uint32(value[i*4:])
+	// A part of it changes a part.
+	b := x.filterBytes(size)
+	copy(b, value)
+	for i := range size / 4 {
+		x.types[i] = binary.NativeEndian.Uint32(b[i*4:])
 	}
 	return nil
 }
@@ -302,11 +308,16 @@ func (x *rawSocket) Option(level, name, room int, in []byte) ([]byte, error) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	var b []byte
+	return cut(x.filterBytes(size), room), nil
+}
+
+// filterBytes is the types as their option has them. The caller holds the lock.
+func (x *rawSocket) filterBytes(size int) []byte {
+	b := make([]byte, 0, size)
 	for _, w := range x.types[:size/4] {
 		b = binary.NativeEndian.AppendUint32(b, w)
 	}
-	return cut(b, room), nil
+	return b
 }
 
 // filterOption is how many bytes an option about types has, 0 if it is another
@@ -318,11 +329,13 @@ func (x *rawSocket) filterOption(level, name int) int {
 			return -1
 		}
 		return icmpFilterV4
-	case x.v6() && level == unix.IPPROTO_ICMPV6 && name == icmp6Filter:
+	case x.v6() && level == unix.IPPROTO_ICMPV6:
 		if x.proto != unix.IPPROTO_ICMPV6 {
 			return -1
 		}
-		return icmpFilterV6
+		if name == icmp6Filter {
+			return icmpFilterV6
+		}
 	}
 	return 0
 }

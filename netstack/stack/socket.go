@@ -93,19 +93,24 @@ type Socket interface {
 	// block, and may call Ready. It is called without locks.
 	SetWake(f func(events uint32))
 
-	// Buffers returns the sizes in bytes: SO_SNDBUF and SO_RCVBUF.
-	Buffers() (snd, rcv int)
-	Family() int
-	Type() int
-	Protocol() int
+	Listed
 	SetInode(ino uint64)
-	// Info is what /proc/net and sock_diag say.
-	Info() SocketInfo
 
 	// Close gives the socket up. A TCP connection goes on until it is closed in
 	// order, or by its lingering. lingers reports that SO_LINGER asks the caller
 	// to wait so long, at most, for Ready to have EPOLLHUP.
 	Close() (lingers time.Duration)
+}
+
+// Listed is a socket as lists show it.
+type Listed interface {
+	// Buffers returns the sizes in bytes: SO_SNDBUF and SO_RCVBUF.
+	Buffers() (snd, rcv int)
+	Family() int
+	Type() int
+	Protocol() int
+	// Info is what /proc/net and sock_diag say.
+	Info() SocketInfo
 }
 
 // SendMeta is what goes with a send besides its bytes.
@@ -124,10 +129,17 @@ type SendMeta struct {
 	HasTOS  bool
 	Segment int    // UDP_SEGMENT
 	Options []byte // IP_RETOPTS
-	Mark    uint32 // SO_MARK, of the privileged; HasMark
-	HasMark bool
-	TSFlags uint32 // SO_TIMESTAMPING
-	HasTS   bool
+	// IPV6_HOPOPTS and IPV6_DSTOPTS, which ExtensionHeader has checked; if there is
+	// one, none of the socket's own is sent. HasFlow: IPV6_FLOWINFO; HasDontFrag.
+	HopOpts, DstOpts []byte
+	Flow             uint32
+	HasFlow          bool
+	DontFrag         bool
+	HasDontFrag      bool
+	Mark             uint32 // SO_MARK, of the privileged; HasMark
+	HasMark          bool
+	TSFlags          uint32 // SO_TIMESTAMPING
+	HasTS            bool
 }
 
 // RecvMeta is what comes with a receive besides its bytes.
@@ -177,6 +189,15 @@ const (
 	WantAuxdata                             // PACKET_AUXDATA
 	WantInq                                 // TCP_INQ
 	WantMark                                // SO_RCVMARK
+	WantPriority                            // SO_RCVPRIORITY
+	WantHopOpts                             // IPV6_RECVHOPOPTS
+	WantDstOpts                             // IPV6_RECVDSTOPTS
+	WantRtHdr                               // IPV6_RECVRTHDR
+	WantOldPktInfo                          // IPV6_2292PKTINFO, and so on
+	WantOldHopLimit
+	WantOldHopOpts
+	WantOldDstOpts
+	WantOldRtHdr
 )
 
 // SocketInfo is what is told of a socket.

@@ -34,6 +34,9 @@ type Config struct {
 	Random func(b []byte)
 	// Log takes lines of the kernel's log, of a filter's log statements; nil drops them.
 	Log func(level int, line string)
+	// Beside returns sockets that are listed as the stack's own and are not; nil for
+	// none.
+	Beside func() []Listed
 }
 
 // Stack is a network namespace.
@@ -71,6 +74,7 @@ type Stack struct {
 	icmpLimit              *icmp.Limiter
 	icmpLimit6             *icmp.Limiter
 	pmtus                  pmtuCache
+	flows                  flowLabels
 	backlog                backlog
 	batches                sync.Pool // of *batch
 	filter                 atomic.Pointer[Filter]
@@ -175,9 +179,9 @@ func (s *Stack) NewSocket(family, typ, protocol int, o Owner) (Socket, error) {
 }
 
 // Sockets yields the endpoints of a protocol (IPPROTO_*, or 0 for packet sockets)
-// in the order in which they were made.
-func (s *Stack) Sockets(family, protocol int) iter.Seq[Socket] {
-	return func(yield func(Socket) bool) {
+// in the order in which they were made, and those of Config.Beside.
+func (s *Stack) Sockets(family, protocol int) iter.Seq[Listed] {
+	return func(yield func(Listed) bool) {
 		for _, x := range s.sockets.all() {
 			if x.Family() != family || family != unix.AF_PACKET && !sameProtocol(x, protocol) {
 				continue
@@ -186,15 +190,20 @@ func (s *Stack) Sockets(family, protocol int) iter.Seq[Socket] {
 				return
 			}
 		}
-		if protocol == unix.IPPROTO_TCP {
-			s.tcpUnowned(family, yield)
+		if protocol == unix.IPPROTO_TCP && !s.tcpUnowned(family, yield) || s.cfg.Beside == nil {
+			return
+		}
+		for _, x := range s.cfg.Beside() {
+			if x.Family() == family && sameProtocol(x, protocol) && !yield(x) {
+				return
+			}
 		}
 	}
 }
 
 // sameProtocol reports whether x is listed under a protocol: raw sockets of any
 // protocol under IPPROTO_RAW.
-func sameProtocol(x Socket, protocol int) bool {
+func sameProtocol(x Listed, protocol int) bool {
 	if x.Type() == unix.SOCK_RAW {
 		return protocol == unix.IPPROTO_RAW
 	}
@@ -202,7 +211,7 @@ func sameProtocol(x Socket, protocol int) bool {
 }
 
 // Abort ends a socket as `ss -K` does: ECONNABORTED.
-func (s *Stack) Abort(x Socket) error {
+func (s *Stack) Abort(x Listed) error {
 	if a, ok := x.(interface{ abort(unix.Errno) error }); ok {
 		return a.abort(unix.ECONNABORTED)
 	}

@@ -89,7 +89,11 @@ func (t *tcpSocket) connect(a Address, write func(c *tcp.Conn, now int64)) error
 			return nil
 		}
 	}
+	if err == nil && !t.mayConnectBy(a.Flow) {
+		err = unix.EINVAL
+	}
 	if err == nil {
+		t.ip6.flow = a.Flow & flowLabelMask
 		err = t.open(now, ap, a.Scope)
 	}
 	if err != nil {
@@ -245,7 +249,7 @@ func (t *tcpSocket) engineConfig(now int64, p *path, own netip.Addr, peer netip.
 // overhead is the length of the IP header of the socket's packets.
 func (t *tcpSocket) overhead(v6 bool) int {
 	if v6 {
-		return header.IPv6Size
+		return header.IPv6Size + len(t.ip6.ext.hop) + len(t.ip6.ext.dst)
 	}
 	return header.IPv4EncodedSize(len(t.ip4.options))
 }

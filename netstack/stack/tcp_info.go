@@ -111,7 +111,8 @@ func (t *tcpSocket) infoBytes() []byte {
 	b = le.AppendUint16(b, i.Stats.TotalRTO)
 	b = le.AppendUint16(b, i.Stats.TotalRTORecoveries)
 	u32(0) // tcpi_total_rto_time
-	return b
+	u32(0) // tcpi_received_ce, and what else accurate ECN counts, which is not there
+	return append(b, make([]byte, 28)...)
 }
 
 func unlimitedOr(v int64) uint64 {

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -277,9 +278,10 @@ func (t *tcpSocket) child(r *received) *tcpSocket {
 	}
 	c.common.init(t.stack, c, t.family, unix.SOCK_STREAM, unix.IPPROTO_TCP, t.owner)
 	c.options = t.options
-	c.owner.Inode, c.ip6.anycast = 0, nil
+	c.owner.Inode, c.ip6.anycast, c.ip6.labels = 0, nil, nil
 	c.timer.init(&t.stack.timers, c.timerFired)
 	c.parent, c.fresh, c.phase = t, true, tcpConnected
+	c.ofSYN(r)
 	c.bind = c.binding(c, r.dst.Addr(), r.dst.Port(), 0)
 	if t.opts.saveSyn > 0 {
 		c.saved = savedSyn(r, t.opts.saveSyn)
@@ -292,6 +294,8 @@ func (t *tcpSocket) child(r *received) *tcpSocket {
 func (t *tcpSocket) beget(c *tcpSocket, r *received) bool {
 	c.stack, c.family, c.typ, c.proto, c.owner = t.stack, t.family, t.typ, t.proto, t.owner
 	c.options = t.options
+	c.ip6.labels = nil
+	c.ofSYN(r)
 	c.opts = t.opts.inherited()
 	c.local, c.peer, c.scope = r.dst, r.src, t.scope
 	if a := r.src.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
@@ -411,6 +415,22 @@ func (t *tcpSocket) cookieCame(now int64, seg *tcp.Segment, r *received) bool {
 	return true
 }
 
+// ofSYN gives a connection what it has of its SYN rather than of the listener, if the
+// tunables say so: its mark (tcp_fwmark_accept) and type of service (tcp_reflect_tos).
+func (t *tcpSocket) ofSYN(r *received) {
+	s := t.stack
+	if s.tune(tTCPFwmarkAccept) != 0 && t.mark == 0 {
+		t.mark = r.pkt.Mark
+	}
+	if s.tune(tTCPReflectTos) != 0 {
+		if r.v6 {
+			t.ip6.tclass = int(r.tos &^ 3)
+		} else {
+			t.ip4.tos = int(r.tos &^ 3)
+		}
+	}
+}
+
 // serverFastOpen decides whether the data of a SYN are taken (RFC 7413 section 4.2).
 func (t *tcpSocket) serverFastOpen(cfg *tcp.Config, seg *tcp.Segment, r *received) {
 	s := t.stack
@@ -427,10 +447,21 @@ func (t *tcpSocket) serverFastOpen(cfg *tcp.Config, seg *tcp.Segment, r *receive
 	if !seg.Opt.HasFastOpen {
 		return
 	}
-	cookie := s.tcpState.secrets.FastOpenCookie(r.dst.Addr(), r.src.Addr())
-	if string(cookie) == string(seg.Opt.FastOpen) {
-		cfg.FastOpen = true
-		return
+	keys := t.opts.fastOpenKey
+	if keys == nil {
+		k := s.tcpState.secrets.FastOpenKey()
+		keys = k[:]
+	}
+	var cookie []byte
+	for k := range slices.Chunk(keys, 16) { // the first one gives cookies, both take them
+		c := s.tcpState.secrets.FastOpenCookie([16]byte(k), r.dst.Addr(), r.src.Addr())
+		if string(c) == string(seg.Opt.FastOpen) {
+			cfg.FastOpen = true
+			return
+		}
+		if cookie == nil {
+			cookie = c
+		}
 	}
 	s.tcpState.counters.FastOpenCookieReqd.Add(1)
 	cfg.Cookie = cookie

@@ -102,16 +102,15 @@ func TestTCPSynFlood(t *testing.T) {
 		x := tcpSock(t, a, unix.AF_INET)
 		setInt(x, unix.SOL_IP, unix.IP_FREEBIND, 1)
 		addr := at("10.0.0.9:1000")
-		ip := addr.Addr().As4()
-		ip[2], ip[3] = byte(1+i>>8), byte(i)
-		addr.AddrPort = netipAddrPort(ip, 1000)
+		addr.AddrPort = netipAddrPort([4]byte{10, 0, 0, byte(20 + i%200)}, uint16(1000+i/200))
 		if err := x.Bind(addr, true); err != nil {
 			t.Fatal(err)
 		}
 		x.Connect(at("10.0.0.2:80"))
+		v.advance(time.Millisecond)
 		x.Close()
 	}
-	if n := len(l.listener.half); n > 8 {
+	if n := len(l.listener.half); n == 0 || n > 8 {
 		t.Errorf("%d half-open connections are kept", n)
 	}
 	c := tcpSock(t, a, unix.AF_INET)

@@ -2,6 +2,8 @@ package stack
 
 import (
 	"encoding/binary"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,10 @@ import (
 // Options of SOL_TCP that x/sys may lack.
 const (
 	tcpRepair          = 19
+	tcpRepairQueue     = 20
+	tcpQueueSeq        = 21
+	tcpRepairOptions   = 22
+	tcpRepairWindow    = 29
 	tcpTimestamp       = 24
 	tcpNotSentLowat    = 25
 	tcpCCInfo          = 26
@@ -26,7 +32,11 @@ const (
 	tcpZeroCopyReceive = 35
 	tcpInq             = 36
 	tcpTxDelay         = 37
+	tcpAORepair        = 42
+	tcpIsMPTCP         = 43
 	tcpRTOMaxMS        = 44
+	tcpRTOMinUS        = 45
+	tcpDelackMaxUS     = 46
 )
 
 // tcpOptions are a socket's options of SOL_TCP, and what goes with them.
@@ -50,7 +60,10 @@ type tcpOptions struct {
 	inq                    bool
 	thinLinear             bool
 	quick                  int // 1 on, 2 off: for a connection to come
-	rtoMax                 time.Duration
+	rtoMax, rtoMin         time.Duration
+	delackMax              time.Duration
+	txDelay                int    // TCP_TX_DELAY: as without a queue that holds packets back
+	fastOpenKey            []byte // TCP_FASTOPEN_KEY, of a listener; nil is the tunable's
 	reuse                  uint32 // ISS after a connection in TIME_WAIT
 }
 
@@ -79,7 +92,7 @@ func (t *tcpSocket) engineOptions() tcp.Options {
 	e := tcp.Options{
 		NoDelay: o.noDelay, Cork: o.cork, KeepAlive: t.flags&fKeepAlive != 0, KeepIdle: o.keepIdle, KeepInterval: o.keepInterval,
 		KeepProbes: o.keepProbes, SynRetries: o.synRetries, Linger2: o.linger2, UserTimeout: o.userTimeout,
-		OOBInline: t.flags&fOOBInline != 0, ThinLinear: o.thinLinear, NotSentLowat: o.notSent,
+		OOBInline: t.flags&fOOBInline != 0, ThinLinear: o.thinLinear, NotSentLowat: o.notSent, RTOMin: o.rtoMin, DelackMax: o.delackMax,
 	}
 	if t.pacing != ^uint64(0) {
 		e.MaxPacing = int64(min(t.pacing, 1<<62))
@@ -145,14 +158,19 @@ func (t *tcpSocket) setTCP(name int, value []byte, admin bool) error {
 	case unix.TCP_CONGESTION:
 		return t.setCongestion(value, admin)
 	case tcpULP:
-		return unix.ENOENT
+		if len(value) == 0 {
+			return unix.EINVAL
+		}
+		return unix.ENOENT // there are none
 	case unix.TCP_MD5SIG, tcpMD5SigExt:
 		return unix.ENOPROTOOPT
 	case tcpFastOpenKey:
 		if len(value) != 16 && len(value) != 32 {
 			return unix.EINVAL
 		}
-		t.stack.tcpState.secrets.SetFastOpenKey([16]byte(value[:16]))
+		t.mu.Lock()
+		t.opts.fastOpenKey = slices.Clone(value)
+		t.mu.Unlock()
 		return nil
 	}
 	v, err := intValue(value)
@@ -168,7 +186,7 @@ func (t *tcpSocket) setTCP(name int, value []byte, admin bool) error {
 	case unix.TCP_QUICKACK:
 		now := t.stack.now()
 		if t.conn != nil {
-			t.conn.QuickAck(now, v&1 != 0)
+			t.conn.QuickAck(now, v != 0, v&1 == 0)
 			t.absorb(now)
 		}
 		t.unlock(now)
@@ -223,7 +241,7 @@ func (t *tcpSocket) setTCPInt(name, v int, admin bool) error {
 	case unix.TCP_WINDOW_CLAMP:
 		return t.setClamp(v)
 	case unix.TCP_QUICKACK:
-		o.quick = 2 - v&1
+		o.quick = 1 + bit(v == 0)
 	case unix.TCP_USER_TIMEOUT:
 		if v < 0 {
 			return unix.EINVAL
@@ -267,15 +285,17 @@ func (t *tcpSocket) setTCPInt(name, v int, admin bool) error {
 			return unix.EINVAL
 		}
 		o.inq = v != 0
-	case tcpRepair:
-		if !admin {
-			return unix.EPERM
-		}
-		return unix.EOPNOTSUPP
+	case tcpRepair, tcpRepairQueue, tcpQueueSeq, tcpRepairOptions, tcpRepairWindow, tcpAORepair:
+		return t.setRepair(name, v, admin)
 	case tcpTxDelay:
-		if v != 0 {
-			return unix.EOPNOTSUPP
+		if v < 0 || v >= 1<<28 {
+			return unix.EINVAL
 		}
+		o.txDelay = v
+	case tcpRTOMinUS:
+		return shortTime(&o.rtoMin, v)
+	case tcpDelackMaxUS:
+		return shortTime(&o.delackMax, v)
 	case tcpTimestamp:
 		return unix.EPERM
 	case tcpRTOMaxMS:
@@ -286,6 +306,35 @@ func (t *tcpSocket) setTCPInt(name, v int, admin bool) error {
 	default:
 		return unix.ENOPROTOOPT
 	}
+	return nil
+}
+
+// setRepair is the options by which a connection is taken over from a checkpoint:
+// they are refused, as to those who may not, but for the end of it.
+func (t *tcpSocket) setRepair(name, v int, admin bool) error {
+	can := admin && t.phase != tcpListening
+	switch {
+	case name == tcpAORepair && can:
+		return unix.ENOPROTOOPT // as without authentication
+	case name == tcpQueueSeq && t.conn == nil && t.phase == tcpUnconnected, name == tcpRepairOptions:
+		return unix.EINVAL // not under repair
+	case name != tcpRepair || !can || v == 1:
+		return unix.EPERM
+	case v != 0 && v != -1:
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// shortTime sets a time in microseconds that is at most 200 ms, and at least two
+// of Linux's ticks.
+func shortTime(d *time.Duration, v int) error {
+	const tick, most = 4 * time.Millisecond, 200 * time.Millisecond
+	at := (time.Duration(v)*time.Microsecond + tick - 1) / tick * tick
+	if v < 0 || at < 2*tick || at > most {
+		return unix.EINVAL
+	}
+	*d = at
 	return nil
 }
 
@@ -312,7 +361,7 @@ func deferTime(seconds int, tun *tcp.Tunables) time.Duration {
 		return 0
 	}
 	d, rto := time.Second, time.Second
-	for d < time.Duration(seconds)*time.Second {
+	for n := 1; d < time.Duration(seconds)*time.Second && n < 255; n++ {
 		rto = min(rto*2, tun.RTOMax)
 		d += rto
 	}
@@ -418,7 +467,9 @@ func (t *tcpSocket) tcpOption(name, most int) ([]byte, error) {
 	case unix.TCP_DEFER_ACCEPT:
 		v = int(o.deferAccept / time.Second)
 	case unix.TCP_WINDOW_CLAMP:
-		v = o.clamp
+		if v = o.clamp; v == 0 && t.conn != nil {
+			v = t.conn.FullWindow()
+		}
 	case unix.TCP_INFO:
 		return cut(t.infoBytes(), most), nil
 	case tcpCCInfo:
@@ -446,8 +497,7 @@ func (t *tcpSocket) tcpOption(name, most int) ([]byte, error) {
 	case tcpFastOpenNoCook:
 		v = bit(o.fastOpenNoCookie)
 	case tcpFastOpenKey:
-		k := t.stack.tcpState.secrets.FastOpenKey()
-		return cut(k[:], most), nil
+		return cut(slices.Clone(o.fastOpenKey), most), nil
 	case tcpNotSentLowat:
 		v = o.notSent
 	case tcpSaveSyn:
@@ -456,10 +506,20 @@ func (t *tcpSocket) tcpOption(name, most int) ([]byte, error) {
 		return t.takeSavedSyn(most)
 	case tcpInq:
 		v = bit(o.inq)
-	case tcpTxDelay, tcpRepair:
-		if name == tcpRepair {
+	case tcpTxDelay:
+		v = o.txDelay
+	case tcpRepair, tcpIsMPTCP:
+	case tcpRepairQueue, tcpQueueSeq, tcpRepairWindow, tcpZeroCopyReceive:
+		return nil, unix.EINVAL // not under repair; no memory is a mapping of the socket
+	case tcpAORepair:
+		if t.phase == tcpListening {
 			return nil, unix.EPERM
 		}
+		return nil, unix.ENOPROTOOPT
+	case tcpRTOMinUS:
+		v = microseconds(o.rtoMin, tun.RTOMin)
+	case tcpDelackMaxUS:
+		v = microseconds(o.delackMax, 200*time.Millisecond)
 	case tcpTimestamp:
 		v = int(uint32(t.stack.now() / 1e6))
 	case tcpRTOMaxMS:
@@ -468,6 +528,26 @@ func (t *tcpSocket) tcpOption(name, most int) ([]byte, error) {
 		return nil, unix.ENOPROTOOPT
 	}
 	return intBytes(v, most), nil
+}
+
+func microseconds(d, other time.Duration) int {
+	if d == 0 {
+		d = other
+	}
+	return int(d / time.Microsecond)
+}
+
+// boundLocked reports whether the socket has a port, portLocked which, and
+// addrLocked its own address.
+func (t *tcpSocket) portLocked() uint16     { return t.local.Port() }
+func (t *tcpSocket) addrLocked() netip.Addr { return t.local.Addr() }
+
+// mappedLocked reports whether the connection is one of IPv4: ENOTCONN.
+func (t *tcpSocket) mappedLocked() (bool, error) {
+	if t.stateNow() != tcp.Established {
+		return false, unix.ENOTCONN
+	}
+	return t.peer.Addr().Is4(), nil
 }
 
 // segment is what TCP_MAXSEG says: of a connection what it is, else what was asked

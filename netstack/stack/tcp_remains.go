@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"io"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +12,7 @@ type remains struct{ w *timeWait }
 
 // tcpUnowned yields what no user has of a family: connections that are being
 // opened at a listener, and those in TIME_WAIT.
-func (s *Stack) tcpUnowned(family int, yield func(Socket) bool) bool {
+func (s *Stack) tcpUnowned(family int, yield func(Listed) bool) bool {
 	for _, t := range s.demux.transports() {
 		switch t := t.(type) {
 		case *timeWait:
@@ -70,20 +69,4 @@ func (r remains) Family() int   { return r.w.family }
 func (r remains) Type() int     { return unix.SOCK_STREAM }
 func (r remains) Protocol() int { return unix.IPPROTO_TCP }
 
-func (r remains) Bind(Address, bool) error                     { return unix.EINVAL }
-func (r remains) Connect(Address) error                        { return unix.ENOTCONN }
-func (r remains) Listen(int) error                             { return unix.EINVAL }
-func (r remains) Accept() (Socket, Address, error)             { return nil, Address{}, unix.EINVAL }
-func (r remains) Shutdown(int) error                           { return unix.ENOTCONN }
-func (r remains) Name() (Address, error)                       { return r.Info().Local, nil }
-func (r remains) Peer() (Address, error)                       { return Address{}, unix.ENOTCONN }
-func (r remains) Send(io.Reader, int, *SendMeta) (int, error)  { return 0, unix.ENOTCONN }
-func (r remains) Recv(io.Writer, int, *RecvMeta) (int, error)  { return 0, unix.ENOTCONN }
-func (r remains) SetOption(int, int, []byte, bool, bool) error { return unix.ENOTCONN }
-func (r remains) Option(int, int, int, []byte) ([]byte, error) { return nil, unix.ENOTCONN }
-func (r remains) Ioctl(uint32) (int, error)                    { return 0, enoioctlcmd }
-func (r remains) Ready() uint32                                { return unix.EPOLLHUP }
-func (r remains) SetWake(func(uint32))                         {}
-func (r remains) Buffers() (int, int)                          { return 0, 0 }
-func (r remains) SetInode(uint64)                              {}
-func (r remains) Close() time.Duration                         { return 0 }
+func (r remains) Buffers() (int, int) { return 0, 0 }

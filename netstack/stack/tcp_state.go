@@ -80,13 +80,15 @@ func (s *Stack) readTCPTunables() *tcp.Tunables {
 		Recovery: n(tTCPRecovery), EarlyRetrans: n(tTCPEarlyRetrans), Reordering: n(tTCPReordering),
 		MaxReordering: n(tTCPMaxReordering), SlowStartAfterIdle: on(tTCPSlowStartAfterIdle),
 		ModerateRcvBuf: on(tTCPModerateRcvbuf), RMem: three(tTCPRmem), WMem: three(tTCPWmem), AdvWinScale: n(tTCPAdvWinScale),
-		MTUProbing: n(tTCPMTUProbing), BaseMSS: n(tTCPBaseMss), MTUProbeFloor: n(tTCPMTUProbeFloor), MinSndMSS: n(tTCPMinSndMss),
+		MTUProbing: n(tTCPMTUProbing), BaseMSS: n(tTCPBaseMss), MTUProbeFloor: n(tTCPMTUProbeFloor),
+		ProbeInterval: seconds(tTCPProbeInterval), ProbeThreshold: n(tTCPProbeThreshold), MinSndMSS: n(tTCPMinSndMss),
 		PacingSSRatio: n(tTCPPacingSsRatio), PacingCARatio: n(tTCPPacingCaRatio), StdUrg: on(tTCPStdurg), RFC1337: on(tTCPRfc1337),
 		ThinLinearTimeouts: on(tTCPThinLinearTimeouts), ChallengeACKLimit: n(tTCPChallengeAckLimit),
 		InvalidRateLimit: millis(tTCPInvalidRatelimit), TWReuse: n(tTCPTWReuse), TWReuseDelay: millis(tTCPTWReuseDelay),
 		FastOpen: n(tTCPFastopen), NotSentLowat: n(tTCPNotsentLowat), MinTSOSegs: n(tTCPMinTsoSegs), SynCookies: n(tTCPSyncookies),
 		MaxSynBacklog: n(tTCPMaxSYNBacklog), MaxTimeWaits: n(tTCPMaxTWBuckets), MaxOrphans: n(tTCPMaxOrphans),
-		AbortOnOverflow: on(tTCPAbortOnOverflow), Congestion: s.tuneText(tTCPCongestionControl), LimitOutput: n(tTCPLimitOutputBytes),
+		AbortOnOverflow: on(tTCPAbortOnOverflow), Congestion: s.tuneText(tTCPCongestionControl),
+		MinRTTWindow: seconds(tTCPMinRTTWlen), SignedWindows: on(tTCPWorkaroundSignedWindows), PingPongThresh: n(tTCPPingpongThresh),
 	}
 }
 

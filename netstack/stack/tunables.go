@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"encoding/binary"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +100,9 @@ func (s *Stack) Tunable(path string) (string, error) {
 
 // SetTunable sets one: ENOENT, EINVAL, EACCES for one that is only read.
 func (s *Stack) SetTunable(path, value string) error {
+	if value == "" {
+		return nil // nothing was written
+	}
 	value = strings.TrimSpace(value)
 	if i := findTunable(path); i >= 0 {
 		err := s.setTunable(tunable(i), value)
@@ -168,7 +173,10 @@ func findTunable(path string) int {
 
 func (s *Stack) formatTunable(t tunable) string {
 	spec := &tunableSpecs[t]
-	if spec.n == 0 {
+	switch {
+	case t == tTCPFastopenKey:
+		return fastOpenKeyText(s.tcpState.secrets.FastOpenKey())
+	case spec.n == 0:
 		return s.tuneText(t)
 	}
 	var parts []string
@@ -189,32 +197,70 @@ func (s *Stack) setTunable(t tunable, text string) error {
 		return s.setText(t, text)
 	}
 	fields := strings.Fields(text)
-	if len(fields) == 0 || len(fields) > spec.n {
+	if len(fields) == 0 || t == tIPLocalPortRange && len(fields) < spec.n {
 		return unix.EINVAL
 	}
 	lo, hi := spec.lo, spec.hi
-	if lo == 0 && hi == 0 {
+	switch {
+	case t == tTCPReordering:
+		hi = s.tune(tTCPMaxReordering)
+	case t == tIPUnprivilegedPortStart:
+		hi = s.tuneN(tIPLocalPortRange, 0)
+	case lo == 0 && hi == 0:
 		lo, hi = -1<<31, 1<<31-1
 	}
 	var vs [3]int64
 	for i := range spec.n {
 		vs[i] = s.tuneN(t, i)
 	}
-	for i, f := range fields {
-		v, err := strconv.ParseInt(f, 0, 64)
-		if err != nil || v < lo || v > hi {
-			return unix.EINVAL
+	// What is more than the numbers that there are is not looked at, and one that is
+	// wrong does not take back those before it.
+	var bad error
+	for i, f := range fields[:min(len(fields), spec.n)] {
+		v, ok := parseTunable(f)
+		if !ok || v < lo || v > hi {
+			bad = unix.EINVAL
+			break
+		}
+		if spec.step != 0 {
+			v = (v + spec.step - 1) / spec.step * spec.step
 		}
 		vs[i] = v
 	}
-	if t == tIPLocalPortRange && vs[0] > vs[1] {
+	switch {
+	case t == tIPLocalPortRange && (vs[0] > vs[1] || vs[0] < s.tune(tIPUnprivilegedPortStart) || bad != nil):
 		return unix.EINVAL
+	case t == tPingGroupRange && vs[0] > vs[1]:
+		vs[0], vs[1] = 1, 0 // nobody
 	}
 	for i := range spec.n {
 		s.tunables[t].v[i].Store(vs[i])
 	}
 	s.tuned(t)
-	return nil
+	return bad
+}
+
+// parseTunable reads a number as Linux does: decimal, octal after a 0, or
+// hexadecimal after 0x, with a minus sign at most.
+func parseTunable(f string) (int64, bool) {
+	digits, negative := strings.CutPrefix(f, "-")
+	base := 10
+	switch {
+	case digits == "" || digits[0] < '0' || digits[0] > '9':
+		return 0, false
+	case len(digits) > 2 && (digits[:2] == "0x" || digits[:2] == "0X"):
+		digits, base = digits[2:], 16
+	case len(digits) > 1 && digits[0] == '0':
+		base = 8
+	}
+	v, err := strconv.ParseUint(digits, base, 63)
+	if err != nil {
+		return 0, false
+	}
+	if negative {
+		return -int64(v), true
+	}
+	return int64(v), true
 }
 
 func (s *Stack) setText(t tunable, text string) error {
@@ -225,6 +271,13 @@ func (s *Stack) setText(t tunable, text string) error {
 			return unix.EINVAL
 		}
 		s.reserved.Store(set)
+	case tTCPFastopenKey:
+		key, ok := parseFastOpenKey(text)
+		if !ok {
+			return unix.EINVAL
+		}
+		s.tcpState.secrets.SetFastOpenKey(key)
+		return nil
 	case tTCPCongestionControl:
 		if !slices.Contains(strings.Fields(s.tuneText(tTCPAvailableCongestionControl)), text) {
 			return unix.ENOENT
@@ -239,6 +292,29 @@ func (s *Stack) setText(t tunable, text string) error {
 	text = strings.Clone(text)
 	s.tunables[t].text.Store(&text)
 	return nil
+}
+
+// fastOpenKeyText is a key as four words.
+func fastOpenKeyText(k [16]byte) string {
+	w := func(i int) uint32 { return binary.LittleEndian.Uint32(k[i*4:]) }
+	return fmt.Sprintf("%08x-%08x-%08x-%08x", w(0), w(1), w(2), w(3))
+}
+
+// parseFastOpenKey reads one. Of two with a comma between them the first is the key.
+func parseFastOpenKey(text string) (k [16]byte, ok bool) {
+	text, _, _ = strings.Cut(text, ",")
+	words := strings.Split(text, "-")
+	if len(words) != 4 {
+		return k, false
+	}
+	for i, w := range words {
+		v, err := strconv.ParseUint(w, 16, 32)
+		if err != nil {
+			return k, false
+		}
+		binary.LittleEndian.PutUint32(k[i*4:], uint32(v))
+	}
+	return k, true
 }
 
 // tuned makes what follows from a tunable true.

@@ -62,6 +62,8 @@ type Addr struct {
 	// How long it is preferred and valid from now; 0 is for ever.
 	Preferred, Valid time.Duration
 	Metric           uint32 // of the prefix route
+	// Unique says that nobody else has it: there is no duplicate address detection.
+	Unique bool
 }
 
 // EventKind says what changed.

@@ -16,6 +16,7 @@ import (
 // Options of SOL_UDP.
 const (
 	udpCork        = 1
+	udpEncapL2TP   = 3 // UDP_ENCAP_L2TPINUDP
 	udpEncap       = 100
 	udpNoCheck6Tx  = 101
 	udpNoCheck6Rx  = 102
@@ -37,6 +38,7 @@ type udpSocket struct {
 	gro     bool
 	noTx6   bool // UDP_NO_CHECK6_TX
 	noRx6   bool
+	encap   int // UDP_ENCAP: kept, as what is in the datagrams is the owner's affair
 }
 
 // udpTarget is where a datagram goes, and how.
@@ -178,6 +180,9 @@ func (u *udpSocket) Connect(a Address) error {
 	}
 	u.unexact()
 	to = netip.AddrPortFrom(p.dst, to.Port())
+	if !u.mayConnectBy(a.Flow) {
+		return unix.EINVAL
+	}
 	u.peer, u.scope, u.way, u.flow = to, scope, p, a.Flow
 	addr := u.local.Addr()
 	if addr.IsUnspecified() || addr.IsMulticast() {
@@ -298,6 +303,11 @@ func (u *udpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 		u.noTx6 = v != 0
 	case udpNoCheck6Rx:
 		u.noRx6 = v != 0
+	case udpEncap: // the others are IPsec's
+		if v != 0 && v != udpEncapL2TP {
+			return unix.ENOPROTOOPT
+		}
+		u.encap = v
 	default:
 		return unix.ENOPROTOOPT
 	}
@@ -324,6 +334,7 @@ func (u *udpSocket) Option(level, name, room int, in []byte) ([]byte, error) {
 	case udpNoCheck6Rx:
 		v = bit(u.noRx6)
 	case udpEncap:
+		v = u.encap
 	default:
 		return nil, unix.ENOPROTOOPT
 	}
@@ -452,7 +463,7 @@ func (u *udpSocket) deliver(now int64, r *received) {
 	}
 	n := u.filtered(r)
 	u.mu.Lock()
-	gro, stamp, minTTL := u.gro, u.stampWanted(), u.ip4.minTTL
+	gro, stamp, minTTL, ext := u.gro, u.stampWanted(), u.ip4.minTTL, u.ip6.want&wantExtensions != 0
 	if r.v6 {
 		minTTL = u.ip6.minHops
 	}
@@ -468,10 +479,14 @@ func (u *udpSocket) deliver(now int64, r *received) {
 	if stamp {
 		s.stamp(p)
 	}
+	options := append([]byte(nil), r.options...)
+	if r.v6 && ext {
+		options = extensionsOf(p)
+	}
 	p.TrimFront(header.UDPSize)
 	m := dgram.Message{
 		Packet: p, Len: p.Len(), From: r.src, To: r.dst, IIF: r.nic.index, TTL: r.ttl, TOS: r.tos, Flow: r.flow,
-		Options: append([]byte(nil), r.options...), Checksum: p.Checksum,
+		Options: options, Checksum: p.Checksum,
 	}
 	if size := int(p.GSO.Size); size != 0 && p.Len() > size {
 		if !gro {

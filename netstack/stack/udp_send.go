@@ -62,7 +62,10 @@ func (t *udpTarget) checkSegments(n, size int, noCheck bool) error {
 	if size == 0 || n <= size {
 		return nil
 	}
-	if size+header.UDPSize+t.p.headerLen(&t.o) > t.p.limit(&t.o) || n > size*maxGSOSegments || noCheck {
+	switch {
+	case size+header.UDPSize+t.p.headerLen(&t.o) > t.p.limit(&t.o):
+		return unix.EMSGSIZE
+	case n > size*maxGSOSegments, noCheck:
 		return unix.EINVAL
 	}
 	return nil
@@ -163,13 +166,20 @@ func (u *datagram) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendM
 		return udpTarget{}, err
 	}
 	t := udpTarget{p: p, o: u.sendOptions(p), to: netip.AddrPortFrom(p.dst, to.Port())}
-	m.apply(&t.o)
 	t.o.stamp = u.stampOf(m)
-	if m.To != nil && u.ip6.flowSend {
-		t.o.flow = m.To.Flow & 0xfffff
-	} else if u.ip6.flowSend {
-		t.o.flow = u.flow & 0xfffff
+	if u.ip6.flowSend && p.dst.Is6() {
+		flow := u.flow
+		if m.To != nil {
+			flow = m.To.Flow
+		}
+		if flow&flowLabelMask != 0 && !u.mayUseLabel(flow&flowLabelMask) {
+			return udpTarget{}, unix.EINVAL
+		}
+		if t.o.flow = flow & flowLabelMask; flow>>20&0xff != 0 && u.ip6.tclass < 0 {
+			t.o.tos = uint8(flow >> 20)
+		}
 	}
+	m.apply(&t.o)
 	return t, nil
 }
 
@@ -215,6 +225,15 @@ func (m *SendMeta) apply(o *sendOptions) {
 	}
 	if m.Options != nil {
 		o.options = m.Options
+	}
+	if m.HopOpts != nil || m.DstOpts != nil {
+		o.hopByHop, o.dstOpts = m.HopOpts, m.DstOpts
+	}
+	if m.HasFlow {
+		o.flow = m.Flow & flowLabelMask
+	}
+	if m.HasDontFrag {
+		o.noFrag = m.DontFrag
 	}
 	o.confirm = m.Flags&unix.MSG_CONFIRM != 0
 }

@@ -209,9 +209,9 @@ func (c *Conn) clean(now, ack int64, sm *sample) {
 // tookSample feeds what was learned to the estimators.
 func (c *Conn) tookSample(now int64, s *Segment, sm *sample) {
 	if r := sm.pathRTT; r > 0 {
-		c.rtt.min.update(now, r)
+		c.rtt.min.update(now, r, int64(c.tun.MinRTTWindow))
 	} else if sm.sackRTT > 0 {
-		c.rtt.min.update(now, sm.sackRTT)
+		c.rtt.min.update(now, sm.sackRTT, int64(c.tun.MinRTTWindow))
 	}
 	switch {
 	case sm.rtt > 0:

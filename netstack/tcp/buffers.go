@@ -77,10 +77,13 @@ func (c *Conn) expandSndBuf() {
 	if c.cfg.SndLocked || c.pressed {
 		return
 	}
-	per := int64(256 + 320)
-	for n := int64(c.mss) + 320; per < n; {
+	// What a segment takes in Linux's memory: a power of two of its bytes and
+	// headers, and the structure that describes it.
+	per := int64(1)
+	for n := int64(max(c.mss, c.peerMSS)) + 2*320; per < n; {
 		per *= 2
 	}
+	per += 256
 	segs := max(10, c.ctl.Cwnd/max(c.ctl.MSS, 1), int64(c.rec.reordering+1))
 	if n := min(2*segs*per, int64(c.tun.WMem[2])); n > int64(c.sndBuf) {
 		c.sndBuf = int(n)

@@ -55,7 +55,8 @@ type Options struct {
 	OOBInline              bool
 	ThinLinear             bool
 	NotSentLowat           int
-	ECN                    bool // forced by the congestion control or route
+	RTOMin, DelackMax      time.Duration // 0: the tunable's, 200 ms
+	ECN                    bool          // forced by the congestion control or route
 }
 
 // Conn is a connection. Its methods must not be called at the same time.

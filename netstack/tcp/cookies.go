@@ -68,9 +68,8 @@ func (s *Secrets) PortOffset(local, remote netip.AddrPort) uint32 {
 	return uint32(s.mac(3, local, remote, 0))
 }
 
-// FastOpenCookie is the cookie of a client's address.
-func (s *Secrets) FastOpenCookie(local, remote netip.Addr) []byte {
-	k := s.fastOpen.Load()
+// FastOpenCookie is the cookie of a client's address by a key.
+func (s *Secrets) FastOpenCookie(k [16]byte, local, remote netip.Addr) []byte {
 	m := s.mac(4, netip.AddrPortFrom(local, 0), netip.AddrPortFrom(remote, 0),
 		binary.BigEndian.Uint64(k[:])^binary.BigEndian.Uint64(k[8:]))
 	return binary.BigEndian.AppendUint64(nil, m)

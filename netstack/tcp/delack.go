@@ -16,6 +16,7 @@ type ackState struct {
 	ato         int64 // the delay, ns; 0: nothing came yet
 	last        int64 // when data last came
 	interactive bool  // both sides talk: an acknowledgment rides on data
+	replies     int   // how often we answered what just came
 	held        bool  // TCP_QUICKACK 0 was asked for
 
 	dsack   bool // the next one reports a duplicate (RFC 2883)
@@ -94,11 +95,15 @@ func (c *Conn) ackCheck(now int64) {
 func (c *Conn) armDelack(now int64) {
 	a := &c.ack
 	d := a.ato
-	most := int64(delackMax)
-	if c.rtt.srtt > 0 {
-		most = min(most, max(c.rtt.srtt, int64(delackMin)))
+	most, least := int64(delackMax), int64(delackMin)
+	if c.opt.DelackMax != 0 {
+		most = min(most, int64(c.opt.DelackMax))
+		least = min(least, most)
 	}
-	d = min(max(d, int64(delackMin)), most)
+	if c.rtt.srtt > 0 {
+		most = min(most, max(c.rtt.srtt, least))
+	}
+	d = min(max(d, least), most)
 	at := now + d
 	if t := c.timers.delack; t == 0 || at < t {
 		c.timers.delack = at
@@ -112,7 +117,7 @@ func (c *Conn) delackFired(now int64) {
 	}
 	if c.ack.interactive {
 		// The reply did not come in time: this is no conversation.
-		c.ack.interactive = false
+		c.ack.interactive, c.ack.replies = false, 0
 		c.ack.ato = int64(delackMin)
 	} else {
 		c.ack.ato = min(c.ack.ato*2, c.rtt.rto)
@@ -148,8 +153,9 @@ func (c *Conn) ackWasSent() {
 	c.timers.delack = 0
 }
 
-// QuickAck is TCP_QUICKACK: acknowledge at once for now, or do not.
-func (c *Conn) QuickAck(now int64, on bool) {
+// QuickAck is TCP_QUICKACK: acknowledge at once for now, or do not. once has it
+// end with an acknowledgment that is due.
+func (c *Conn) QuickAck(now int64, on, once bool) {
 	now = c.tick(now)
 	c.ack.held = !on
 	c.ack.interactive = !on
@@ -158,6 +164,7 @@ func (c *Conn) QuickAck(now int64, on bool) {
 		if c.ack.pending != pendingNone {
 			c.ack.now = true
 			c.push(now)
+			c.ack.held, c.ack.interactive = once, once
 		}
 	}
 }

@@ -49,16 +49,16 @@ func (p *mtuProbe) due(c *Conn, now int64) int64 {
 	if !p.enabled || p.size != 0 || c.rec.state != caOpen || c.board.sacked > 0 || c.ctl.Cwnd < 11*c.ctl.MSS {
 		return 0
 	}
-	if p.high-p.low < 8 {
+	if p.high-p.low < c.tun.ProbeThreshold {
 		if p.last == 0 {
 			p.last = now
 		}
-		if now-p.last < 600e9 { // tcp_probe_interval
+		if now-p.last < int64(c.tun.ProbeInterval) {
 			return 0
 		}
 		p.high = min(c.cfg.MTU, c.peerMSS+c.cfg.Overhead+20)
 		p.last = 0
-		if p.high-p.low < 8 {
+		if p.high-p.low < c.tun.ProbeThreshold {
 			return 0
 		}
 	}

@@ -193,7 +193,8 @@ func (c *Conn) transmit(now, n int64, fin bool) {
 	c.paced(now, n)
 	c.lastSent = now
 	if n > 0 && c.ack.last != 0 && now-c.ack.last < c.ack.ato {
-		c.ack.interactive = true // we answer what just came
+		c.ack.replies++ // we answer what just came
+		c.ack.interactive = c.ack.interactive || c.ack.replies >= c.tun.PingPongThresh
 	}
 	if c.timers.kind == timerPersist || c.timers.kind == timerNone {
 		c.armRTO(now)

@@ -18,7 +18,7 @@ func (r *rtt) sample(c *Conn, now, m int64) {
 	if r.srtt == 0 {
 		r.srtt, r.rttvar = m, m/2
 		if r.min.value == 0 {
-			r.min.update(now, m)
+			r.min.update(now, m, int64(c.tun.MinRTTWindow))
 		}
 	} else {
 		d := r.srtt - m
@@ -36,11 +36,18 @@ func (r *rtt) rearm(c *Conn) {
 	if r.srtt == 0 {
 		return
 	}
-	r.rto = min(r.srtt+max(4*r.rttvar, int64(c.tun.RTOMin)), c.rtoMax())
+	r.rto = min(r.srtt+max(4*r.rttvar, c.rtoMin()), c.rtoMax())
 }
 
 // minRTT is the least round trip of the last five minutes, or 0.
 func (r *rtt) minRTT(now int64) int64 { return r.min.value }
+
+func (c *Conn) rtoMin() int64 {
+	if c.opt.RTOMin > 0 {
+		return int64(c.opt.RTOMin)
+	}
+	return int64(c.tun.RTOMin)
+}
 
 func (c *Conn) rtoMax() int64 {
 	if c.cfg.RTOMax > 0 {
@@ -56,20 +63,19 @@ type minFilter struct {
 	nextAt    int64
 }
 
-const minRTTWindow = 300e9 // tcp_min_rtt_wlen
-
-func (f *minFilter) update(now, v int64) {
+// update takes a value in; window is how long a value counts, ns.
+func (f *minFilter) update(now, v, window int64) {
 	switch {
 	case f.value == 0 || v <= f.value:
 		f.value, f.at = v, now
 		f.next, f.nextAt = v, now
-	case now-f.at > minRTTWindow:
+	case now-f.at > window:
 		f.value, f.at = f.next, f.nextAt
 		f.next, f.nextAt = v, now
-		if v < f.value || now-f.at > minRTTWindow {
+		if v < f.value || now-f.at > window {
 			f.value, f.at = v, now
 		}
-	case v <= f.next || now-f.nextAt > minRTTWindow/2:
+	case v <= f.next || now-f.nextAt > window/2:
 		f.next, f.nextAt = v, now
 	}
 }

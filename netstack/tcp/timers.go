@@ -142,7 +142,7 @@ func (c *Conn) armLossProbe(now int64) {
 	if c.rtt.srtt > 0 {
 		pto = 2 * c.rtt.srtt
 		if c.nxt-c.una <= c.ctl.MSS {
-			pto += int64(c.tun.RTOMin) // it may be the acknowledgment that is delayed
+			pto += c.rtoMin() // it may be the acknowledgment that is delayed
 		} else {
 			pto += 2e6
 		}
@@ -273,7 +273,7 @@ func (c *Conn) orphanRetries() int {
 // retryTime is how long so many retransmissions take at the least time-out: tcp_retries2
 // of 15 are 924.6 seconds.
 func (c *Conn) retryTime(n int) int64 {
-	lo, hi := int64(c.tun.RTOMin), c.rtoMax()
+	lo, hi := c.rtoMin(), c.rtoMax()
 	var sum int64
 	for d := lo; n >= 0; n-- {
 		sum += d
@@ -332,7 +332,7 @@ func (c *Conn) armIdle(now int64) {
 }
 
 func (c *Conn) armPersist(now int64) {
-	d := min(max(c.rtt.rto, int64(c.tun.RTOMin))<<min(c.timers.backoff, 20), c.rtoMax())
+	d := min(max(c.rtt.rto, c.rtoMin())<<min(c.timers.backoff, 20), c.rtoMax())
 	if u := int64(c.opt.UserTimeout); u > 0 && c.timers.probes > 0 {
 		d = max(min(d, c.timers.probeSince+u-now), 1e6)
 	}

@@ -54,7 +54,7 @@ func (x *trace) do(f []string) {
 	case "set":
 		x.set(f[1:])
 	case "quickack":
-		x.c.QuickAck(x.now, arg == "on")
+		x.c.QuickAck(x.now, arg == "on", false)
 	case "rcvbuf":
 		x.c.SetBuffers(x.now, 0, int(n))
 	case "peerwin":

@@ -167,6 +167,11 @@ func (x *trace) setup(w string) {
 // run runs a script. It may begin with a line of setup.
 func run(t *testing.T, begin func(*trace), script string) {
 	t.Helper()
+	runOn(t, begin, script)
+}
+
+func runOn(t testing.TB, begin func(*trace), script string) {
+	t.Helper()
 	setup := ""
 	lines := strings.Split(script, "\n")
 	for i, l := range lines {

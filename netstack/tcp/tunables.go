@@ -28,6 +28,8 @@ type Tunables struct {
 	AdvWinScale                  int
 	MTUProbing                   int // 0 off, 1 after a black hole, 2 always
 	BaseMSS, MTUProbeFloor       int
+	ProbeInterval                time.Duration // until a search for a larger MTU begins anew
+	ProbeThreshold               int           // and how many bytes end it
 	MinSndMSS                    int
 	PacingSSRatio, PacingCARatio int // percent
 	StdUrg, RFC1337              bool
@@ -44,7 +46,9 @@ type Tunables struct {
 	MaxTimeWaits, MaxOrphans     int
 	AbortOnOverflow              bool
 	Congestion                   string
-	LimitOutput                  int
+	MinRTTWindow                 time.Duration // of which the least round trip is kept
+	SignedWindows                bool          // the first window is less than 2^15, for peers that count with signs
+	PingPongThresh               int           // replies after which acknowledgments wait for one
 }
 
 // Defaults returns Linux's values.
@@ -57,11 +61,11 @@ func Defaults() *Tunables {
 		FRTO: 2, Recovery: 1, EarlyRetrans: 3, Reordering: 3, MaxReordering: 300,
 		SlowStartAfterIdle: true, ModerateRcvBuf: true, AdvWinScale: 1,
 		RMem: [3]int{4096, 131072, 6 << 20}, WMem: [3]int{4096, 16384, 4 << 20},
-		BaseMSS: 1024, MTUProbeFloor: 48, MinSndMSS: 48, PacingSSRatio: 200, PacingCARatio: 120,
+		BaseMSS: 1024, MTUProbeFloor: 48, ProbeInterval: 600 * time.Second, ProbeThreshold: 8, MinSndMSS: 48, PacingSSRatio: 200, PacingCARatio: 120,
 		ChallengeACKLimit: 1<<31 - 1, InvalidRateLimit: 500 * time.Millisecond,
 		TWReuse: 2, TWReuseDelay: time.Second, FastOpen: 1, NotSentLowat: 1<<32 - 1, MinTSOSegs: 2,
 		SynCookies: 1, MaxSynBacklog: 1024, MaxTimeWaits: 65536, MaxOrphans: 16384,
-		Congestion: "cubic", LimitOutput: 4 << 20,
+		Congestion: "cubic", MinRTTWindow: 300 * time.Second, PingPongThresh: 1,
 	}
 }
 

@@ -19,6 +19,9 @@ func (c *Conn) startWindow() {
 		}
 	}
 	w := min(space, 65535)
+	if c.tun.SignedWindows {
+		w = min(space, 32767)
+	}
 	if m := int64(c.advMSS()); w > m {
 		w -= w % m
 	}
@@ -43,6 +46,9 @@ func (c *Conn) windowSpace() int64 {
 	}
 	return w
 }
+
+// FullWindow is the largest window that the buffer allows, in bytes.
+func (c *Conn) FullWindow() int { return int(c.windowSpace()) }
 
 // window is what the peer may send still, by what it was told last.
 func (c *Conn) window() int64 { return max(0, c.rcvWup+c.rcvWnd-c.rcvNxt) }

@@ -71,7 +71,7 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn, rest func()) (st
 	if err := f.it.Seal(); err != nil {
 		return 0, err
 	}
-	if err := s.newKernel((<-early.clocks).it); err != nil {
+	if err := s.newKernel((<-early.clocks).it, early.files); err != nil {
 		return 0, err
 	}
 	if err := s.newMain(); err != nil {
@@ -128,8 +128,9 @@ func (s *sandbox) rest(conn *control.Conn, signals *control.Signals) error {
 // workGC is GOGC of a sentry at work.
 const workGC = 500
 
-// newKernel makes a kernel without tasks.
-func (s *sandbox) newKernel(clocks *clock.Clocks) error {
+// newKernel makes a kernel without tasks. files, if not 0, is for a network of mode
+// host.
+func (s *sandbox) newKernel(clocks *clock.Clocks, files uint64) error {
 	vdso, err := loader.NewVDSO(s.memory, clocks, s.cfg.CPUs)
 	if err != nil {
 		return fmt.Errorf("vDSO: %w", err)
@@ -137,7 +138,7 @@ func (s *sandbox) newKernel(clocks *clock.Clocks) error {
 	s.env = newEnvironment(console{s})
 	table := syscalls.Table()
 	messages := klog.New(func() time.Duration { return time.Duration(s.networks.now()) })
-	s.networks = newNetworks(s.memory, messages)
+	s.networks = newNetworks(s.memory, messages, files)
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queues := mqueue.NewBudget()

@@ -86,8 +86,10 @@ func (s *sandbox) connect(fds []int) (err error) {
 			nics[i] = w.stack.NICByName("lo")
 			continue
 		}
-		fd := links[0]
-		links = links[1:]
+		fd := -1
+		if !l.Shown {
+			fd, links = links[0], links[1:]
+		}
 		if nics[i], err = w.addLink(l, fd); err != nil {
 			return fmt.Errorf("interface %s: %w", l.Name, err)
 		}
@@ -144,11 +146,13 @@ func (w *wiring) setTunables(n *control.Network) {
 	}
 }
 
-// addLink adds an interface over fd, which is taken over.
+// addLink adds an interface over fd, which is taken over; one that is shown has none.
 func (w *wiring) addLink(l control.Link, fd int) (*stack.NIC, error) {
 	var e link.Endpoint
 	var err error
-	if l.Pipe {
+	if l.Shown {
+		e = newShownLink(l)
+	} else if l.Pipe {
 		e, err = pipe.New(fd, w.networks.pool, l.MTU, l.Address)
 	} else {
 		p := control.HostPorts()
@@ -166,6 +170,9 @@ func (w *wiring) addLink(l control.Link, fd int) (*stack.NIC, error) {
 		_ = e.Close()
 		return nil, err
 	}
+	if l.Shown && l.NoCarrier {
+		nic.LinkChanged(false, 0)
+	}
 	if l.TxQueue > 0 {
 		err = nic.Change(stack.Change{TxQLen: &l.TxQueue})
 	}
@@ -175,12 +182,8 @@ func (w *wiring) addLink(l control.Link, fd int) (*stack.NIC, error) {
 // addAddrs adds the addresses of l. Nobody else can have them: they were there.
 func addAddrs(nic *stack.NIC, l control.Link) error {
 	for _, a := range l.Addrs {
-		flags := a.Flags &^ unix.IFA_F_TENTATIVE
-		if a.Prefix.Addr().Is6() {
-			flags |= unix.IFA_F_NODAD
-		}
 		err := nic.AddAddr(stack.Addr{
-			Prefix: a.Prefix, Peer: a.Peer, Broadcast: a.Broadcast, Label: a.Label, Scope: a.Scope, Flags: flags,
+			Prefix: a.Prefix, Peer: a.Peer, Broadcast: a.Broadcast, Label: a.Label, Scope: a.Scope, Flags: a.Flags &^ unix.IFA_F_TENTATIVE, Unique: true,
 			Preferred: time.Duration(a.Preferred) * time.Second, Valid: time.Duration(a.Valid) * time.Second,
 		}, false)
 		if errors.Is(err, unix.EACCES) && a.Prefix.Addr().Is6() {

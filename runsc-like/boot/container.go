@@ -67,6 +67,7 @@ func (s *sandbox) newContainer(cfg *control.Container) *container {
 	c.boot.cred.UserNS = s.kernel.UserNS()
 	l := groupLimits(c.spec.Linux.Resources)
 	c.procs = s.kernel.NewContainer(maxTasks(&l.Tasks))
+	c.procs.SetLabel(kernel.Label{Text: cfg.Label, AppArmor: cfg.Label != "" && c.spec.Process.ApparmorProfile != ""})
 	c.group = cgroup.NewGroup(s.kernel, c.procs, !s.cfg.Pod && s.main == nil, l)
 	return c
 }

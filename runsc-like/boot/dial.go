@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -27,6 +28,12 @@ func (s *sandbox) dialed(m control.Message, fds []int) control.Message {
 	}
 	for _, fd := range fds {
 		_ = unix.SetNonblock(fd, true) // else a thread waits, which is no harm
+	}
+	if s.cfg.HostNetwork {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+		return failed(errors.New("the guest's ports are the host's"))
 	}
 	in, out := os.NewFile(uintptr(fds[0]), "in"), os.NewFile(uintptr(fds[1]), "out")
 	c, err := s.dialGuest(m.Port)

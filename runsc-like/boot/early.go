@@ -3,6 +3,8 @@ package boot
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"hull/platform"
 	"hull/platform/ptrace"
 	"hull/runsc-like/control"
@@ -16,6 +18,7 @@ type Early struct {
 	platform chan made[platform.Platform]
 	filter   chan made[*jail.Filter]
 	clocks   chan made[*clock.Clocks]
+	files    uint64 // descriptors that the host lets this process have
 }
 
 // made is what a goroutine has made.
@@ -26,14 +29,22 @@ type made[T any] struct {
 
 // Begin starts making it.
 func Begin(r *control.Role) *Early {
-	denied := jail.Kill
+	rules, denied := jail.SentryRules(r.Platform), jail.Kill
+	if r.HostNetwork {
+		rules = append(rules, jail.HostNetworkRules()...)
+	}
 	if r.TrapDenied {
 		denied = jail.Trap
 	}
+	var files unix.Rlimit
+	if r.HostNetwork {
+		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &files) // if not, there are no sockets
+	}
 	return &Early{
+		files:    files.Cur,
 		platform: begin(func() (platform.Platform, error) { return newPlatform(r.Platform) }),
 		clocks:   begin(func() (*clock.Clocks, error) { return clock.New(clock.Offsets(r.Clock)), nil }),
-		filter:   begin(func() (*jail.Filter, error) { return jail.Compile(jail.SentryRules(r.Platform), denied) }),
+		filter:   begin(func() (*jail.Filter, error) { return jail.Compile(rules, denied) }),
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"hull/sentry/klog"
 	"hull/sentry/mem"
 	"hull/sentry/socket"
+	"hull/sentry/socket/hostinet"
 	"hull/sentry/socket/inet"
 	"hull/sentry/socket/netlink"
 	"hull/sentry/socket/netlink/genetlink"
@@ -43,10 +44,13 @@ type networks struct {
 	numbers netlink.Numbers
 	started time.Time
 	count   atomic.Int64
+	// hostFiles, if not 0, says that the sockets of the first namespace are the host's,
+	// and how many descriptors there are for all that the sentry does.
+	hostFiles uint64
 }
 
-func newNetworks(memory *mem.File, log *klog.Log) *networks {
-	return &networks{pool: new(buffer.Pool), memory: memory, log: log, started: time.Now()}
+func newNetworks(memory *mem.File, log *klog.Log, hostFiles uint64) *networks {
+	return &networks{pool: new(buffer.Pool), memory: memory, log: log, started: time.Now(), hostFiles: hostFiles}
 }
 
 // Fill implements socket.Networks: a stack with a loopback interface that is down,
@@ -61,7 +65,15 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 	if nth == 1 { // as Linux without net.netfilter.nf_log_all_netns
 		log = n.log.Add
 	}
+	var host *hostinet.Network
+	if nth == 1 && n.hostFiles > 0 {
+		var err error
+		if host, err = newHostSockets(ns, n.hostFiles); err != nil {
+			return err
+		}
+	}
 	st := stack.New(stack.Config{
+		Beside: listed(host),
 		Log:    log,
 		Pool:   n.pool,
 		Now:    n.now,
@@ -86,6 +98,9 @@ func (n *networks) Fill(ns *socket.NetNS) error {
 		links.Close()
 		st.Close()
 		n.count.Add(-1)
+	}
+	if host != nil {
+		useHost(ns, host)
 	}
 	return nil
 }

@@ -48,6 +48,9 @@ func (c *container) setSysctl() error {
 			continue
 		}
 		name := sysctlPath(key)
+		if c.s.cfg.HostNetwork && strings.HasPrefix(name, "/sys/net/") {
+			continue // the launcher has set it, in the host's namespace
+		}
 		err := c.writeFile(ctx, name, list[key])
 		if errors.Is(err, unix.ENOENT) && c.isForeign(ctx, name) {
 			fmt.Fprintf(os.Stderr, "warning: linux.sysctl[%q]: has no effect: the guest's kernel has no such protocol\n", key)

@@ -140,13 +140,13 @@ func TestCheck(t *testing.T) {
 
 func TestProperties(t *testing.T) {
 	list, err := properties(map[string]string{
-		"org.systemd.property.CollectMode": "'inactive-or-failed'", "org.systemd.property.TimeoutStopSec": "uint64 7",
+		"org.systemd.property.CollectMode": "'inactive-or-failed'", "org.systemd.property.TimeoutStopSec": "uint64 7", "org.systemd.property.TimeoutStartUSec": "uint64 7",
 		"org.systemd.property.DefaultDependencies": "false", "other": "x",
 	})
-	if err != nil || len(list) != 3 {
+	if err != nil || len(list) != 4 {
 		t.Fatal(list, err)
 	}
-	for i, want := range []string{`CollectMode "inactive-or-failed"`, "DefaultDependencies false", "TimeoutStopUSec @t 7000000"} {
+	for i, want := range []string{`CollectMode "inactive-or-failed"`, "DefaultDependencies false", "TimeoutStartUSec @t 7", "TimeoutStopUSec @t 7000000"} {
 		if got := list[i].Name + " " + list[i].Value.String(); got != want {
 			t.Errorf("property %d is %s, want %s", i, got, want)
 		}

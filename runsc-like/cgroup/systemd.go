@@ -43,8 +43,8 @@ func properties(annotations map[string]string) ([]systemd.Property, error) {
 			return nil, fieldf(field, "%q: %v", annotations[key], err)
 		}
 		// Times are given in seconds and sent in microseconds, as systemd's own
-		// unit files have them.
-		if base, ok := strings.CutSuffix(p, "Sec"); ok {
+		// unit files have them. What ends in USec is given so already.
+		if base, ok := strings.CutSuffix(p, "Sec"); ok && base != "" && base[len(base)-1] >= 'a' {
 			usec, err := microseconds(v)
 			if err != nil {
 				return nil, fieldf(field, "%v", err)

@@ -26,6 +26,9 @@ func newDebugSeccomp(g *globals) *cobra.Command {
 			if err := jail.Format(c.OutOrStdout(), "sentry, platform "+g.platform, jail.SentryRules(g.platform)); err != nil {
 				return err
 			}
+			if err := jail.Format(c.OutOrStdout(), "sentry, with --network=host besides", jail.HostNetworkRules()); err != nil {
+				return err
+			}
 			if err := jail.Format(c.OutOrStdout(), "gofer", jail.GoferRules()); err != nil {
 				return err
 			}

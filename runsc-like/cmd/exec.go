@@ -14,7 +14,7 @@ const execFailed = 255
 
 func newExec(g *globals) *cobra.Command {
 	var f container.ExecFlags
-	var file, apparmor, label string
+	var file string
 	var cgroups []string
 	var preserveFDs int
 	o := container.ExecOptions{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
@@ -70,8 +70,8 @@ func newExec(g *globals) *cobra.Command {
 	fl.BoolVar(&f.NoNewPrivs, "no-new-privs", false, "executing gives it no more privileges")
 	fl.BoolVar(&o.IgnorePaused, "ignore-paused", false, "also when the container is paused")
 	fl.IntVar(&preserveFDs, "preserve-fds", 0, "hand on `N` descriptors after the standard streams")
-	fl.StringVar(&apparmor, "apparmor", "", "accepted; profiles of the host do not apply to guests")
-	fl.StringVar(&label, "process-label", "", "accepted; labels of the host do not apply to guests")
+	fl.StringVar(&f.AppArmor, "apparmor", "", "its AppArmor `PROFILE`, which has to be the container's")
+	fl.StringVar(&f.SELinux, "process-label", "", "its SELinux `LABEL`, which has to be the container's")
 	fl.StringArrayVar(&cgroups, "cgroup", nil, "accepted; the process is in the container's cgroup")
 	return c
 }

@@ -48,8 +48,8 @@ func (g *globals) add(c *cobra.Command) {
 	fl.StringVar(&g.criu, "criu", "", "accepted for other runtimes' callers; not used")
 	fl.StringVar(&g.platform, "platform", jail.Platforms()[0], "how guest code is run: "+list(jail.Platforms()))
 	fl.StringVar(&g.network, "network", "",
-		"the guest's network: sandbox (the interfaces of the container's namespace; what containers have), none, or user\n"+
-			"(a process makes its connections; what do has)")
+		"the guest's network: sandbox (the interfaces of the container's namespace; what containers have), none, user\n"+
+			"(a process makes its connections; what do has), or host (for measuring: its sockets are the host's, with less isolation)")
 	fl.StringVar(&g.pcap, "pcap", "", "write the packets of the guest's interfaces to `FILE`")
 	fl.BoolVar(&g.strace, "strace", false, "print the guest's system calls on hull's log, or on standard error")
 	fl.BoolVar(&g.trapDenied, "trap-denied", false,
@@ -72,8 +72,8 @@ func (g *globals) check() error {
 	switch {
 	case jail.SentryRules(g.platform) == nil:
 		return &container.FieldError{Field: "--platform", Why: g.platform + " is none of " + list(jail.Platforms())}
-	case g.network == "host":
-		return &container.FieldError{Field: "--network", Why: "host is not possible: a guest's sockets are hull's own, never the host's"}
+	case g.network == control.NetworkHost && g.pcap != "":
+		return &container.FieldError{Field: "--pcap", Why: "what passes the host's interfaces is not the guest's alone (--network=host): tcpdump on the host shows it"}
 	case g.network != "" && !slices.Contains(control.NetworkModes(), g.network):
 		return &container.FieldError{Field: "--network", Why: g.network + " is none of " + list(control.NetworkModes())}
 	case g.logFormat != "text" && g.logFormat != "json":
@@ -173,6 +173,7 @@ func (g *globals) runDirectly(s *specs.Spec, u container.UserNetwork) error {
 		defer file.Close()
 		logs = append(logs, file)
 	}
+	g.warn(g.networkWarnings())
 	o := g.options(s)
 	o.Overlay, o.Umask, o.Log = true, currentUmask(), io.MultiWriter(logs...)
 	o.Network, o.User, o.Told = cmp.Or(g.network, control.NetworkUser), u, os.Stderr
@@ -182,6 +183,14 @@ func (g *globals) runDirectly(s *specs.Spec, u container.UserNetwork) error {
 	status, err := container.Run(o)
 	if err != nil || status != 0 {
 		return &exit{status, err}
+	}
+	return nil
+}
+
+// networkWarnings say what the network that was asked for gives up.
+func (g *globals) networkWarnings() []string {
+	if g.network == control.NetworkHost {
+		return []string{container.HostNetworkWarning}
 	}
 	return nil
 }

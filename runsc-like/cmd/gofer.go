@@ -22,6 +22,10 @@ func gofer(cfg *control.Role) (int, error) {
 	}
 	var roots []server.Root
 	for i, r := range cfg.Serve {
+		if cfg.RootFDs != 0 {
+			roots = append(roots, placed(cfg.RootFDs, i, r))
+			continue
+		}
 		fd, err := unix.Open(jail.RootPath(i), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return 0, fmt.Errorf("open root %s: %w", r.Path, err)
@@ -51,6 +55,20 @@ func gofer(cfg *control.Role) (int, error) {
 	}
 	go func() { _ = server.Serve(control.FDGofer, roots) }() // the container's end is what counts
 	return stand(life), nil
+}
+
+// placed returns root i of those that are descriptors from first on.
+func placed(first, i int, r jail.Root) server.Root {
+	root := server.Root{ReadOnly: r.ReadOnly}
+	root.FD, root.Dir = jail.RootFD(first, i)
+	switch r.At {
+	case "/": // it is in no directory
+	case "":
+		root.Name = path.Base(jail.RootPath(i))
+	default:
+		root.Name = path.Base(r.At)
+	}
+	return root
 }
 
 // stand waits for the end of the container, and returns its exit status. One whose

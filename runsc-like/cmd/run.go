@@ -43,7 +43,7 @@ func (f *createFlags) options(g *globals, id string) (container.CreateOptions, e
 	if err != nil {
 		return o, err
 	}
-	g.warn(warnings)
+	g.warn(append(warnings, g.networkWarnings()...))
 	if sockets > 0 {
 		s.Process.Env = append(s.Process.Env, fmt.Sprintf("LISTEN_FDS=%d", sockets), "LISTEN_PID=1")
 	}

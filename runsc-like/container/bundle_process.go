@@ -31,7 +31,7 @@ func (c *checker) checkProcess() error {
 		return fieldf("process.cwd", "%q is not an absolute path", p.Cwd)
 	}
 	for _, f := range []func(*specs.Process) error{
-		checkStrings, checkUser, c.checkRlimits, c.checkCaps, checkTerminal, c.checkScheduler, checkIOPriority, c.checkConfinement,
+		checkStrings, checkUser, c.checkRlimits, c.checkCaps, checkTerminal, c.checkScheduler, checkIOPriority, checkConfinement,
 	} {
 		if err := f(&p); err != nil {
 			return err
@@ -199,22 +199,6 @@ func checkIOPriority(p *specs.Process) error {
 	}
 	if io.Priority < 0 || io.Priority > 7 {
 		return fieldf("process.ioPriority.priority", "%d is not 0 to 7", io.Priority)
-	}
-	return nil
-}
-
-// checkConfinement is of the host's other security modules. They judge calls of
-// the host's kernel, and the guest makes none.
-func (c *checker) checkConfinement(p *specs.Process) error {
-	for _, l := range []struct{ field, label string }{
-		{exApparmor, p.ApparmorProfile}, {exSELinux, p.SelinuxLabel},
-	} {
-		if strings.ContainsAny(l.label, "\x00\n") {
-			return fieldf(l.field, "%q is no label", l.label)
-		}
-		if l.label != "" && l.label != "unconfined" {
-			c.ignore(l.field, l.field)
-		}
 	}
 	return nil
 }

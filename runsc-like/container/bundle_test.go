@@ -134,7 +134,6 @@ func TestConfigWarnings(t *testing.T) {
 		`{}`:                                   "",
 		`{"ociVersion":"1.9.0","newThing":{}}`: "newThing: is of a later version",
 		`{"process":{"capabilities":{"bounding":["CAP_CHOWN","CAP_FLY"]}}}`:                            "process.capabilities.bounding[1]: ",
-		`{"process":{"apparmorProfile":"docker-default"}}`:                                             "process.apparmorProfile: ",
 		`{"process":{"apparmorProfile":"unconfined"}}`:                                                 "",
 		`{"mounts":[{"destination":"a","type":"tmpfs"}]}`:                                              "mounts[0].destination: ",
 		`{"mounts":[{"destination":"/a","source":"/","options":["rbind","rslave","rro"]}]}`:            "mounts[0].options[1]: ",

@@ -142,6 +142,9 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		if err := c.record(mk, sentry, gofer); err != nil {
 			return err
 		}
+		if err := c.prepareHostNetwork(o.Spec); err != nil {
+			return err
+		}
 		return setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, sentry, gofer)
 	}})
 	if !made {

@@ -37,8 +37,8 @@ const (
 // Exceptions lists them all.
 func Exceptions() []Exception {
 	return []Exception{
-		{exApparmor, "", false, "the guest makes no calls of the host's kernel, and hull's processes have a jail of their own"},
-		{exSELinux, "", false, "as AppArmor's profile"},
+		{exApparmor, "of `exec`, another than the container's", true, "the container's files and its network have one server each, which has the container's profile"},
+		{exSELinux, "of `exec`, another than the container's", true, "as AppArmor's profile"},
 		{exAffinity, "", false, "the host schedules a sandbox as a whole, on its cgroup's processors"},
 		{exMountLabel, "", false, "the guest's file systems are not the host's"},
 		{exPropagation, "shared, slave, unbindable", false, "mounts of the guest and of the host never reach each other"},
@@ -51,7 +51,7 @@ func Exceptions() []Exception {
 		{exHostNamespace, "without pid, ipc, uts or mount", false, "the container gets one of its own: the host's is out of the guest's reach"},
 		{exJoin, "of another kind than network, and not `/proc/PID/ns/KIND` of a container of hull's", true, "only containers in one sandbox share a kernel, and so can share namespaces"},
 		{exHostNetwork, "missing", false,
-			"the host's own network is out of the guest's reach: it has a loopback interface, with `--network=user` a way to the network"},
+			"the host's own network is out of the guest's reach: it has a loopback interface, with `--network=user` a way to the network, with `--network=host` that one"},
 		{exMountType, "a host file system's", true, "the guest's kernel mounts its own file systems; the host's come by bind mounts"},
 		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},
 		{exDeadline, "SCHED_DEADLINE", true, "a sandbox has many threads, which cannot share a deadline"},

@@ -25,6 +25,8 @@ type ExecFlags struct {
 	Caps           []string
 	AdditionalGids []uint
 	NoNewPrivs     bool
+	AppArmor       string // a profile
+	SELinux        string // a label
 }
 
 // ExecProcess returns the process that exec is to run in a container: what file
@@ -47,7 +49,7 @@ func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) 
 		if p.Capabilities == nil {
 			p.Capabilities = c.Process.Capabilities
 		}
-		return p, checkProcess(&specs.Spec{Process: &p}, "")
+		return p, c.checkAdded(&p)
 	}
 	p.Args, p.Terminal = f.Args, f.Terminal
 	if f.Cwd != "" {
@@ -70,7 +72,21 @@ func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) 
 			return p, err
 		}
 	}
-	return p, checkProcess(&specs.Spec{Process: &p}, "")
+	if f.AppArmor != "" {
+		p.ApparmorProfile = f.AppArmor
+	}
+	if f.SELinux != "" {
+		p.SelinuxLabel = f.SELinux
+	}
+	return p, c.checkAdded(&p)
+}
+
+// checkAdded checks a process that is to be added to the container.
+func (c *Container) checkAdded(p *specs.Process) error {
+	if err := checkProcess(&specs.Spec{Process: p}, ""); err != nil {
+		return err
+	}
+	return checkSameLabel(c.Process, p)
 }
 
 // parseUser reads uid[:gid].

@@ -34,14 +34,9 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 		TrapDenied: cfg.TrapDenied,
 		CPUs:       cfg.CPUs,
 		StandIn:    cfg.StandIn,
-		Serve:      cfg.Roots,
+		Serve:      roots,
 	}
-	f, err := control.WriteRole(own)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b := birthOf("gofer", append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, f}, trees...), cfg.Detached)
+	b := birthOf("gofer", append([]*os.File{p.log, p.log, p.log, p.hold, p.goferEnd, nil}, trees...), cfg.Detached)
 	// It is no part of the caller's terminal job.
 	b.Group, b.Map = !b.Session, ids.write
 	// Without ids but the caller's it is the caller, not root.
@@ -57,7 +52,22 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 		b.Terminal = len(b.Files)
 		b.Files = append(b.Files, p.terminal)
 	}
+	if b.Label = labelOf(cfg.Spec.Process); b.Label.NamesPaths() {
+		if b.Points, err = placeRoots(cfg.Spec, roots); err != nil {
+			return nil, err
+		}
+		own.RootFDs = b.RootFDs()
+	}
+	f, err := control.WriteRole(own)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b.Files[control.FDConfig] = f
 	showView(b, p.view)
+	if cfg.HostNetwork {
+		return startIn(cgroup, b, "gofer") // the sentry's network namespace is more than it may have
+	}
 	return startBeside(sentry, cgroup, b)
 }
 
@@ -68,25 +78,37 @@ func startBeside(sentry, cgroup int, b *jail.Birth) (p *jail.Process, err error)
 	if os.Geteuid() != 0 {
 		return startIn(cgroup, b, "gofer")
 	}
+	err = inNetwork(fmt.Sprintf("/proc/%d/ns/net", sentry), func(entered bool) (err error) {
+		if entered {
+			b.Namespaces &^= unix.CLONE_NEWNET
+		}
+		p, err = startIn(cgroup, b, "gofer")
+		return err
+	})
+	return p, err
+}
+
+// inNetwork calls f on this thread in the network namespace at path, if the caller may
+// enter it and come back.
+func inNetwork(path string, f func(entered bool) error) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var ns [2]int // the caller's, the sentry's
-	for i, name := range []string{"/proc/thread-self/ns/net", fmt.Sprintf("/proc/%d/ns/net", sentry)} {
+	var ns [2]int // the caller's, the other
+	for i, name := range []string{"/proc/thread-self/ns/net", path} {
 		if ns[i], err = unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-			return nil, fmt.Errorf("open %s: %w", name, err)
+			return fmt.Errorf("open %s: %w", name, err)
 		}
 		defer unix.Close(ns[i])
 	}
 	// Root of a user namespace may enter the one and not come back to the other: what is
 	// tried first changes nothing.
 	if unix.Setns(ns[0], unix.CLONE_NEWNET) != nil || unix.Setns(ns[1], unix.CLONE_NEWNET) != nil {
-		return startIn(cgroup, b, "gofer")
+		return f(false)
 	}
-	b.Namespaces &^= unix.CLONE_NEWNET
-	p, err = startIn(cgroup, b, "gofer")
+	err = f(true)
 	if back := unix.Setns(ns[0], unix.CLONE_NEWNET); back != nil {
 		runtime.LockOSThread() // for good: nobody else may have this thread
-		err = errors.Join(err, fmt.Errorf("leave the sentry's network namespace: %w", back))
+		err = errors.Join(err, fmt.Errorf("leave network namespace %s: %w", path, back))
 	}
-	return p, err
+	return err
 }

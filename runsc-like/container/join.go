@@ -34,6 +34,10 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		return nil, refuse(exTime, exTime)
 	}
 	cfg.ID, cfg.Share, cfg.Detached, cfg.StandIn = c.ID, p.share, true, true
+	if cfg.HostNetwork && !p.sandbox.hostNetwork() {
+		return nil, fieldf("--network", "host: the container is one of sandbox %s, which was not created so", p.sandbox.ID)
+	}
+	cfg.HostNetwork = p.sandbox.hostNetwork()
 	cfg.Terminal, cfg.Ignored, cfg.Agent = slave != nil, 0, o.agent != nil
 	if ends.goferEnd, ends.sentryEnd, err = socketPair("gofer"); err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 
+	"golang.org/x/sys/unix"
+
 	"hull/runsc-like/control"
 )
 
@@ -56,6 +58,20 @@ func (r Root) Run(o CreateOptions, ro RunOptions) (int, error) {
 	return status, err
 }
 
+// killed reports whether the sandbox, which has ended, was killed from outside: for
+// want of memory, say. To callers it is the container's first process.
+func (c *Container) killed() bool {
+	if c.Sandbox != "" {
+		return true // it is not ours to wait for, and leaves a line if it is its own fault
+	}
+	var ws unix.WaitStatus
+	_, err := unix.Wait4(c.Sentry.PID, &ws, 0, nil)
+	for err == unix.EINTR {
+		_, err = unix.Wait4(c.Sentry.PID, &ws, 0, nil)
+	}
+	return err == nil && ws.Signaled() && ws.Signal() == unix.SIGKILL
+}
+
 // attend stays with the first process until it has ended.
 func (c *Container) attend(conn *control.Conn) (int, error) {
 	forward := forwardSignals(conn, false, ignored())
@@ -65,6 +81,8 @@ func (c *Container) attend(conn *control.Conn) (int, error) {
 	if errors.Is(err, errDied) || errors.Is(err, io.EOF) {
 		if why := logged(c.path(logFile)); why != "" {
 			err = fmt.Errorf("%w: %s", err, why)
+		} else if c.killed() {
+			return 128 + int(unix.SIGKILL), nil
 		}
 	}
 	if err != nil {

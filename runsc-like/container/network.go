@@ -37,10 +37,13 @@ func (c *Container) planNetwork(spec *specs.Spec, mode, pcap string, u UserNetwo
 			n.User = &u
 		}
 	}()
-	if mode != control.NetworkSandbox {
+	if mode != control.NetworkSandbox && mode != control.NetworkHost {
 		return nil
 	}
-	i := slices.IndexFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.NetworkNamespace })
+	i := networkOf(spec)
+	if i < 0 && mode == control.NetworkHost {
+		return checkHostNetwork(spec, n)
+	}
 	if i < 0 {
 		n.Mode = control.NetworkNone
 		if os.Geteuid() != 0 {
@@ -57,7 +60,16 @@ func (c *Container) planNetwork(spec *specs.Spec, mode, pcap string, u UserNetwo
 		return fieldf(fmt.Sprintf("linux.namespaces[%d].path", i), "%v", err)
 	}
 	n.Namespace, n.ID = ns.Path, &id
+	if mode == control.NetworkHost {
+		return checkHostNetwork(spec, n)
+	}
 	return nil
+}
+
+// networkOf is which of the namespaces of a configuration is that of the network; -1
+// for none.
+func networkOf(spec *specs.Spec) int {
+	return slices.IndexFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.NetworkNamespace })
 }
 
 // networkPath is the namespace that the container's interfaces are in.
@@ -76,6 +88,8 @@ func (c *Container) connect(conn *control.Conn) error {
 		return nil
 	case c.Network.Mode == control.NetworkUser:
 		return c.connectUser(conn)
+	case c.Network.Mode == control.NetworkHost:
+		return connectHost(conn, c.networkPath())
 	}
 	n, err := netconf.Read(c.networkPath())
 	if errors.Is(err, netconf.ErrPermission) && c.Network.Namespace == "" {

@@ -22,6 +22,9 @@ func (r Root) PortForward(ctx context.Context, id string, specs []string, said f
 	if err != nil {
 		return err
 	}
+	if c.hostNetwork() {
+		return fieldf("PORT", "container %s has no network of its own to forward into (--network=host): its ports are those of its namespace", id)
+	}
 	watch, err := c.dial()
 	if err != nil {
 		return err

@@ -97,9 +97,10 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		cfg.Extra, cfg.Agent = len(o.Extra), len(d.agent) > 0
 	}
 	s = &sandbox{cfg: cfg}
-	if cfg.Await = d == nil && o.Network == control.NetworkUser; cfg.Await && o.Overlay {
+	if d == nil && o.Network == control.NetworkUser && o.Overlay {
 		cfg.Files = userFiles()
 	}
+	cfg.Await = d == nil && (o.Network == control.NetworkUser || cfg.HostNetwork)
 	defer func() {
 		if err != nil {
 			s.kill()
@@ -129,7 +130,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		}
 	}
 	err = within(func(cgroup int) (err error) {
-		if s.sentry, err = startIn(cgroup, b, "sentry"); err != nil {
+		if s.sentry, err = startSentry(cgroup, b, o.Spec, cfg.HostNetwork); err != nil {
 			return err
 		}
 		s.gofer, err = startGofer(s.sentry.Pid, cgroup, cfg, p)
@@ -143,7 +144,11 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 	if err == nil && d == nil {
 		err = <-covered
 	}
-	if err == nil && cfg.Await {
+	switch {
+	case err != nil || !cfg.Await:
+	case cfg.HostNetwork:
+		err = s.connectHost()
+	default:
 		err = s.connectUser(&o, p)
 	}
 	if err != nil || d == nil {
@@ -187,9 +192,10 @@ func configure(o Options) (*control.Config, error) {
 	cfg := &control.Config{
 		UIDs: uids, GIDs: gids,
 		Role: control.Role{
-			TrapDenied: o.TrapDenied,
-			CPUs:       processors(o.Spec),
-			Platform:   o.Platform,
+			TrapDenied:  o.TrapDenied,
+			CPUs:        processors(o.Spec),
+			Platform:    o.Platform,
+			HostNetwork: o.Network == control.NetworkHost,
 		},
 		Strace:      o.Strace,
 		MemoryTotal: info.Totalram * uint64(info.Unit),
@@ -202,6 +208,7 @@ func configure(o Options) (*control.Config, error) {
 			Roots:    roots,
 			Dirs:     dirs,
 			Umask:    o.Umask,
+			Label:    shownLabel(labelOf(o.Spec.Process)),
 			Ignored:  ignored(),
 		},
 	}

@@ -130,7 +130,7 @@ func userFiles() []control.File {
 
 // startProxy starts the process that makes the guest's connections, and returns the
 // guest's end of the link with it. It ends when that is closed.
-func startProxy(u *UserNetwork, cfg *control.Role, log, errs *os.File) (proxy *jail.Process, link *os.File, err error) {
+func startProxy(u *UserNetwork, cfg *control.Role, label jail.Label, log, errs *os.File) (proxy *jail.Process, link *os.File, err error) {
 	pc, sockets, err := u.config()
 	if err != nil {
 		return nil, nil, err
@@ -168,7 +168,7 @@ func startProxy(u *UserNetwork, cfg *control.Role, log, errs *os.File) (proxy *j
 	b, err := sentryBirth("netproxy", append([]*os.File{null, log, errs, null, far, f}, sockets...), cfg.Detached)
 	if err == nil {
 		b.Namespaces &^= unix.CLONE_NEWNET // the host's network is what it is for
-		b.Group = !b.Session
+		b.Group, b.Label = !b.Session, label
 		proxy, err = startIn(-1, b, "network proxy")
 	}
 	if err != nil {
@@ -185,7 +185,7 @@ func (c *Container) connectUser(conn *control.Conn) (err error) {
 		return err
 	}
 	defer log.Close()
-	proxy, link, err := startProxy(c.Network.User, &control.Role{Detached: true, CPUs: runtime.NumCPU()}, log, log)
+	proxy, link, err := startProxy(c.Network.User, &control.Role{Detached: true, CPUs: runtime.NumCPU()}, labelOf(c.Process), log, log)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (s *sandbox) connectUser(o *Options, p *plumbing) error {
 	if o.Told != nil {
 		errs = o.Told
 	}
-	proxy, link, err := startProxy(&o.User, &s.cfg.Role, p.log, errs)
+	proxy, link, err := startProxy(&o.User, &s.cfg.Role, labelOf(o.Spec.Process), p.log, errs)
 	if err != nil {
 		return err
 	}

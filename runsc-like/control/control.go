@@ -69,6 +69,9 @@ type Role struct {
 	CPUs       int  `json:"cpus"`
 	// Platform is what runs guest code; for a sentry.
 	Platform string `json:"platform,omitempty"`
+	// HostNetwork makes a guest's sockets the host's, in the network namespace that
+	// the sentry is in.
+	HostNetwork bool `json:"hostNetwork,omitempty"`
 	// Clock is how far the guest's clocks are from the host's, in nanoseconds.
 	Clock struct {
 		Monotonic int64 `json:"monotonic,omitempty"`
@@ -76,6 +79,8 @@ type Role struct {
 	} `json:"clock"`
 	// Serve says what a gofer serves: Container.Roots. A sentry's has none.
 	Serve []jail.Root `json:"serve,omitempty"`
+	// RootFDs is jail.Birth.RootFDs of a gofer.
+	RootFDs int `json:"rootFDs,omitempty"`
 	// StandIn says that a gofer stands for its container on the host: see
 	// StandIn.
 	StandIn bool `json:"standIn,omitempty"`
@@ -133,6 +138,8 @@ type Container struct {
 	// Ignored are the signals that it ignores from the start: bit n-1 is
 	// signal n.
 	Ignored uint64 `json:"ignored,omitempty"`
+	// Label is what its processes find in attr/current of their directories in /proc.
+	Label string `json:"label,omitempty"`
 	// Share says whose namespaces it has.
 	Share Share `json:"share,omitzero"`
 }

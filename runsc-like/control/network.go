@@ -15,10 +15,12 @@ const (
 	NetworkNone = "none"
 	// NetworkUser: a process beside the sandbox makes its connections.
 	NetworkUser = "user"
+	// NetworkHost: the guest's sockets are the host's. It is never chosen by itself.
+	NetworkHost = "host"
 )
 
 // NetworkModes are the modes, the usual one first.
-func NetworkModes() []string { return []string{NetworkSandbox, NetworkNone, NetworkUser} }
+func NetworkModes() []string { return []string{NetworkSandbox, NetworkNone, NetworkUser, NetworkHost} }
 
 // Ports are those that the host's kernel keeps in a namespace whose interfaces are
 // a guest's: what comes from port From to the ports Low to High is for it.
@@ -50,7 +52,8 @@ type Network struct {
 type Link struct {
 	Name  string `json:"name"`
 	Index int    `json:"index"`
-	// Loopback has no descriptor; of the others there is one each, in order.
+	// Loopback has no descriptor; of the others there is one each, in order, but of
+	// those that are only Shown.
 	Loopback bool    `json:"loopback,omitempty"`
 	Address  [6]byte `json:"address"`
 	MTU      int     `json:"mtu"`
@@ -62,7 +65,10 @@ type Link struct {
 	// Raw links have no header and no address: tunnels.
 	Raw bool `json:"raw,omitempty"`
 	// Pipe links are one end of a pair of sockets (netstack/link/pipe).
-	Pipe  bool   `json:"pipe,omitempty"`
+	Pipe bool `json:"pipe,omitempty"`
+	// Shown links have no descriptor: they are the host's, and what the guest sees
+	// of them is all there is.
+	Shown bool   `json:"shown,omitempty"`
 	Addrs []Addr `json:"addrs,omitempty"`
 	// NoIPv6 says that the namespace has IPv6 disabled on it.
 	NoIPv6 bool `json:"noIPv6,omitempty"`
@@ -158,7 +164,7 @@ func ReadNetwork(f *os.File, links int) (*Network, error) {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	for _, l := range n.Links {
-		if !l.Loopback {
+		if !l.Loopback && !l.Shown {
 			links--
 		}
 	}
@@ -176,7 +182,13 @@ func ReadNetwork(f *os.File, links int) (*Network, error) {
 
 // Check checks that n is within its bounds.
 func (n *Network) Check() error {
-	if len(n.Links) > MaxLinks {
+	real := 0
+	for _, l := range n.Links {
+		if !l.Shown {
+			real++
+		}
+	}
+	if real > MaxLinks || len(n.Links) > maxEntries {
 		return fmt.Errorf("%d interfaces, more than %d", len(n.Links), MaxLinks)
 	}
 	if max(len(n.Routes), len(n.Rules), len(n.Neighbors), len(n.Sysctls)) > maxEntries {

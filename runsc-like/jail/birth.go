@@ -34,7 +34,14 @@ type Birth struct {
 	// View is the index of a file that is a detached tree, which the process's mount
 	// namespace shows to who enters it instead of what the process has. 0 is none.
 	View int
+	// Label is what it is to the security modules of the host's kernel. The roots of
+	// one that has a profile of AppArmor are found by RootFDs.
+	Label Label
+	// Points are made before it has the label.
+	Points []Point
 	Confinement
+
+	attributes string // instead of attributes, for tests
 }
 
 // Process is a child of this one that was born. It is no os.Process, which would
@@ -63,14 +70,14 @@ func (b *Birth) Start() (_ *Process, err error) {
 		return nil, err
 	}
 	defer far.Close()
-	const usual, perRoot = 128 << 10, 16 << 10
+	const usual, perRoot, perPoint = 128 << 10, 16 << 10, 16 << 10
 	p := &Process{birth: b, gate: near, self: len(b.Files) + 1}
 	defer func() {
 		if err != nil {
 			p.abort()
 		}
 	}()
-	if p.plan, err = newPlan(usual + perRoot*len(b.Roots)); err != nil {
+	if p.plan, err = newPlan(usual + perRoot*len(b.Roots) + perPoint*len(b.Points)); err != nil {
 		return nil, err
 	}
 	if err := p.write(far, self); err != nil {
@@ -118,6 +125,15 @@ func (p *Process) write(far, self *os.File) error {
 	if b.Hold != 0 {
 		l.meet(b.Hold)
 	}
+	if b.Label != (Label{}) {
+		dir := attributes
+		if b.attributes != "" {
+			dir = b.attributes
+		}
+		if err := l.label(b.Label, dir, p.self+1); err != nil {
+			return err
+		}
+	}
 	l.do("set the host name", unix.SYS_SETHOSTNAME, l.text("hull"), 4)
 	if err := l.layRoots(b.Roots, p.self+1); err != nil {
 		return err
@@ -140,6 +156,9 @@ func (p *Process) finish() error {
 	l.do("close_range", unix.SYS_CLOSE_RANGE, uint64(b.FDs), uint64(^uint32(0)), unix.CLOSE_RANGE_CLOEXEC)
 	if err := l.limit(); err != nil {
 		return err
+	}
+	if first := b.RootFDs(); first != 0 {
+		l.place(b.Roots, b.Points, p.self+1, first)
 	}
 	l.dropCaps(b.Caps)
 	if b.Mortal {

@@ -15,12 +15,15 @@ type Root struct {
 	// Tree, if not 0, is a descriptor of a detached mount that is served instead
 	// of what is at Path.
 	Tree int `json:"tree,omitempty"`
+	// At is where the guest has it, with no symbolic link on the way: "/data". What has
+	// none is at RootPath also in a process that has a profile.
+	At string `json:"at,omitempty"`
 }
 
 // Confinement is what a process is locked into.
 type Confinement struct {
 	// Roots are what is left of the host's file system: root i is at
-	// RootPath(i). None leaves an empty root.
+	// RootPath(i), or a descriptor: see Birth.Label. None leaves an empty root.
 	Roots []Root `json:"roots,omitempty"`
 	// Caps are the capabilities that stay, towards the user namespace.
 	Caps []int `json:"caps,omitempty"`

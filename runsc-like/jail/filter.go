@@ -167,9 +167,6 @@ type Filter struct{ f *seccomp.ScmpFilter }
 
 // Compile prepares Seal. It may run beside other work of the process.
 func Compile(rules []Rule, denied Denied) (*Filter, error) {
-	if err := quietLibc(); err != nil {
-		return nil, err
-	}
 	f, err := compile(rules, denied)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,9 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := Format(&b, "sentry, with --network=host besides", HostNetworkRules()); err != nil {
+		t.Fatal(err)
+	}
 	if err := Format(&b, "gofer", GoferRules()); err != nil {
 		t.Fatal(err)
 	}

@@ -58,11 +58,12 @@ import (
 // child waits in one of them (see meet), and a failure is told. It ends with an
 // execution.
 type plan struct {
-	mem  []byte // first a C.struct_failure, then the calls; what they point to from the end on
-	what []string
-	free int   // of mem, before what the calls point to
-	err  error // the first that adding met with
-	died error // failure's
+	mem   []byte // first a C.struct_failure, then the calls; what they point to from the end on
+	what  []string
+	files []bool // which of the roots are none of directories
+	free  int    // of mem, before what the calls point to
+	err   error  // the first that adding met with
+	died  error  // failure's
 }
 
 const (
@@ -119,7 +120,10 @@ func (c *call) but(errnos ...unix.Errno) {
 }
 
 // needs makes less than n a failure.
-func (c *call) needs(n int) { c.least = C.long(n) }
+func (c *call) needs(n int) *call {
+	c.least = C.long(n)
+	return c
+}
 
 var errFull = errors.New("memory of a new process: too many roots")
 

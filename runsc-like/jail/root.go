@@ -51,6 +51,7 @@ func (p *plan) attach(tree int, at string, r Root) error {
 	if err != nil {
 		return err
 	}
+	p.files = append(p.files, !st.IsDir())
 	if st.IsDir() {
 		p.do(what+": mkdir", unix.SYS_MKDIRAT, here, name, 0o555)
 	} else {

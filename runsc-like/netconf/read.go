@@ -22,6 +22,7 @@ type Network struct {
 	Sockets []*os.File
 
 	known func(index int) bool // see ReadAgain; nil at first
+	show  bool                 // see Show
 }
 
 // Close closes the sockets.
@@ -63,7 +64,7 @@ func (n *Network) read(h *netlink.Handle) error {
 			return fmt.Errorf("interface %s: %w", l.Attrs().Name, err)
 		}
 	}
-	if len(n.Sockets) == 0 && len(addrs) == 0 {
+	if len(n.Sockets) == 0 && len(addrs) == 0 && !n.show {
 		return nil // a new namespace: there is nothing else
 	}
 	if err := n.readRoutes(h); err != nil {
@@ -112,9 +113,10 @@ func (n *Network) addLink(l netlink.Link, addrs []netlink.Addr) error {
 	a := l.Attrs()
 	loopback := a.Flags&net.FlagLoopback != 0
 	known, skip := n.skips(a)
-	if skip {
+	if skip || n.show && !shown(a) {
 		return nil
 	}
+	known = known || n.show
 	if !loopback && !known {
 		ok, err := taken(l, addrs)
 		if err != nil && n.known != nil {
@@ -127,6 +129,7 @@ func (n *Network) addLink(l netlink.Link, addrs []netlink.Addr) error {
 	c := control.Link{
 		Name: a.Name, Index: a.Index, Loopback: loopback, MTU: a.MTU, TxQueue: a.TxQLen,
 		Up: a.Flags&net.FlagUp != 0, NoCarrier: a.RawFlags&unix.IFF_LOWER_UP == 0, Raw: a.EncapType == "none", NoIPv6: readBool("ipv6/conf/" + a.Name + "/disable_ipv6"),
+		Shown: n.show && !loopback,
 	}
 	copy(c.Address[:], a.HardwareAddr)
 	for _, addr := range addrs {

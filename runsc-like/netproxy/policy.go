@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 )
 
 // Rule names destinations: addresses or a name, and ports.
@@ -97,6 +95,10 @@ func (r Rule) matchesPort(port uint16) bool {
 	return r.First == 0 && r.Last == 0 || r.First <= port && port <= r.Last
 }
 
+// found is the names by which an address was found: those that were asked for, and
+// the aliases on the way.
+type found struct{ asked, aliases []string }
+
 // matches reports whether the rule is for a destination that was found by one of
 // names. Echoes have no port, and only rules for all ports are for them.
 func (r Rule) matches(a netip.AddrPort, names []string) bool {
@@ -149,8 +151,10 @@ type Policy struct {
 }
 
 // verdict decides on a destination, which is the host's or of the network. why
-// says what refused it, "" for nothing.
-func (p *Policy) verdict(a netip.AddrPort, names []string) (why string) {
+// says what refused it, "" for nothing. What Deny names is denied under any alias,
+// but Allow is for names that were asked for: whoever answers for one name cannot
+// speak for another.
+func (p *Policy) verdict(a netip.AddrPort, names found) (why string) {
 	ip := a.Addr()
 	switch {
 	case !ip.IsValid(), ip.IsUnspecified(), ip.IsMulticast(), ip.IsLoopback(), ip.Is4In6(),
@@ -158,13 +162,13 @@ func (p *Policy) verdict(a netip.AddrPort, names []string) (why string) {
 		return "it is no address of the network"
 	}
 	for _, r := range p.Deny {
-		if r.matches(a, names) {
+		if r.matches(a, names.asked) || r.matches(a, names.aliases) {
 			return "--deny-net " + r.String()
 		}
 	}
 	named := false
 	for _, r := range p.Allow {
-		if r.matches(a, names) {
+		if r.matches(a, names.asked) {
 			if named = r.Prefix.IsValid(); named {
 				return ""
 			}
@@ -199,76 +203,4 @@ func (p *Policy) resolves(name string) bool {
 		}
 	}
 	return false
-}
-
-// names remembers by which names addresses were found.
-type names struct {
-	mu sync.Mutex // guards byAddr
-	// byAddr has for each address its names, and until when they count.
-	byAddr map[netip.Addr]map[string]time.Time
-}
-
-// The bounds of what is remembered. An answer counts for longer than it says: the
-// guest keeps connecting to what it has found.
-const (
-	maxAddrs    = 16384
-	maxNames    = 16 // of an address
-	minLifetime = 10 * time.Minute
-	maxLifetime = 24 * time.Hour
-)
-
-func newNames() *names { return &names{byAddr: map[netip.Addr]map[string]time.Time{}} }
-
-// learn notes that a is an address of all of ns for so long.
-func (n *names) learn(a netip.Addr, ns []string, ttl time.Duration, now time.Time) {
-	until := now.Add(min(max(ttl, minLifetime), maxLifetime))
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	m := n.byAddr[a]
-	if m == nil {
-		if len(n.byAddr) >= maxAddrs {
-			n.forget(now)
-		}
-		m = map[string]time.Time{}
-		n.byAddr[a] = m
-	}
-	for _, name := range ns {
-		if _, known := m[name]; known || len(m) < maxNames {
-			m[name] = until
-		}
-	}
-}
-
-// forget makes room: what is over goes, and if that is little, anything. An eighth
-// is free then, so that this is done seldom.
-func (n *names) forget(now time.Time) {
-	for a, m := range n.byAddr {
-		for name, until := range m {
-			if until.Before(now) {
-				delete(m, name)
-			}
-		}
-		if len(m) == 0 {
-			delete(n.byAddr, a)
-		}
-	}
-	for a := range n.byAddr {
-		if len(n.byAddr) < maxAddrs-maxAddrs/8 {
-			return
-		}
-		delete(n.byAddr, a)
-	}
-}
-
-// of returns the names of an address.
-func (n *names) of(a netip.Addr, now time.Time) []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var all []string
-	for name, until := range n.byAddr[a] {
-		if until.After(now) {
-			all = append(all, name)
-		}
-	}
-	return all
 }

@@ -100,7 +100,7 @@ func TestVerdict(t *testing.T) {
 		{nil, []string{"bad.example"}, "192.0.2.1:443", []string{"good.example", "bad.example"}, false},
 	} {
 		p := Policy{Allow: rules(t, c.allow...), Deny: rules(t, c.deny...)}
-		if why := p.verdict(netip.MustParseAddrPort(c.to), c.names); (why == "") != c.ok {
+		if why := p.verdict(netip.MustParseAddrPort(c.to), found{asked: c.names}); (why == "") != c.ok {
 			t.Errorf("allow %v, deny %v, to %s (%v): %q", c.allow, c.deny, c.to, c.names, why)
 		}
 	}
@@ -131,16 +131,16 @@ func TestNamesAreBounded(t *testing.T) {
 	n, now := newNames(), time.Now()
 	a := netip.MustParseAddr("192.0.2.1")
 	for i := range 100 {
-		n.learn(a, []string{fmt.Sprintf("n%d.example", i)}, 0, now)
+		n.learn(a, fmt.Sprintf("n%d.example", i), nil, 0, now)
 	}
-	if got := len(n.of(a, now)); got != maxNames {
+	if got := len(n.of(a, now).asked); got != maxNames {
 		t.Errorf("%d names of one address", got)
 	}
-	if got := n.of(a, now.Add(minLifetime+time.Second)); len(got) != 0 {
+	if got := n.of(a, now.Add(minLifetime+time.Second)).asked; len(got) != 0 {
 		t.Errorf("%v count after their time", got)
 	}
 	for i := range maxAddrs + 1000 {
-		n.learn(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), []string{"x.example"}, time.Hour, now)
+		n.learn(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), "x.example", []string{"y.example"}, time.Hour, now)
 	}
 	if len(n.byAddr) > maxAddrs {
 		t.Errorf("%d addresses are remembered", len(n.byAddr))
@@ -172,15 +172,22 @@ func TestLearnFromAnswer(t *testing.T) {
 		{Header: rh("cdn.example.net.", dnsmessage.TypeA), Body: &dnsmessage.AResource{A: [4]byte{192, 0, 2, 7}}},
 		{Header: rh("cdn.example.net.", dnsmessage.TypeAAAA), Body: &dnsmessage.AAAAResource{AAAA: [16]byte{0: 0x20, 1: 1, 15: 7}}},
 	}
-	p.learn(message(t, dnsmessage.Header{Response: true}, "WWW.example.org.", dnsmessage.TypeA, answers...))
+	query := message(t, dnsmessage.Header{}, "www.Example.org.", dnsmessage.TypeA)
+	p.learn(query, message(t, dnsmessage.Header{Response: true}, "WWW.example.org.", dnsmessage.TypeA, answers...))
+	p.learn(query, message(t, dnsmessage.Header{Response: true}, "other.example.", dnsmessage.TypeA, dnsmessage.Resource{
+		Header: rh("other.example.", dnsmessage.TypeA), Body: &dnsmessage.AResource{A: [4]byte{192, 0, 2, 9}},
+	}))
+	if got := p.names.of(netip.MustParseAddr("192.0.2.9"), time.Now()); len(got.asked) != 0 {
+		t.Errorf("the answer to another question taught %v", got)
+	}
 	for _, a := range []string{"192.0.2.7", "2001::7"} {
-		if got := p.names.of(netip.MustParseAddr(a), time.Now()); len(got) != 1 || got[0] != "www.example.org" {
+		if got := p.names.of(netip.MustParseAddr(a), time.Now()); len(got.asked) != 1 || got.asked[0] != "www.example.org" || len(got.aliases) != 1 || got.aliases[0] != "cdn.example.net" {
 			t.Errorf("%s: %v", a, got)
 		}
 	}
-	p.learn(message(t, dnsmessage.Header{}, "query.example.", dnsmessage.TypeA,
+	p.learn(message(t, dnsmessage.Header{}, "query.example.", dnsmessage.TypeA), message(t, dnsmessage.Header{}, "query.example.", dnsmessage.TypeA,
 		dnsmessage.Resource{Header: rh("query.example.", dnsmessage.TypeA), Body: &dnsmessage.AResource{A: [4]byte{192, 0, 2, 8}}}))
-	if got := p.names.of(netip.MustParseAddr("192.0.2.8"), time.Now()); len(got) != 0 {
+	if got := p.names.of(netip.MustParseAddr("192.0.2.8"), time.Now()); len(got.asked) != 0 {
 		t.Errorf("a query taught %v", got)
 	}
 }
@@ -205,6 +212,15 @@ func TestOwnAnswers(t *testing.T) {
 	if answer, drop = p.reply(message(t, dnsmessage.Header{}, "good.example.", dnsmessage.TypeA)); answer != nil || drop {
 		t.Error("a query is not passed on")
 	}
+	two := dnsmessage.Message{Questions: []dnsmessage.Question{
+		{Name: dnsmessage.MustNewName("good.example."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET},
+		{Name: dnsmessage.MustNewName("secret.evil.example."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET},
+	}}
+	if b, err := two.Pack(); err != nil {
+		t.Error(err)
+	} else if answer, drop = p.reply(b); answer != nil || !drop {
+		t.Error("a query with a second name is passed on")
+	}
 	if _, drop = p.reply([]byte("x")); !drop {
 		t.Error("what is no query is passed on")
 	}
@@ -213,9 +229,10 @@ func TestOwnAnswers(t *testing.T) {
 func FuzzDNS(f *testing.F) {
 	f.Add(message(f, dnsmessage.Header{}, "host.hull.internal.", dnsmessage.TypeAAAA))
 	f.Add(message(f, dnsmessage.Header{Response: true}, "a.example.", dnsmessage.TypeA))
-	f.Fuzz(func(_ *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte) {
 		p := bare(Config{}, nil)
-		p.learn(b)
+		p.learn(b, b)
+		p.learn(message(t, dnsmessage.Header{}, "a.example.", dnsmessage.TypeA), b)
 		p.reply(b)
 	})
 }

@@ -195,8 +195,8 @@ func (p *Proxy) target(dst netip.AddrPort, proto string) ([]netip.AddrPort, erro
 	known := p.names.of(a, time.Now())
 	if why := p.policy.verdict(dst, known); why != "" {
 		what := dst.String()
-		if len(known) > 0 {
-			what = known[0] + " (" + what + ")"
+		if len(known.asked) > 0 {
+			what = known.asked[0] + " (" + what + ")"
 		}
 		p.denied(proto+" "+what, why)
 		return nil, unix.EACCES

@@ -234,16 +234,17 @@ func (f *flow) splice(guest *gonet.Conn, p *Proxy) {
 
 // splice is for connections in either direction.
 func splice(guest *gonet.Conn, host *net.TCPConn, p *Proxy, names bool) {
-	var fromHost halfCloser = host
+	ends, parts := make(chan error, 2), 2
 	if names {
-		fromHost = &nameReader{TCPConn: host, p: p}
+		parts = 1
+		go func() { ends <- p.serveNames(guest, host) }()
+	} else {
+		go func() { ends <- pass(guest, host, &p.buffers) }()
+		go func() { ends <- pass(host, guest, &p.buffers) }()
 	}
-	ends := make(chan error, 2)
-	go func() { ends <- pass(guest, fromHost, &p.buffers) }()
-	go func() { ends <- pass(host, guest, &p.buffers) }()
 	// When the guest's side of the world ends, so does this.
 	var err error
-	for range 2 {
+	for range parts {
 		select {
 		case e := <-ends:
 			err = errors.Join(err, e)
@@ -310,27 +311,4 @@ func parseOut(b []byte) (f frame, ok bool) {
 		return f, false
 	}
 	return f, true
-}
-
-// nameReader looks at what a name server answers: messages after their lengths (RFC
-// 1035 section 4.2.2).
-type nameReader struct {
-	*net.TCPConn
-	p    *Proxy
-	kept []byte
-}
-
-// Read implements io.Reader.
-func (r *nameReader) Read(b []byte) (int, error) {
-	n, err := r.TCPConn.Read(b)
-	r.kept = append(r.kept, b[:n]...)
-	for len(r.kept) >= 2 {
-		size := 2 + int(r.kept[0])<<8 + int(r.kept[1])
-		if len(r.kept) < size {
-			break
-		}
-		r.p.learn(r.kept[2:size])
-		r.kept = r.kept[size:]
-	}
-	return n, err
 }

@@ -213,7 +213,7 @@ func TestNameService(t *testing.T) {
 	if u := header.UDP(ip.Payload()); ip.SrcAddr() != dnsAddr4() || !bytes.Equal(u.Payload(), answer) {
 		t.Errorf("the answer is %v", ip)
 	}
-	if got := p.names.of(netip.MustParseAddr("192.0.2.80"), time.Now()); len(got) != 1 {
+	if got := p.names.of(netip.MustParseAddr("192.0.2.80"), time.Now()); len(got.asked) != 1 {
 		t.Errorf("learned %v", got)
 	}
 }

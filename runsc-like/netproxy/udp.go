@@ -346,7 +346,7 @@ func (t *translator) query(k key, data []byte) {
 func (t *translator) resolve(k key, query []byte) {
 	for _, server := range t.p.servers {
 		if answer := exchange(t.p.ctx, server, query); answer != nil {
-			t.p.learn(answer)
+			t.p.learn(query, answer)
 			t.sendDatagram(k.dst, k.src, answer)
 			return
 		}

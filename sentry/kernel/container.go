@@ -19,6 +19,7 @@ type Container struct {
 	k        *Kernel           // immutable
 	host     platform.Platform `snapshot:"-"` // immutable once there are processes: of their address spaces
 	pool     *mem.Pool         // likewise; nil for what all have
+	label    Label             // likewise
 	maxTasks atomic.Int64
 	frozen   atomic.Bool
 
@@ -33,6 +34,19 @@ type Container struct {
 
 	root *Cgroup // immutable: where its processes are born
 }
+
+// Label is what a security module of the host knows a container by: the text is that
+// of attr/current in /proc/PID. The zero one is that there is none.
+type Label struct {
+	Text     string
+	AppArmor bool
+}
+
+// SetLabel says what the label is, before there are processes.
+func (c *Container) SetLabel(l Label) { c.label = l }
+
+// Label returns what SetLabel said.
+func (c *Container) Label() Label { return c.label }
 
 // NewContainer returns a container without processes that may have maxTasks
 // tasks at a time, 0 for as many as the kernel.

@@ -17,6 +17,10 @@ import (
 type NetNS struct {
 	User *auth.UserNamespace // immutable: whose capabilities count
 	ID   uint32              // immutable: its number in /proc/PID/ns
+	// Foreign says that interfaces and routes are those of another kernel, of which
+	// this one shows what they were: nobody has a capability towards them. Networks
+	// sets it.
+	Foreign bool
 
 	// The parts, which Networks sets before anybody else sees the namespace.
 	Families Table
@@ -52,7 +56,7 @@ func (ns *NetNS) DecRef() {
 
 // May reports whether the caller has a capability towards the namespace.
 func (ns *NetNS) May(t current.Task, capability int) bool {
-	return t.Cred().HasCapIn(ns.User, capability)
+	return !ns.Foreign && t.Cred().HasCapIn(ns.User, capability)
 }
 
 // View is something that a namespace shows in /proc/net.

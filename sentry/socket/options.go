@@ -6,19 +6,29 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/netstack/bpf"
 	"hull/sentry/lock"
 )
 
 // The bounds of SO_SNDBUF and SO_RCVBUF in bytes (net.core.*mem_*).
 const (
 	DefaultBuffer = 212992
-	maxBuffer     = 212992
+	maxBuffer     = 4 << 20
 	minSndBuffer  = 4608
 	minRcvBuffer  = 2304
 )
 
-// Options are the options of level SOL_SOCKET that every family keeps,
-// socket(7). The zero value has Linux's defaults but for the buffers.
+// Options of SOL_SOCKET that x/sys may lack, asm-generic/socket.h.
+const (
+	SO_NETNS_COOKIE = 71
+	SO_RCVPRIORITY  = 82
+	SO_PASSRIGHTS   = 83
+	SO_INQ          = 84
+)
+
+// Options are the options of level SOL_SOCKET of families that are not of the
+// network stack, which has its own: socket(7). The zero value has Linux's
+// defaults.
 type Options struct {
 	mu                 lock.Mutex[lock.Leaf]
 	flags              map[int32]bool // guarded by mu: the on/off ones
@@ -27,14 +37,41 @@ type Options struct {
 	rcvlowat           int32          // guarded by mu
 	priority, mark     int32          // guarded by mu
 	linger             unix.Linger    // guarded by mu
+	seldom             *seldom        // guarded by mu; nil is as made by newSeldom
 }
 
-// onOff are the options whose value is a truth.
+// seldom is the options that few sockets have.
+type seldom struct {
+	filter    *bpf.Program
+	peekOff   int32 // SO_PEEK_OFF
+	cpu       int32 // SO_INCOMING_CPU, and the next: kept
+	busyPoll  int32
+	device    int32
+	pacing    uint64
+	tsFlags   uint32
+	tsBind    uint32
+	bufLocked int32
+	txClock   int32 // SO_TXTIME
+	txFlags   uint32
+}
+
+func newSeldom() *seldom { return &seldom{peekOff: -1, cpu: -1, pacing: ^uint64(0)} }
+
+// rare returns them for a change. The caller holds the lock.
+func (o *Options) rare() *seldom {
+	if o.seldom == nil {
+		o.seldom = newSeldom()
+	}
+	return o.seldom
+}
+
+// onOff are the options whose value is a truth, and which nothing else follows from.
 func onOff(name int32) bool {
 	switch name {
 	case unix.SO_DEBUG, unix.SO_REUSEADDR, unix.SO_DONTROUTE, unix.SO_BROADCAST, unix.SO_KEEPALIVE,
-		unix.SO_OOBINLINE, unix.SO_REUSEPORT, unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_TIMESTAMP,
-		unix.SO_TIMESTAMPNS, unix.SO_NO_CHECK, unix.SO_RXQ_OVFL, unix.SO_ZEROCOPY:
+		unix.SO_OOBINLINE, unix.SO_REUSEPORT, unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_NO_CHECK, unix.SO_RXQ_OVFL,
+		unix.SO_ZEROCOPY, unix.SO_WIFI_STATUS, unix.SO_NOFCS, unix.SO_LOCK_FILTER, unix.SO_SELECT_ERR_QUEUE,
+		unix.SO_PREFER_BUSY_POLL, unix.SO_RCVMARK, SO_RCVPRIORITY:
 		return true
 	}
 	return false
@@ -89,6 +126,50 @@ func (o *Options) Deadline(send bool) time.Time {
 	return time.Now().Add(d)
 }
 
+// Stamps reports whether arrivals are stamped for SO_TIMESTAMP, or for
+// SO_TIMESTAMPNS if nano.
+func (o *Options) Stamps() (on, nano bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	nano = o.flags[unix.SO_TIMESTAMPNS]
+	return nano || o.flags[unix.SO_TIMESTAMP], nano
+}
+
+// Peek returns SO_PEEK_OFF: from where on MSG_PEEK looks, or -1.
+func (o *Options) Peek() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seldom == nil {
+		return -1
+	}
+	return int(o.seldom.peekOff)
+}
+
+// Peeked moves SO_PEEK_OFF on after n bytes were looked at, and back (n < 0) after
+// they were taken.
+func (o *Options) Peeked(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seldom != nil && o.seldom.peekOff >= 0 {
+		o.seldom.peekOff = max(0, o.seldom.peekOff+int32(n))
+	}
+}
+
+// Accepts runs the socket's filter over a message and returns how many bytes of it
+// are let through; 0 is that it is dropped.
+func (o *Options) Accepts(data []byte) int {
+	o.mu.Lock()
+	var f *bpf.Program
+	if o.seldom != nil {
+		f = o.seldom.filter
+	}
+	o.mu.Unlock()
+	if f == nil {
+		return len(data)
+	}
+	return int(min(uint64(f.Run(&bpf.Packet{Data: data, Len: len(data)})), uint64(len(data))))
+}
+
 // InheritTimes takes over SO_RCVTIMEO and SO_SNDTIMEO, as a connection does from
 // who accepted it.
 func (o *Options) InheritTimes(from *Options) {
@@ -117,133 +198,4 @@ func Bool(v bool) []byte {
 		return IntValue(1)
 	}
 	return IntValue(0)
-}
-
-// Set sets an option of SOL_SOCKET. privileged is CAP_NET_ADMIN. ENOPROTOOPT
-// for one that is not kept here.
-func (o *Options) Set(name int32, value []byte, privileged bool) error {
-	if name == unix.SO_LINGER || timeout(name) {
-		return o.setStruct(name, value)
-	}
-	v, err := Int(value)
-	if err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if onOff(name) {
-		if name == unix.SO_DEBUG && v != 0 && !privileged {
-			return unix.EACCES
-		}
-		if o.flags == nil {
-			o.flags = map[int32]bool{}
-		}
-		o.flags[name] = v != 0
-		return nil
-	}
-	switch name {
-	case unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
-		o.sndbuf = max(min(int(v), maxBuffer)*2, minSndBuffer)
-	case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE:
-		o.rcvbuf = max(min(int(v), maxBuffer)*2, minRcvBuffer)
-	case unix.SO_RCVLOWAT:
-		o.rcvlowat = max(v, 1)
-	case unix.SO_PRIORITY:
-		if (v < 0 || v > 6) && !privileged {
-			return unix.EPERM
-		}
-		o.priority = v
-	case unix.SO_MARK:
-		if !privileged {
-			return unix.EPERM
-		}
-		o.mark = v
-	default:
-		return unix.ENOPROTOOPT
-	}
-	return nil
-}
-
-func timeout(name int32) bool {
-	switch name {
-	case unix.SO_RCVTIMEO, unix.SO_SNDTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO_NEW:
-		return true
-	}
-	return false
-}
-
-func (o *Options) setStruct(name int32, value []byte) error {
-	if name == unix.SO_LINGER {
-		if len(value) < 8 {
-			return unix.EINVAL
-		}
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.linger.Onoff = int32(binary.LittleEndian.Uint32(value))
-		o.linger.Linger = int32(binary.LittleEndian.Uint32(value[4:]))
-		return nil
-	}
-	if len(value) < 16 {
-		return unix.EINVAL
-	}
-	sec := int64(binary.LittleEndian.Uint64(value))
-	usec := int64(binary.LittleEndian.Uint64(value[8:]))
-	if usec < 0 || usec >= 1e6 {
-		return unix.EDOM
-	}
-	// A negative time is none at all, as in sock_set_timeout; beyond a
-	// century it is as good as none.
-	d := time.Duration(0)
-	if sec >= 0 && sec < 100*365*24*3600 {
-		d = time.Duration(sec)*time.Second + time.Duration(usec)*time.Microsecond
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if name == unix.SO_RCVTIMEO || name == unix.SO_RCVTIMEO_NEW {
-		o.rcvtimeo = d
-	} else {
-		o.sndtimeo = d
-	}
-	return nil
-}
-
-// Get returns an option of SOL_SOCKET, or ENOPROTOOPT.
-func (o *Options) Get(name int32) ([]byte, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if onOff(name) {
-		return Bool(o.flags[name]), nil
-	}
-	or := func(v, def int) int32 {
-		if v == 0 {
-			return int32(def)
-		}
-		return int32(v)
-	}
-	switch name {
-	case unix.SO_SNDBUF:
-		return IntValue(or(o.sndbuf, DefaultBuffer)), nil
-	case unix.SO_RCVBUF:
-		return IntValue(or(o.rcvbuf, DefaultBuffer)), nil
-	case unix.SO_RCVLOWAT:
-		return IntValue(or(int(o.rcvlowat), 1)), nil
-	case unix.SO_SNDLOWAT:
-		return IntValue(1), nil
-	case unix.SO_PRIORITY:
-		return IntValue(o.priority), nil
-	case unix.SO_MARK:
-		return IntValue(o.mark), nil
-	case unix.SO_LINGER:
-		return append(IntValue(o.linger.Onoff), IntValue(o.linger.Linger)...), nil
-	case unix.SO_RCVTIMEO, unix.SO_RCVTIMEO_NEW:
-		return timeval(o.rcvtimeo), nil
-	case unix.SO_SNDTIMEO, unix.SO_SNDTIMEO_NEW:
-		return timeval(o.sndtimeo), nil
-	}
-	return nil, unix.ENOPROTOOPT
-}
-
-func timeval(d time.Duration) []byte {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(d/time.Second))
-	return binary.LittleEndian.AppendUint64(b, uint64(d%time.Second/time.Microsecond))
 }

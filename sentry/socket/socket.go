@@ -108,6 +108,24 @@ type Roomy interface {
 	MaxValue(level, name int32) int
 }
 
+// Answering is a socket with options of which setsockopt(2) writes something back
+// to the caller.
+type Answering interface {
+	// SetOptionAt is Socket.SetOption of one of them, whose value is at addr; done
+	// is false for all others.
+	SetOptionAt(t current.Task, level, name int32, value []byte, addr usermem.Addr) (done bool, err error)
+}
+
+// TooShort is the error of an option for which the caller has no room, and which
+// tells him how many bytes it needs.
+type TooShort struct {
+	Errno unix.Errno
+	Need  int
+}
+
+// Error implements error.
+func (e TooShort) Error() string { return e.Errno.Error() }
+
 // Numbered is a socket that shows the number of its inode somewhere.
 type Numbered interface{ SetInode(ino uint64) }
 

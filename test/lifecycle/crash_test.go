@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -46,6 +45,32 @@ $R pause $C; $R resume $C; $R exec $C sh -c 'exit 3'; $R kill $C TERM; sleep 0.0
 // TestCrashes kills one of hull's processes at a random moment of a container's
 // life, again and again. After `delete --force` nothing is left of it.
 func TestCrashes(t *testing.T) {
+	campaign{
+		name: "crash", script: lives, life: 700 * time.Millisecond, parts: []string{""},
+		env: func(t *testing.T, _ string) []string {
+			s := spec(t, "trap 'exit 0' TERM; for i in 1 2 3; do sleep 0.02; done; while :; do sleep 0.05; done")
+			memory := int64(200 << 20)
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
+			return []string{"B=" + bundle(t, s)}
+		},
+	}.run(t)
+	if left := mountsOf(t, filepath.Dir(t.TempDir())); left != "" {
+		t.Errorf("mounts were left:\n%s", left)
+	}
+}
+
+// campaign is a story during which one of hull's processes is killed, at a random
+// moment, again and again.
+type campaign struct {
+	name   string
+	script string                                 // the story of container $C, with runtime $R
+	life   time.Duration                          // how long it takes
+	parts  []string                               // what is added to $C in the names of the containers that there are
+	env    func(t *testing.T, id string) []string // the rest of the script's variables
+}
+
+func (k campaign) run(t *testing.T) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can run this")
 	}
@@ -56,31 +81,27 @@ func TestCrashes(t *testing.T) {
 	killed := map[string]int{}
 	before := processes(hull)
 	for i := range crashes(t) {
-		id := fmt.Sprintf("hull-crash-%d-%d-", os.Getpid(), i) // no other's begins so
+		id := fmt.Sprintf("hull-%s-%d-%d-", k.name, os.Getpid(), i) // no other's begins so
 		dir := t.TempDir()
-		s := spec(t, "trap 'exit 0' TERM; for i in 1 2 3; do sleep 0.02; done; while :; do sleep 0.05; done")
-		memory := int64(200 << 20)
-		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
 		state := filepath.Join(dir, "state")
 		r := hull + " --root " + state
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		c := exec.CommandContext(ctx, "sh", "-c", lives)
+		c := exec.Command("sh", "-c", k.script)
 		c.Dir = dir
-		c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "R=" + r, "C=" + id, "B=" + bundle(t, s)}
-		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		c.Env = append(k.env(t, id), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "R="+r, "C="+id)
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		const life = 700 * time.Millisecond
-		time.Sleep(time.Duration(random.Int64N(int64(life))))
+		time.Sleep(time.Duration(random.Int64N(int64(k.life))))
 		killed[killOne(random, hull, before)]++
-		// The rest of the story goes on or fails; the last `run` of it is ended.
+		// The rest of the story goes on or fails; what then still runs is ended.
 		time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
-		_ = c.Wait() // its status is anything
-		cancel()
+		_ = c.Wait()  // its status is anything
 		for range 2 { // what one leaves undone the next one does
-			if out, err := exec.Command("sh", "-c", bounded+r+" delete --force "+id).CombinedOutput(); err != nil {
-				t.Errorf("%s: delete --force: %v\n%s", id, err, out)
+			for _, part := range k.parts {
+				if out, err := exec.Command("sh", "-c", bounded+r+" delete --force "+id+part).CombinedOutput(); err != nil {
+					t.Errorf("%s: delete --force: %v\n%s", id+part, err, out)
+				}
 			}
 		}
 		if left := leftovers(hull, id, state, before); left != "" {
@@ -89,9 +110,6 @@ func TestCrashes(t *testing.T) {
 		if t.Failed() {
 			break
 		}
-	}
-	if left := mountsOf(t, filepath.Dir(t.TempDir())); left != "" {
-		t.Errorf("mounts were left:\n%s", left)
 	}
 	t.Logf("killed: %v", killed)
 }

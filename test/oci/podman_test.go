@@ -79,6 +79,8 @@ type podman struct {
 // host without CAP_SYS_RESOURCE, which it lacks on some machines.
 const podmanConfig = `[containers]
 default_ulimits = ["nofile=512:1024", "nproc=512:1024"]
+[network]
+network_backend = "netavark"
 `
 
 func (p *podman) command(runtime string) string {
@@ -127,4 +129,5 @@ func (d *daemons) podman(t *testing.T) {
 	p := &podman{dir: filepath.Join(d.dir, "p"), binary: sandbox.Binary(t)}
 	p.load(t, d.archive())
 	p.teller().compare(t, slices.Concat(podmanCases(), rootPodmanCases(), podmanPodCases()))
+	p.networks(t)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,15 +21,15 @@ import (
 // sandbox is a live one.
 type sandbox struct {
 	cmd                  *exec.Cmd
-	sentry, gofer, proxy int
+	sentry, gofer, proxy int // proxy is 0 if there is none
 	stubs                []int
 	streams              map[string]string // what a stream of the caller is, and its name
 	stderr               string            // the file behind standard error
 }
 
 // startSandbox starts one that stays until its standard input ends, as root or
-// as another user.
-func startSandbox(t *testing.T, user *syscall.Credential) *sandbox {
+// as another user, with flags of hull's own.
+func startSandbox(t *testing.T, user *syscall.Credential, flags ...string) *sandbox {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("looking into the processes needs root")
@@ -53,7 +54,7 @@ func startSandbox(t *testing.T, user *syscall.Credential) *sandbox {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sandbox{cmd: exec.Command(bin, "do", "--", "cat"), streams: map[string]string{}}
+	s := &sandbox{cmd: exec.Command(bin, append(flags, "do", "--", "cat")...), streams: map[string]string{}}
 	s.stderr = stderr.Name()
 	s.cmd.Dir = "/"
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
@@ -99,15 +100,22 @@ func startSandbox(t *testing.T, user *syscall.Credential) *sandbox {
 			t.Errorf("unexpected child %d: %q", pid, cmdline(t, pid))
 		}
 	}
-	if s.sentry == 0 || s.gofer == 0 || s.proxy == 0 {
-		t.Fatal("no sentry, no gofer or no network proxy among the children")
+	hasProxy := !slices.Contains(flags, hostNetwork)
+	if s.sentry == 0 || s.gofer == 0 || (s.proxy != 0) != hasProxy {
+		t.Fatal("no sentry, no gofer or no network proxy among the children, or one too many")
 	}
 	// The guest does not wait for the proxy, which reads nothing before it is sealed.
 	wait(t, "the proxy's filter", func() bool {
+		if !hasProxy {
+			return true
+		}
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.proxy))
 		return err == nil && strings.Contains(string(b), "\nSeccomp:\t2\n")
 	})
 	for _, pid := range []int{s.gofer, s.proxy} {
+		if pid == 0 {
+			continue
+		}
 		if c := children(t, pid); len(c) != 0 {
 			t.Errorf("%s has children %v", cmdline(t, pid), c)
 		}
@@ -127,6 +135,9 @@ func (s *sandbox) kill(t *testing.T, pid int) {
 func (s *sandbox) gone(t *testing.T) {
 	t.Helper()
 	for _, pid := range append([]int{s.sentry, s.gofer, s.proxy}, s.stubs...) {
+		if pid == 0 {
+			continue
+		}
 		wait(t, fmt.Sprintf("process %d to be gone", pid), func() bool {
 			return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 		})

@@ -22,9 +22,11 @@ const (
 	ipv6OrigDstAddr   = 74
 	ipv62292PktInfo   = 2
 	ipv62292HopLimit  = 8
+	ipv62292HopOpts   = 3
+	ipv62292DstOpts   = 4
+	ipv62292RtHdr     = 5
 	soMark            = 36
 	scmTxTime         = 61
-	scmTSOptID        = 81
 	solPacket         = 263
 	packetAuxdata     = 8
 	sizeofExtendedErr = 16
@@ -54,7 +56,7 @@ func (s *Sock) sendControl(t current.Task, out *stack.SendMeta, items []socket.I
 		case i.Level == unix.SOL_IP && s.family == unix.AF_INET:
 			err = sendIP(out, i)
 		case i.Level == unix.SOL_IPV6:
-			err = s.sendIPv6(out, i)
+			err = s.sendIPv6(t, out, i)
 		case i.Level == unix.SOL_UDP && s.st.Protocol() == unix.IPPROTO_UDP:
 			if i.Type != udpSegment || len(i.Data) != 2 {
 				return unix.EINVAL
@@ -85,7 +87,11 @@ func (s *Sock) sendSocket(t current.Task, out *stack.SendMeta, i *socket.Item) e
 			return unix.EINVAL
 		}
 		out.TSFlags, out.HasTS = uint32(v), true
-	default: // SCM_TXTIME and SCM_TS_OPT_ID need options that are refused
+	case scmTxTime: // checked; there is no queue that would hold a packet back
+		if !s.timed.Load() || len(i.Data) != 8 {
+			return unix.EINVAL
+		}
+	default:
 		return unix.EINVAL
 	}
 	return nil
@@ -131,7 +137,7 @@ func sendIP(out *stack.SendMeta, i *socket.Item) error {
 	return nil
 }
 
-func (s *Sock) sendIPv6(out *stack.SendMeta, i *socket.Item) error {
+func (s *Sock) sendIPv6(t current.Task, out *stack.SendMeta, i *socket.Item) error {
 	switch i.Type {
 	case unix.IPV6_PKTINFO, ipv62292PktInfo:
 		if len(i.Data) < 20 {
@@ -168,13 +174,37 @@ func (s *Sock) sendIPv6(out *stack.SendMeta, i *socket.Item) error {
 			return unix.EINVAL
 		}
 		out.TOS, out.HasTOS = v, v >= 0
-	case ipv6FlowInfo, unix.IPV6_DONTFRAG:
+	case ipv6FlowInfo:
 		if len(i.Data) < 4 {
 			return unix.EINVAL
 		}
-	default:
+		out.Flow, out.HasFlow = binary.BigEndian.Uint32(i.Data), true
+	case unix.IPV6_DONTFRAG:
+		v, err := intItem(i)
+		if err != nil || v < 0 || v > 1 {
+			return unix.EINVAL
+		}
+		out.DontFrag, out.HasDontFrag = v != 0, true
+	case unix.IPV6_HOPOPTS, ipv62292HopOpts:
+		return s.sendExtension(t, &out.HopOpts, i.Data)
+	case unix.IPV6_DSTOPTS, ipv62292DstOpts:
+		return s.sendExtension(t, &out.DstOpts, i.Data)
+	default: // routing headers, and what stands before one
 		return unix.EINVAL
 	}
+	return nil
+}
+
+// sendExtension takes an extension header of a message: EINVAL, EPERM.
+func (s *Sock) sendExtension(t current.Task, to *[]byte, data []byte) error {
+	h, err := stack.ExtensionHeader(data)
+	if err != nil || *to != nil {
+		return unix.EINVAL
+	}
+	if !s.n.net.May(t, unix.CAP_NET_RAW) {
+		return unix.EPERM
+	}
+	*to = h
 	return nil
 }
 
@@ -201,6 +231,9 @@ func (s *Sock) recvControl(in *stack.RecvMeta, m *socket.Message) {
 	}
 	if want(stack.WantMark) {
 		addInt(m, unix.SOL_SOCKET, soMark, 0)
+	}
+	if want(stack.WantPriority) {
+		addInt(m, unix.SOL_SOCKET, unix.SO_PRIORITY, 0)
 	}
 	if want(stack.WantInq) {
 		addInt(m, unix.SOL_TCP, tcpCmInq, uint32(in.Inq))
@@ -293,8 +326,15 @@ func recvIPv6(in *stack.RecvMeta, m *socket.Message, want func(stack.ControlSet)
 	if want(stack.WantTOS) {
 		addInt(m, unix.SOL_IPV6, unix.IPV6_TCLASS, uint32(d.TOS))
 	}
-	if want(stack.WantFlow) && d.Flow != 0 {
-		add(m, unix.SOL_IPV6, ipv6FlowInfo, binary.BigEndian.AppendUint32(nil, d.Flow))
+	if flow := d.Flow | uint32(d.TOS)<<20; want(stack.WantFlow) && flow != 0 {
+		add(m, unix.SOL_IPV6, ipv6FlowInfo, binary.BigEndian.AppendUint32(nil, flow))
+	}
+	recvExtensions(d.Options, m, want)
+	if want(stack.WantOldPktInfo) {
+		add(m, unix.SOL_IPV6, ipv62292PktInfo, binary.LittleEndian.AppendUint32(append16(nil, d.To.Addr()), uint32(d.IIF)))
+	}
+	if want(stack.WantOldHopLimit) {
+		addInt(m, unix.SOL_IPV6, ipv62292HopLimit, uint32(d.TTL))
 	}
 	if want(stack.WantOrigDst) {
 		a := stack.Address{AddrPort: d.To}
@@ -302,6 +342,34 @@ func recvIPv6(in *stack.RecvMeta, m *socket.Message, want func(stack.ControlSet)
 			a.Scope = d.IIF
 		}
 		add(m, unix.SOL_IPV6, ipv6OrigDstAddr, appendIn6(nil, &a))
+	}
+}
+
+// recvExtensions tells of the extension headers of a message: what the first one
+// is, and all of them.
+func recvExtensions(ext []byte, m *socket.Message, want func(stack.ControlSet) bool) {
+	if len(ext) == 0 {
+		return
+	}
+	for _, e := range stack.Extensions(ext[0], ext[1:]) {
+		var now, old stack.ControlSet
+		var typ, oldTyp int32
+		switch e.Kind {
+		case unix.IPPROTO_HOPOPTS:
+			now, old, typ, oldTyp = stack.WantHopOpts, stack.WantOldHopOpts, unix.IPV6_HOPOPTS, ipv62292HopOpts
+		case unix.IPPROTO_DSTOPTS:
+			now, old, typ, oldTyp = stack.WantDstOpts, stack.WantOldDstOpts, unix.IPV6_DSTOPTS, ipv62292DstOpts
+		case unix.IPPROTO_ROUTING:
+			now, old, typ, oldTyp = stack.WantRtHdr, stack.WantOldRtHdr, unix.IPV6_RTHDR, ipv62292RtHdr
+		default:
+			continue
+		}
+		if want(now) {
+			add(m, unix.SOL_IPV6, typ, e.Bytes)
+		}
+		if want(old) {
+			add(m, unix.SOL_IPV6, oldTyp, e.Bytes)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/netstack/stack"
 	"hull/sentry/current"
 	"hull/sentry/socket"
 	"hull/sentry/socket/xtables"
@@ -13,12 +14,9 @@ import (
 
 // Numbers that x/sys lacks, asm-generic/socket.h.
 const (
-	soPassRights  = 83
-	soNetNSCookie = 71
-	// maxFilter is BPF_MAXINSNS, of struct sock_filter's 8 bytes each.
-	maxFilter        = 4096
-	sizeofFilter     = 8
-	sizeofFilterProg = 16
+	soPassRights  = socket.SO_PASSRIGHTS
+	soNetNSCookie = socket.SO_NETNS_COOKIE
+	tcpListen     = 10
 )
 
 // tables returns the legacy tables that options of a level are about.
@@ -35,6 +33,29 @@ func (s *Sock) MaxValue(level, name int32) int {
 	return 0
 }
 
+// SetOptionAt implements socket.Answering: a flow label that was chosen is told.
+func (s *Sock) SetOptionAt(t current.Task, level, name int32, value []byte, addr usermem.Addr) (bool, error) {
+	if level != unix.SOL_IPV6 || name != ipv6FlowLabelMgr || s.family != unix.AF_INET6 {
+		return false, nil
+	}
+	x, ok := s.st.(stack.FlowLabeler)
+	if !ok {
+		return false, nil
+	}
+	_, tgid := t.IDs()
+	label, err := x.FlowLabel(value, stack.FlowUser{UID: t.Cred().EUID, PID: tgid, Admin: s.n.net.May(t, unix.CAP_NET_ADMIN)})
+	if err == nil && label != 0 {
+		// As on Linux, one who cannot be told has it all the same.
+		_, _ = t.Mem().CopyOut(addr+flowLabelAt, binary.BigEndian.AppendUint32(nil, label))
+	}
+	return true, err
+}
+
+const (
+	ipv6FlowLabelMgr = 32
+	flowLabelAt      = 16 // of the label in struct in6_flowlabel_req
+)
+
 // SetOption implements socket.Socket.
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
 	if x, ok := s.tables(level); ok && xtables.IsSet(name) {
@@ -46,24 +67,20 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 	if level == unix.SOL_SOCKET {
 		switch name {
 		case unix.SO_RCVTIMEO, unix.SO_SNDTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO_NEW:
-			return s.opts.Set(name, value, false)
+			return s.opts.SetTimeout(name, value)
 		case unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_PASSPIDFD, soPassRights:
 			if len(value) < 4 {
 				return unix.EINVAL
 			}
 			return unix.EOPNOTSUPP // only sockets that carry credentials have them
 		case unix.SO_ATTACH_FILTER, unix.SO_ATTACH_REUSEPORT_CBPF:
-			prog, err := inFilter(t, value)
+			prog, err := socket.CopyFilter(t, value)
 			if err != nil {
 				return err
 			}
 			value = prog
 		case unix.SO_ATTACH_BPF, unix.SO_ATTACH_REUSEPORT_EBPF:
-			if len(value) != 4 {
-				return unix.EINVAL
-			}
-			t.Note("hull has no eBPF programs, and so no descriptor is one")
-			return unix.EINVAL
+			return socket.AttachEBPF(t, value)
 		}
 	}
 	err := s.st.SetOption(int(level), int(name), value, s.n.net.May(t, unix.CAP_NET_ADMIN), s.n.net.May(t, unix.CAP_NET_RAW))
@@ -73,6 +90,9 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 			s.low.Store(low)
 		}
 	}
+	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_TXTIME {
+		s.timed.Store(true)
+	}
 	if err == nil && level == unix.SOL_SOCKET && name == unix.SO_ZEROCOPY {
 		v, _ := socket.Int(value) // the stack has checked it
 		s.zero.set(v != 0)
@@ -80,26 +100,12 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 	return err
 }
 
-// inFilter copies in the program that a struct sock_fprog points to.
-func inFilter(t current.Task, fprog []byte) ([]byte, error) {
-	if len(fprog) != sizeofFilterProg {
-		return nil, unix.EINVAL
-	}
-	n, addr := binary.LittleEndian.Uint16(fprog), binary.LittleEndian.Uint64(fprog[8:])
-	if n == 0 || n > maxFilter {
-		return nil, unix.EINVAL
-	}
-	prog := make([]byte, int(n)*sizeofFilter)
-	_, err := t.Mem().CopyIn(usermem.Addr(addr), prog)
-	return prog, err
-}
-
 // Option implements socket.Socket.
 func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error) {
 	if level == unix.SOL_SOCKET {
 		switch name {
 		case unix.SO_RCVTIMEO, unix.SO_SNDTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO_NEW:
-			return s.opts.Get(name)
+			return s.opts.Get(s.n.net, name, max)
 		case unix.SO_PASSCRED, unix.SO_PASSSEC, unix.SO_PASSPIDFD, soPassRights:
 			return nil, unix.EOPNOTSUPP
 		case unix.SO_PEERCRED:
@@ -116,7 +122,7 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 			}
 			return binary.LittleEndian.AppendUint64(nil, s.Cookie()), nil
 		case soNetNSCookie:
-			if max < 8 {
+			if max != 8 {
 				return nil, unix.EINVAL
 			}
 			return binary.LittleEndian.AppendUint64(nil, uint64(s.n.net.ID)), nil
@@ -125,7 +131,17 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 		case unix.SO_DOMAIN:
 			return socket.IntValue(s.family), nil
 		case unix.SO_PROTOCOL:
+			if s.family == unix.AF_PACKET {
+				return socket.IntValue(0), nil
+			}
 			return socket.IntValue(int32(s.st.Protocol())), nil
+		case unix.SO_MEMINFO:
+			i := s.st.Info()
+			snd, rcv := s.st.Buffers()
+			if i.Protocol == unix.IPPROTO_TCP && i.State == tcpListen {
+				i.RxQueue, i.TxQueue = 0, 0 // they count connections
+			}
+			return socket.MemInfo(i.RxQueue, rcv, i.TxQueue, snd, i.Drops), nil
 		}
 	}
 	if x, ok := s.tables(level); ok && name == xtables.OriginalDst {
@@ -137,6 +153,10 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 // option asks the endpoint.
 func (s *Sock) option(level, name int32, max int, in []byte) ([]byte, error) {
 	v, err := s.st.Option(int(level), int(name), max, in)
+	if err == unix.EINVAL && len(v) == 4 { // the length that it needs
+		n, _ := socket.Int(v)
+		return nil, socket.TooShort{Errno: unix.EINVAL, Need: int(n)}
+	}
 	if err == unix.ENOPROTOOPT && s.family == unix.AF_INET && s.isForeign(level) {
 		err = unix.EOPNOTSUPP
 	}
@@ -146,7 +166,7 @@ func (s *Sock) option(level, name int32, max int, in []byte) ([]byte, error) {
 // isForeign reports whether a level is of no protocol that an AF_INET socket
 // has: getsockopt(2) says so by an error of its own.
 func (s *Sock) isForeign(level int32) bool {
-	return level != unix.SOL_SOCKET && level != unix.SOL_IP && int(level) != s.st.Protocol()
+	return level != unix.SOL_SOCKET && level != unix.SOL_IP && int(level) != s.st.Protocol() && !(level == unix.SOL_RAW && s.typ == unix.SOCK_RAW)
 }
 
 // Asks implements socket.Asker: filters of multicast sources, and the tables of
@@ -157,7 +177,8 @@ func (s *Sock) Asks(level, name int32) bool {
 	}
 	switch level {
 	case unix.SOL_IP, unix.SOL_IPV6:
-		return name == unix.IP_MSFILTER && level == unix.SOL_IP || name == unix.MCAST_MSFILTER
+		return name == unix.IP_MSFILTER && level == unix.SOL_IP || name == unix.MCAST_MSFILTER ||
+			name == ipv6FlowLabelMgr && level == unix.SOL_IPV6 && s.family == unix.AF_INET6
 	case unix.SOL_TCP:
 		return name == unix.TCP_ZEROCOPY_RECEIVE
 	case solPacket:
@@ -175,6 +196,9 @@ func (s *Sock) Answer(t current.Task, level, name int32, in []byte, max int) ([]
 			return nil, unix.EPERM
 		}
 		return x.Get(name, in, max)
+	}
+	if x, ok := s.st.(stack.FlowLabeler); ok && level == unix.SOL_IPV6 && name == ipv6FlowLabelMgr {
+		return x.FlowLease(in, max)
 	}
 	return s.option(level, name, len(in), in)
 }

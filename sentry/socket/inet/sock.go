@@ -25,6 +25,7 @@ type Sock struct {
 	low         atomic.Int32  // SO_RCVLOWAT; 0 is 1
 	stamp       atomic.Int64  // when the last datagram read arrived, ns of 1970; 0: none
 	cookie      atomic.Uint64 // 0: not asked for yet
+	timed       atomic.Bool   // SO_TXTIME was set
 	from        stack.Address // immutable: whose connection it is, of one that was accepted
 }
 

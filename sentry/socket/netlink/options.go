@@ -7,6 +7,7 @@ import (
 
 	"hull/sentry/current"
 	"hull/sentry/socket"
+	"hull/sentry/usermem"
 )
 
 // The options of SOL_NETLINK that x/sys does not name.
@@ -16,7 +17,7 @@ const netlinkListMemberships = 9
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
 	switch level {
 	case unix.SOL_SOCKET:
-		return s.opts.Set(name, value, s.net.ns.May(t, unix.CAP_NET_ADMIN))
+		return s.opts.Set(t, s.net.ns, name, value)
 	case unix.SOL_NETLINK:
 	default:
 		return unix.ENOPROTOOPT
@@ -75,10 +76,10 @@ func (s *Sock) flag(name int32) bool {
 }
 
 // Option implements socket.Socket.
-func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) {
+func (s *Sock) Option(_ current.Task, level, name int32, most int) ([]byte, error) {
 	switch level {
 	case unix.SOL_SOCKET:
-		return s.socketOption(name)
+		return s.socketOption(name, most)
 	case unix.SOL_NETLINK:
 	default:
 		return nil, unix.ENOPROTOOPT
@@ -86,10 +87,16 @@ func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) 
 	switch name {
 	case unix.NETLINK_PKTINFO, unix.NETLINK_BROADCAST_ERROR, unix.NETLINK_NO_ENOBUFS, unix.NETLINK_LISTEN_ALL_NSID,
 		unix.NETLINK_CAP_ACK, unix.NETLINK_EXT_ACK, unix.NETLINK_GET_STRICT_CHK:
+		if most < 4 {
+			return nil, unix.EINVAL
+		}
 		return socket.Bool(s.flag(name)), nil
 	case netlinkListMemberships:
 		s.st.Lock()
 		defer s.st.Unlock()
+		if len(s.st.groups) == 0 {
+			return nil, nil
+		}
 		b := make([]byte, (s.groupCount()+31)/32*4)
 		for i := range len(b) / 4 {
 			if i/2 < len(s.st.groups) {
@@ -101,8 +108,19 @@ func (s *Sock) Option(_ current.Task, level, name int32, _ int) ([]byte, error) 
 	return nil, unix.ENOPROTOOPT
 }
 
-func (s *Sock) socketOption(name int32) ([]byte, error) {
+func (s *Sock) socketOption(name int32, most int) ([]byte, error) {
 	switch name {
+	case unix.SO_MEMINFO:
+		i := s.Info()
+		return socket.MemInfo(i.Bytes, i.RcvBuf, 0, i.SndBuf, i.Drops), nil
+	case unix.SO_COOKIE:
+		if most < 8 {
+			return nil, unix.EINVAL
+		}
+		return binary.LittleEndian.AppendUint64(nil, s.Info().Inode), nil
+	case unix.SO_PEERCRED: // nobody made a connection
+		c := unix.Ucred{Uid: ^uint32(0), Gid: ^uint32(0)}
+		return append([]byte(nil), usermem.BytesOf(&c)...), nil
 	case unix.SO_TYPE:
 		return socket.IntValue(s.typ), nil
 	case unix.SO_DOMAIN:
@@ -121,5 +139,5 @@ func (s *Sock) socketOption(name int32) ([]byte, error) {
 		s.st.err = nil
 		return socket.IntValue(v), nil
 	}
-	return s.opts.Get(name)
+	return s.opts.Get(s.net.ns, name, most)
 }

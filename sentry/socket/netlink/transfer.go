@@ -79,6 +79,11 @@ func credOf(t current.Task) unix.Ucred {
 // deliver queues a datagram. If there is no room it is dropped, and the socket
 // is told so (ENOBUFS) unless it asked not to be.
 func (s *Sock) deliver(m *datagram) bool {
+	k := s.opts.Accepts(m.data)
+	if k == 0 {
+		return true // its filter does not want it, and nobody is told
+	}
+	m.data = m.data[:k]
 	limit := s.opts.ReceiveBuffer()
 	s.st.Lock()
 	if s.st.closed {

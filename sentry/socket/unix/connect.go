@@ -24,7 +24,7 @@ func (s *Sock) Listen(t current.Task, backlog int) error {
 	if backlog < 0 || backlog > maxBacklog {
 		backlog = maxBacklog
 	}
-	s.st.state, s.st.backlog, s.st.cred = listening, backlog, credOf(t)
+	s.st.state, s.st.backlog, s.st.cred, s.st.groups = listening, backlog, credOf(t), t.Cred().Groups
 	return nil
 }
 
@@ -78,9 +78,9 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 	// The connection is whole before anybody can see either end of it.
 	srv := &Sock{ns: s.ns, typ: s.typ}
 	l.st.Lock()
-	srv.st.addr, srv.st.cred = l.st.addr.shared(), l.st.cred
+	srv.st.addr, srv.st.cred, srv.st.groups = l.st.addr.shared(), l.st.cred, l.st.groups
 	l.st.Unlock()
-	srv.st.peer, srv.st.state, srv.st.peerCred = s, connected, credOf(t)
+	srv.st.peer, srv.st.state, srv.st.peerCred, srv.st.peerGroups = s, connected, credOf(t), t.Cred().Groups
 
 	s.st.Lock()
 	switch s.st.state {
@@ -94,6 +94,7 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 	}
 	s.st.state, s.st.peer = connected, srv
 	s.st.cred, s.st.peerCred = srv.st.peerCred, srv.st.cred
+	s.st.groups, s.st.peerGroups = srv.st.peerGroups, srv.st.groups
 	s.st.Unlock()
 
 	if err := l.enqueue(srv); err != nil {

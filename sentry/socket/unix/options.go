@@ -1,6 +1,7 @@
 package unix
 
 import (
+	"encoding/binary"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,11 +16,36 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 	if level != unix.SOL_SOCKET {
 		return unix.EOPNOTSUPP
 	}
-	return s.opts.Set(name, value, t.Cred().HasCap(unix.CAP_NET_ADMIN))
+	switch name {
+	case socket.SO_INQ:
+		v, err := socket.Int(value)
+		if !s.isStream() && err == nil {
+			return unix.ENOPROTOOPT
+		}
+		if err != nil || len(value) != 4 || v < 0 || v > 1 {
+			return unix.EINVAL
+		}
+		return s.opts.SetFlag(name, value)
+	case socket.SO_PASSRIGHTS:
+		v, err := socket.Int(value)
+		if err == nil {
+			s.refuses.Store(v == 0)
+		}
+		return err
+	case unix.SO_PEEK_OFF:
+		return s.opts.SetPeek(value)
+	case unix.SO_PASSPIDFD:
+		if _, err := socket.Int(value); err != nil {
+			return err
+		}
+		t.Note("hull has no pidfds")
+		return unix.ENOPROTOOPT
+	}
+	return s.opts.Set(t, s.ns.net, name, value)
 }
 
 // Option implements socket.Socket.
-func (s *Sock) Option(t current.Task, level, name int32, _ int) ([]byte, error) {
+func (s *Sock) Option(t current.Task, level, name int32, most int) ([]byte, error) {
 	if level != unix.SOL_SOCKET {
 		return nil, unix.EOPNOTSUPP
 	}
@@ -30,10 +56,62 @@ func (s *Sock) Option(t current.Task, level, name int32, _ int) ([]byte, error) 
 		return socket.IntValue(unix.AF_UNIX), nil
 	case unix.SO_PROTOCOL:
 		return socket.IntValue(0), nil
+	case socket.SO_PASSRIGHTS:
+		return socket.Bool(!s.refuses.Load()), nil
+	case unix.SO_PEEK_OFF:
+		return socket.IntValue(int32(s.opts.Peek())), nil
+	case unix.SO_PASSPIDFD:
+		return nil, unix.ENOPROTOOPT
+	case unix.SO_MEMINFO:
+		s.st.Lock()
+		in := s.st.inBytes
+		s.st.Unlock()
+		return socket.MemInfo(in, s.opts.ReceiveBuffer(), int(s.wmem.Load()), s.opts.SendBuffer(), 0), nil
+	case unix.SO_COOKIE:
+		if most < 8 {
+			return nil, unix.EINVAL
+		}
+		return binary.LittleEndian.AppendUint64(nil, s.cookie()), nil
 	case unix.SO_ERROR, unix.SO_ACCEPTCONN, unix.SO_PEERCRED:
 		return s.stateOption(t, name), nil
+	case unix.SO_PEERGROUPS:
+		return s.peerGroups(most)
+	case unix.SO_PEERPIDFD:
+		if s.hasPeerCred() {
+			return nil, unix.ENOPROTOOPT
+		}
 	}
-	return s.opts.Get(name)
+	return s.opts.Get(s.ns.net, name, most)
+}
+
+// cookie is the socket's number for SO_COOKIE. Inodes are numbered in the same way
+// for sockets of all families.
+func (s *Sock) cookie() uint64 { return s.ino.Load() }
+
+// hasPeerCred reports whether SO_PEERCRED has something to tell. The other half of
+// a pair is known, as whoever connected or accepted.
+func (s *Sock) hasPeerCred() bool {
+	s.st.Lock()
+	defer s.st.Unlock()
+	return s.st.peerCred != (unix.Ucred{})
+}
+
+// peerGroups is SO_PEERGROUPS: the supplementary groups of who SO_PEERCRED tells.
+func (s *Sock) peerGroups(most int) ([]byte, error) {
+	if !s.hasPeerCred() {
+		return nil, unix.ENODATA
+	}
+	s.st.Lock()
+	groups := s.st.peerGroups
+	s.st.Unlock()
+	b := make([]byte, 0, 4*len(groups))
+	for _, g := range groups {
+		b = binary.LittleEndian.AppendUint32(b, g)
+	}
+	if most < len(b) {
+		return nil, socket.TooShort{Errno: unix.ERANGE, Need: len(b)}
+	}
+	return b, nil
 }
 
 // stateOption returns an option that tells the socket's state.

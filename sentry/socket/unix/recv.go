@@ -1,6 +1,9 @@
 package unix
 
 import (
+	"encoding/binary"
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/current"
@@ -17,7 +20,11 @@ func (s *Sock) Recv(t current.Task, dst usermem.Buffer, m *socket.Message) (int6
 	s.recv.Lock()
 	defer s.recv.Unlock()
 	if s.isStream() {
-		return s.recvStream(t, dst, m)
+		n, err := s.recvStream(t, dst, m)
+		if err == nil {
+			s.tellQueued(m)
+		}
+		return n, err
 	}
 	return s.recvPacket(t, dst, m)
 }
@@ -59,25 +66,30 @@ func (s *Sock) take(p *packet) {
 
 // recvPacket receives one message and drops what of it does not fit.
 func (s *Sock) recvPacket(t current.Task, dst usermem.Buffer, m *socket.Message) (int64, error) {
-	p, err := s.head()
-	if p == nil {
-		m.Flags = 0
-		return 0, err
-	}
 	flags := m.Flags
 	m.Flags = 0
-	n, err := dst.CopyOut(p.data)
+	p, err := s.head()
+	skip := 0
+	if peek := s.opts.Peek(); p != nil && flags&unix.MSG_PEEK != 0 && peek > 0 {
+		p, skip, err = s.past(peek)
+	}
+	if p == nil {
+		return 0, err
+	}
+	n, err := dst.CopyOut(p.data[skip:])
 	if err != nil {
 		return 0, err
 	}
-	if n < len(p.data) {
+	if n < len(p.data)-skip {
 		m.Flags |= unix.MSG_TRUNC
 	}
 	s.describe(p, m)
-	total := len(p.data)
+	total := len(p.data) - skip
 	if flags&unix.MSG_PEEK != 0 {
 		m.Files = shareFiles(p.ctl.Files)
+		s.opts.Peeked(total)
 	} else {
+		s.opts.Peeked(-total)
 		s.take(p)
 		m.Files = p.ctl.Files
 		s.ns.flight.Add(-int64(len(m.Files)))
@@ -90,12 +102,56 @@ func (s *Sock) recvPacket(t current.Task, dst usermem.Buffer, m *socket.Message)
 	return int64(n), nil
 }
 
+// past returns the message that SO_PEEK_OFF says, and where in it: EAGAIN if there
+// are not so many bytes.
+func (s *Sock) past(peek int) (*packet, int, error) {
+	s.st.Lock()
+	defer s.st.Unlock()
+	for _, p := range s.st.in {
+		if peek < len(p.data) || len(p.data) == 0 && peek == 0 {
+			return p, peek, nil
+		}
+		peek -= len(p.data)
+	}
+	if s.st.shutRd {
+		return nil, 0, nil
+	}
+	return nil, 0, unix.EAGAIN
+}
+
 // describe tells m of the sender.
 func (s *Sock) describe(p *packet, m *socket.Message) {
 	if p.addr != nil {
 		m.Addr = p.addr.sockaddr()
 	}
 	m.Cred, m.HasCred = p.ctl.Cred, s.opts.Flag(unix.SO_PASSCRED)
+	if on, nano := s.opts.Stamps(); on && !s.isStream() {
+		at := p.at
+		if at.IsZero() { // asked for since
+			at = time.Now()
+		}
+		m.Items = append(m.Items, stamp(at, nano))
+	}
+}
+
+// stamp is SCM_TIMESTAMP, or SCM_TIMESTAMPNS.
+func stamp(at time.Time, nano bool) socket.Item {
+	le, sub, typ := binary.LittleEndian, uint64(at.Nanosecond()), int32(unix.SCM_TIMESTAMPNS)
+	if !nano {
+		sub, typ = sub/1000, unix.SCM_TIMESTAMP
+	}
+	return socket.Item{Level: unix.SOL_SOCKET, Type: typ, Data: le.AppendUint64(le.AppendUint64(nil, uint64(at.Unix())), sub)}
+}
+
+// tellQueued adds how many bytes are left to be read: SO_INQ.
+func (s *Sock) tellQueued(m *socket.Message) {
+	if !s.opts.Flag(socket.SO_INQ) {
+		return
+	}
+	s.st.Lock()
+	n := s.st.inBytes
+	s.st.Unlock()
+	m.Items = append(m.Items, socket.Item{Level: unix.SOL_SOCKET, Type: socket.SO_INQ, Data: socket.IntValue(int32(n))})
 }
 
 func shareFiles(fs []*vfs.File) []*vfs.File {
@@ -140,6 +196,7 @@ func (s *Sock) recvStream(t current.Task, dst usermem.Buffer, m *socket.Message)
 			}
 			return 0, err
 		}
+		s.opts.Peeked(-n)
 		fds := len(p.ctl.Files) > 0
 		if fds {
 			m.Files = append(m.Files, p.ctl.Files...)
@@ -166,21 +223,34 @@ func (s *Sock) recvStream(t current.Task, dst usermem.Buffer, m *socket.Message)
 // not wait for more than there is.
 func (s *Sock) peekStream(dst usermem.Buffer, m *socket.Message) (int64, error) {
 	m.Flags = 0
-	p, err := s.head()
-	if p == nil {
+	if p, err := s.head(); p == nil {
 		return 0, err
 	}
 	s.st.Lock()
 	in := s.st.in // only receivers take out of it
 	s.st.Unlock()
-	s.describe(p, m)
+	skip := max(s.opts.Peek(), 0)
+	for len(in) > 0 && skip >= len(in[0].data) {
+		skip, in = skip-len(in[0].data), in[1:]
+	}
+	if len(in) == 0 {
+		s.st.Lock()
+		defer s.st.Unlock()
+		if s.st.shutRd {
+			return 0, nil
+		}
+		return 0, unix.EAGAIN
+	}
+	s.describe(in[0], m)
 	m.Addr = nil
 	var done int64
 	for _, p := range in {
 		if dst.Len() == 0 || m.HasCred && p.ctl.Cred != m.Cred {
 			break
 		}
-		n, err := dst.CopyOut(p.data)
+		n, err := dst.CopyOut(p.data[skip:])
+		skip = 0
+		s.opts.Peeked(n)
 		done += int64(n)
 		if err != nil {
 			if done > 0 {

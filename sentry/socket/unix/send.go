@@ -1,6 +1,8 @@
 package unix
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"hull/sentry/current"
@@ -145,6 +147,19 @@ func (s *Sock) post(t current.Task, dst *Sock, src usermem.Buffer, m *socket.Mes
 	s.st.Lock()
 	p.addr = s.st.addr.shared()
 	s.st.Unlock()
+	if len(m.Files) > 0 && dst.refuses.Load() {
+		return 0, unix.EPERM
+	}
+	if !s.isStream() {
+		k := dst.opts.Accepts(p.data)
+		if k == 0 && n > 0 {
+			return int64(n), nil // the receiver's filter drops it: nobody is told
+		}
+		p.data = p.data[:k]
+		if on, _ := dst.opts.Stamps(); on {
+			p.at = time.Now()
+		}
+	}
 
 	dst.st.Lock()
 	switch {
@@ -158,7 +173,7 @@ func (s *Sock) post(t current.Task, dst *Sock, src usermem.Buffer, m *socket.Mes
 	s.wmem.Add(int64(p.size))
 	first := len(dst.st.in) == 0
 	dst.st.in = append(dst.st.in, p)
-	dst.st.inBytes += n
+	dst.st.inBytes += len(p.data)
 	dst.st.Unlock()
 	m.Files = nil // now the packet's
 	if first || !dst.isStream() || !dst.queue.Empty() {

@@ -2,6 +2,7 @@ package unix
 
 import (
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,6 +39,8 @@ type Sock struct {
 	queue wait.Queue
 	wmem  counter // bytes sent that nobody has received yet
 	ino   atomic.Uint64
+	// refuses says that descriptors are not to be sent to it: SO_PASSRIGHTS off.
+	refuses atomic.Bool
 
 	recv lock.Mutex[lock.Socket] // one receiver at a time
 
@@ -54,7 +57,10 @@ type Sock struct {
 		backlog  int
 		pending  []*Sock
 		cred     unix.Ucred // who made the connection possible: SO_PEERCRED of the peer
+		groups   []uint32   // and his supplementary groups, which are not changed in place
 		peerCred unix.Ucred
+
+		peerGroups []uint32
 	}
 }
 
@@ -64,7 +70,8 @@ type packet struct {
 	from *Sock
 	addr *address
 	ctl  socket.Control
-	size int // accounted at from.wmem
+	size int       // accounted at from.wmem
+	at   time.Time // when it was sent, if the receiver wants to know: SO_TIMESTAMP
 }
 
 var _ socket.Socket = (*Sock)(nil)
@@ -89,7 +96,7 @@ func (ns *Namespace) newSock(t current.Task, typ, protocol int32) (*Sock, error)
 		return nil, unix.ESOCKTNOSUPPORT
 	}
 	s := &Sock{ns: ns, typ: typ}
-	s.st.cred = credOf(t)
+	s.st.cred, s.st.groups = credOf(t), t.Cred().Groups
 	return s, nil
 }
 
@@ -100,9 +107,9 @@ func (ns *Namespace) Pair(t current.Task, typ, protocol int32) (socket.Socket, s
 		return nil, nil, err
 	}
 	b := &Sock{ns: ns, typ: a.typ}
-	b.st.cred = a.st.cred
+	b.st.cred, b.st.groups = a.st.cred, a.st.groups
 	for x, y := a, b; ; x, y = b, a {
-		x.st.peer, x.st.state, x.st.peerCred = y, connected, y.st.cred
+		x.st.peer, x.st.state, x.st.peerCred, x.st.peerGroups = y, connected, y.st.cred, y.st.groups
 		if x == b {
 			return a, b, nil
 		}

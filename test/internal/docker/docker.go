@@ -22,6 +22,8 @@ import (
 // Options says how dockerd is started.
 type Options struct {
 	Runtimes map[string]string // paths by name; runc is there without
+	// RuntimeArgs are arguments of runtimes, by name.
+	RuntimeArgs map[string][]string
 	// Bridge is an interface that is there, for containers that ask for a
 	// network; without one they get none.
 	Bridge string
@@ -109,10 +111,14 @@ func (d *Daemons) start(o Options) error {
 
 // configure makes the configuration file of dockerd.
 func (o *Options) configure() error {
-	runtimes := map[string]any{}
+	type runtime struct {
+		Path string   `json:"path"`
+		Args []string `json:"runtimeArgs,omitempty"`
+	}
+	runtimes := map[string]runtime{}
 	for name, path := range o.Runtimes {
 		if name != "runc" { // which dockerd knows of itself
-			runtimes[name] = map[string]string{"path": path}
+			runtimes[name] = runtime{path, o.RuntimeArgs[name]}
 		}
 	}
 	b, err := json.Marshal(map[string]any{"runtimes": runtimes})

@@ -11,7 +11,13 @@
 #include <linux/sockios.h>
 #include <time.h>
 
+// fresh makes the namespace, unless the caller has said that he did: then the
+// programs can tell how the sockets of another one do (test/net).
 static void fresh(void) {
+	if (getenv("NET_IS_FRESH")) {
+		alarm(15);
+		return;
+	}
 	if (unshare(CLONE_NEWNET)) {
 		perror("unshare");
 		exit(1);

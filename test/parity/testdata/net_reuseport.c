@@ -65,11 +65,11 @@ static void streams(void) {
 		int c = socket(AF_INET, SOCK_STREAM, 0);
 		R(connect(c, &a.sa, n));
 		for (int k = 0; k < 3; k++) {
+			fcntl(g[k], F_SETFL, O_NONBLOCK);
 			int x = accept4(g[k], NULL, NULL, SOCK_NONBLOCK);
 			if (x >= 0)
 				printf("  to %d\n", k);
 			close(x);
-			fcntl(g[k], F_SETFL, O_NONBLOCK);
 		}
 		close(c);
 	}

@@ -168,6 +168,10 @@ func (c *call) decode(_ uint16, kind string, data []byte) (filter.Expr, error) {
 		read = c.decodeNAT
 	case "masq", "redir":
 		return c.decodeMasq(kind, data)
+	case "dup":
+		read = c.decodeDup
+	case "fwd":
+		read = c.decodeFwd
 	case "reject":
 		p, read = all(2, wire.U32, map[int]wire.Rule{unix.NFTA_REJECT_ICMP_CODE: {Kind: wire.U8}}), c.decodeReject
 	case "counter":

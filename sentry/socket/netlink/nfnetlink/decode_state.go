@@ -101,6 +101,51 @@ func (c *call) decodeMasq(kind string, data []byte) (filter.Expr, error) {
 	return &filter.Masquerade{Flags: f, PortMin: from, PortMax: to, HasPort: has, HasMax: hasMax}, err
 }
 
+// The attributes of dup and fwd, linux/netfilter/nf_tables.h.
+const (
+	dupAddr   = 1 // NFTA_DUP_SREG_ADDR
+	dupDev    = 2
+	fwdDev    = 1 // NFTA_FWD_SREG_DEV
+	fwdAddr   = 2
+	fwdFamily = 3 // NFTA_FWD_NFPROTO
+)
+
+func (c *call) decodeDup(a wire.Attrs) (filter.Expr, error) {
+	e := &filter.Dup{HasAddr: a.Has(dupAddr), HasDev: a.Has(dupDev)}
+	var err error
+	if e.HasAddr {
+		if e.Addr, err = at(a, dupAddr, addrSize(c.family)); err != nil {
+			return nil, err
+		}
+	}
+	if e.HasDev {
+		e.Dev, err = at(a, dupDev, 4)
+	}
+	return e, err
+}
+
+// addrSize is the size of an address of a family in bytes.
+func addrSize(f filter.Family) int {
+	if f == filter.IPv6 {
+		return 16
+	}
+	return 4
+}
+
+func (c *call) decodeFwd(a wire.Attrs) (filter.Expr, error) {
+	e := &filter.Fwd{HasAddr: a.Has(fwdAddr), Family: filter.Family(a.U32BE(fwdFamily))}
+	var err error
+	if e.Dev, err = at(a, fwdDev, 4); err != nil || !e.HasAddr {
+		return e, err
+	}
+	n := map[filter.Family]int{filter.IPv4: 4, filter.IPv6: 16}[e.Family]
+	if n == 0 {
+		return nil, unix.EOPNOTSUPP
+	}
+	e.Addr, err = at(a, fwdAddr, n)
+	return e, err
+}
+
 func (c *call) decodeReject(a wire.Attrs) (filter.Expr, error) {
 	e := &filter.Reject{Type: a.U32BE(unix.NFTA_REJECT_TYPE), Code: a.U8(unix.NFTA_REJECT_ICMP_CODE)}
 	switch e.Type {

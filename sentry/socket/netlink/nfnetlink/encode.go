@@ -75,6 +75,10 @@ func exprName(e filter.Expr) string {
 		return "redir"
 	case *filter.Reject:
 		return "reject"
+	case *filter.Dup:
+		return "dup"
+	case *filter.Fwd:
+		return "fwd"
 	case *filter.Counter:
 		return "counter"
 	case *filter.Limit:
@@ -164,6 +168,19 @@ func (c *call) encodeData(b *wire.Builder, e filter.Expr, reset bool) {
 		b.U32BE(unix.NFTA_NG_OFFSET, e.Offset)
 	case *filter.Hash:
 		encodeHash(b, e)
+	case *filter.Dup:
+		if e.HasAddr {
+			reg(b, dupAddr, e.Addr)
+		}
+		if e.HasDev {
+			reg(b, dupDev, e.Dev)
+		}
+	case *filter.Fwd:
+		reg(b, fwdDev, e.Dev)
+		if e.HasAddr {
+			reg(b, fwdAddr, e.Addr)
+			b.U32BE(fwdFamily, uint32(e.Family))
+		}
 	case *filter.Lookup:
 		b.String(unix.NFTA_LOOKUP_SET, e.Set)
 		reg(b, unix.NFTA_LOOKUP_SREG, e.SReg)

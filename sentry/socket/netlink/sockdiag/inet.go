@@ -100,7 +100,7 @@ func (c *call) inet() error {
 	if code != nil && !auditCode(code) {
 		return unix.EINVAL
 	}
-	var all []stack.Socket
+	var all []stack.Listed
 	for s := range c.stack.Sockets(int(q.family), q.protocol) {
 		i := s.Info()
 		if q.matches(&i) && (code == nil || runCode(code, &i)) {
@@ -120,7 +120,7 @@ func (q *inetRequest) matches(i *stack.SocketInfo) bool {
 }
 
 // findInet returns the socket that a request names by its addresses.
-func (c *call) findInet(q *inetRequest) (stack.Socket, error) {
+func (c *call) findInet(q *inetRequest) (stack.Listed, error) {
 	for s := range c.stack.Sockets(int(q.family), q.protocol) {
 		i := s.Info()
 		if q.id.sport != i.Local.Port() || q.id.dport != i.Remote.Port() || q.id.src != bytes16(i.Local.Addr(), q.family) ||
@@ -149,7 +149,7 @@ func bytes16(a netip.Addr, family uint8) (b [16]byte) {
 }
 
 // writeInet writes struct inet_diag_msg and its attributes.
-func (c *call) writeInet(b *wire.Builder, flags uint16, q *inetRequest, s stack.Socket, i *stack.SocketInfo) {
+func (c *call) writeInet(b *wire.Builder, flags uint16, q *inetRequest, s stack.Listed, i *stack.SocketInfo) {
 	be, ne := binary.BigEndian, binary.NativeEndian
 	c.Begin(b, byFamily, flags)
 	m := []byte{uint8(i.Family), i.State, i.Timer, i.Retransmits}

@@ -40,7 +40,7 @@ func (c *call) packet() error {
 	}
 	ne := binary.NativeEndian
 	show := ne.Uint32(c.Body[8:])
-	var all []stack.Socket
+	var all []stack.Listed
 	for s := range c.stack.Sockets(unix.AF_PACKET, 0) {
 		all = append(all, s)
 	}

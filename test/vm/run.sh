@@ -1,0 +1,143 @@
+#!/bin/sh
+# run.sh HULL [MODE...]: runs the checks beside it in a virtual machine of its own, of
+# Debian's packages: systemd, docker, containerd, podman and runc, with a kernel that
+# has AppArmor and SELinux. HULL is the binary. A mode is how the machine is booted:
+#
+#	unified   cgroup v2 alone, AppArmor
+#	legacy    cgroup v1 alone
+#	hybrid    v1's controllers, and v2 for systemd
+#	selinux   v2, SELinux instead of AppArmor (permissive)
+#
+# Without one it is all of them. Each check does the same with runc and with hull and
+# compares; "not ok" is told with the difference, and is the script's exit status.
+#
+#	VM_DIR     where the machine is kept: 6 GB, of which 2 are written (.cache/vm)
+#	VM_ACCEL   kvm or tcg; by default kvm, if a kernel comes up with it within a minute
+#	VM_TIME    seconds that a mode may take (5400: tcg on a loaded machine is slow)
+#	ONLY       a pattern: only checks whose names it matches
+#
+# It needs root, for debootstrap. Of the host it changes nothing but VM_DIR.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+hull=$1
+shift
+[ $# -gt 0 ] || set -- unified legacy hybrid selinux
+dir=${VM_DIR:-.cache/vm}
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+say() { echo "vm: $*" >&2; }
+
+packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,udev,kmod,linux-image-cloud-amd64,initramfs-tools,iproute2,iputils-ping
+packages=$packages,iptables,docker.io,containerd,podman,runc,conmon,netavark,slirp4netns,fuse-overlayfs,uidmap,apparmor,ca-certificates
+packages=$packages,procps,busybox-static,jq,policycoreutils,selinux-policy-default,selinux-utils,util-linux
+
+# build makes the machine's disk once.
+build() {
+	want=$(cat "$here/run.sh" | cksum)
+	[ "$(cat "$dir/built" 2>/dev/null)" != "$want" ] || return 0
+	say "building the machine in $dir"
+	rm -rf "$dir/root" "$dir/built"
+	debootstrap --variant=minbase --include=$packages "${VM_SUITE:-bookworm}" "$dir/root" >"$dir/debootstrap.log" 2>&1 ||
+		{ tail -3 "$dir/debootstrap.log"; exit 1; }
+	r=$dir/root
+	echo hull-vm >"$r/etc/hostname"
+	printf '/dev/vda / ext4 defaults 0 1\n/dev/vdb /checks ext4 ro 0 0\n' >"$r/etc/fstab"
+	mkdir -p "$r/checks" "$r/etc/docker"
+	echo '{"exec-opts": ["native.cgroupdriver=systemd"]}' >"$r/etc/docker/daemon.json"
+	cat >"$r/etc/systemd/system/hull-checks.service" <<-U
+		[Unit]
+		After=multi-user.target docker.service containerd.service
+		RequiresMountsFor=/checks
+		[Service]
+		ExecStart=/bin/sh /checks/boot.sh
+		StandardOutput=file:/dev/ttyS1
+		StandardError=file:/dev/ttyS1
+		[Install]
+		WantedBy=graphical.target
+	U
+	ln -sf /lib/systemd/system/graphical.target "$r/etc/systemd/system/default.target"
+	chroot "$r" systemctl -q enable hull-checks.service
+	chroot "$r" systemctl -q disable podman-auto-update.timer podman.service apt-daily.timer apt-daily-upgrade.timer 2>/dev/null || :
+	cp "$r"/boot/vmlinuz-* "$dir/vmlinuz"
+	cp "$r"/boot/initrd.img-* "$dir/initrd"
+	rm -f "$dir/base.img"
+	truncate -s 6G "$dir/base.img"
+	mke2fs -q -t ext4 -d "$r" "$dir/base.img"
+	rm -rf "$dir/root"
+	echo "$want" >"$dir/built"
+}
+
+# boot ACCEL ARGS starts the machine in the background, as $qemu.
+boot() {
+	cpu=max
+	[ "$1" != kvm ] || cpu=host
+	accel=$1
+	[ "$1" = kvm ] || accel=tcg,thread=multi
+	: >"$dir/console"
+	qemu-system-x86_64 -accel "$accel" -cpu $cpu -smp 2 -m 3G -display none -monitor none -no-reboot \
+		-serial "file:$dir/console" -serial "file:$dir/out" -kernel "$dir/vmlinuz" -initrd "$dir/initrd" \
+		-append "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet loglevel=4 $2" \
+		-drive "file=$dir/disk.img,format=raw,if=virtio,cache=unsafe" -drive "file=$dir/checks.img,format=raw,if=virtio,readonly=on" \
+		-nic none -device virtio-rng-pci </dev/null >"$dir/qemu.log" 2>&1 &
+	qemu=$!
+}
+
+stop() { [ -z "${qemu:-}" ] || kill "$qemu" 2>/dev/null || :; }
+trap stop EXIT
+trap 'exit 1' INT TERM
+
+# Some machines have a kvm that starts no kernel.
+accel() {
+	[ -z "${VM_ACCEL:-}" ] || { echo "$VM_ACCEL"; return; }
+	[ -w /dev/kvm ] || { echo tcg; return; }
+	boot kvm "panic=-1 init=/bin/false loglevel=7"
+	i=0
+	while [ $i -lt 60 ] && kill -0 $qemu 2>/dev/null && ! grep -q 'Linux version' "$dir/console"; do i=$((i + 1)); sleep 1; done
+	kill $qemu 2>/dev/null || :
+	wait $qemu 2>/dev/null || :
+	if grep -q 'Linux version' "$dir/console"; then echo kvm; else echo tcg; fi
+}
+
+# check MODE
+check() {
+	case $1 in
+	unified) args='' parts='docker systemd podman apparmor' ;;
+	legacy) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' parts='docker systemd podman' ;;
+	hybrid) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0' parts='docker systemd podman' ;;
+	selinux) args='security=selinux selinux=1 enforcing=0' parts='selinux' ;;
+	*) say "no such mode: $1"; exit 2 ;;
+	esac
+	d=$dir/checks
+	rm -rf "$d"
+	cp -r "$here/checks" "$d"
+	cp "$hull" "$d/hull"
+	printf 'PARTS="%s"\nONLY="%s"\nexport ONLY\n' "$parts" "${ONLY:-}" >"$d/which.sh"
+	rm -f "$dir/checks.img" "$dir/out"
+	truncate -s 100M "$dir/checks.img"
+	mke2fs -q -t ext4 -d "$d" "$dir/checks.img"
+	cp --sparse=always "$dir/base.img" "$dir/disk.img"
+	say "$1: booting with $ACCEL"
+	: >"$dir/out"
+	boot "$ACCEL" "$args"
+	tail -n +1 -f --pid=$qemu "$dir/out" | sed "s/^/$1: /" &
+	i=0
+	while kill -0 $qemu 2>/dev/null; do
+		i=$((i + 1))
+		[ $i -lt "${VM_TIME:-5400}" ] || { say "$1: not done in time"; kill $qemu; break; }
+		sleep 1
+	done
+	wait
+	qemu=
+	rm -f "$dir/disk.img"
+	grep -q '^all passed' "$dir/out"
+}
+
+build
+rm -f "$dir/disk.img" "$dir/checks.img"
+truncate -s 1M "$dir/disk.img" "$dir/checks.img"
+ACCEL=$(accel)
+failed=
+for mode; do check "$mode" || failed="$failed $mode"; done
+[ -z "$failed" ] || { echo "vm: failed:$failed"; exit 1; }
+echo "vm: all modes passed: $*"
