@@ -36,7 +36,11 @@ func New(anon *vfs.AnonFS, fd int, flags uint32, cred *auth.Cred) (*vfs.File, er
 	if err != nil {
 		return nil, err
 	}
-	return vfs.Anonymous(anon, h, h.Name(), h.typ|0600, flags, cred, h.IsStream()), nil
+	impl := vfs.FileImpl(h)
+	if h.typ == unix.S_IFSOCK {
+		impl = newSock(h, nil)
+	}
+	return vfs.Anonymous(anon, impl, h.Name(), h.typ|0600, flags, cred, h.IsStream()), nil
 }
 
 // Wrap makes a File of fd, which it takes over.

@@ -11,6 +11,7 @@ import (
 
 	"hull/sentry/abi"
 	"hull/sentry/current/currenttest"
+	"hull/sentry/socket"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
 	"hull/sentry/wait"
@@ -164,4 +165,103 @@ func TestReopenModes(t *testing.T) {
 	g, err := vfs.OpenPath(task, f.Path, vfs.OpenHow{Flags: unix.O_RDONLY})
 	ok(t, err)
 	g.DecRef(task)
+}
+
+// listening returns a listening socket of the host, and its address.
+func listening(t *testing.T, family int) (int, unix.Sockaddr) {
+	t.Helper()
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	ok(t, err)
+	at := unix.Sockaddr(&unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	if family == unix.AF_UNIX {
+		at = &unix.SockaddrUnix{Name: filepath.Join(t.TempDir(), "s")}
+	}
+	ok(t, unix.Bind(fd, at))
+	ok(t, unix.Listen(fd, 5))
+	at, err = unix.Getsockname(fd)
+	ok(t, err)
+	return fd, at
+}
+
+// A guest takes connections of a socket that listens on the host, whose flags stay as
+// they are.
+func TestAccept(t *testing.T) {
+	task := currenttest.New(0)
+	for _, family := range []int{unix.AF_UNIX, unix.AF_INET} {
+		fd, at := listening(t, family)
+		f := open(t, fd, unix.O_RDWR)
+		s := f.Impl().(*Sock)
+		if _, err := s.Accept(task); err != unix.EAGAIN {
+			t.Fatalf("accept of nobody: %v", err)
+		}
+		if have, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || have&unix.O_NONBLOCK != 0 {
+			t.Fatalf("flags of the host's socket: %#x, %v", have, err)
+		}
+		if v, err := s.Option(task, unix.SOL_SOCKET, unix.SO_ACCEPTCONN, 4); err != nil || v[0] != 1 {
+			t.Errorf("SO_ACCEPTCONN: %v, %v", v, err)
+		}
+		ok(t, s.Listen(task, 1))
+		e := wait.Entry{Listener: make(told, 1)}
+		s.Register(&e, wait.In)
+		peer, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		ok(t, err)
+		ok(t, unix.Connect(peer, at))
+		<-e.Listener.(told)
+		if s.Readiness(wait.In) == 0 {
+			t.Error("not ready for a connection")
+		}
+		c, err := s.Accept(task)
+		for ; err == unix.EAGAIN; c, err = s.Accept(task) {
+			time.Sleep(time.Millisecond)
+		}
+		ok(t, err)
+		s.Unregister(&e)
+		name, err := c.Name(false)
+		ok(t, err)
+		if int(name[0]) != family || c.Type() != unix.SOCK_STREAM {
+			t.Errorf("accepted: name %v, type %d", name, c.Type())
+		}
+		if from, err := c.Name(true); err != nil || int(from[0]) != family {
+			t.Errorf("peer: %v, %v", from, err)
+		}
+		ok(t, c.Shutdown(task, unix.SHUT_WR))
+		if n, err := unix.Read(peer, make([]byte, 1)); n != 0 || err != nil {
+			t.Errorf("read after shutdown: %d, %v", n, err)
+		}
+		_, err = unix.Write(peer, []byte("hello"))
+		ok(t, err)
+		b := make([]byte, 10)
+		n, err := c.Recv(task, usermem.BytesBuffer(b), &socket.Message{})
+		if string(b[:n]) != "hello" || err != nil {
+			t.Errorf("received %q, %v", b[:n], err)
+		}
+		// A descriptor that comes along is not the guest's.
+		if family == unix.AF_UNIX {
+			ok(t, unix.Sendmsg(peer, []byte("x"), unix.UnixRights(peer), nil, 0))
+			m := socket.Message{}
+			if n, err := c.Recv(task, usermem.BytesBuffer(b), &m); n != 1 || err != nil || len(m.Files) != 0 {
+				t.Errorf("received %d, %v, %d files", n, err, len(m.Files))
+			}
+		}
+		if _, err := c.Send(task, usermem.BytesBuffer(b), &socket.Message{Addr: name}); err != unix.EOPNOTSUPP {
+			t.Errorf("sent to an address of the guest's choice: %v", err)
+		}
+		if _, err := c.Accept(task); err != unix.EINVAL {
+			t.Errorf("accept on one that is connected: %v", err)
+		}
+		c.Release(task, f)
+		unix.Close(peer)
+		f.DecRef(task)
+	}
+}
+
+// told is told of events, of which it keeps one.
+type told chan struct{}
+
+// Notify implements wait.Listener.
+func (c told) Notify(wait.Mask) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

@@ -245,7 +245,9 @@ func (s *sandbox) startExec(conn *control.Conn, id string, fds []int, p *process
 	}
 	tg, err := made.Run()
 	if err != nil {
-		if c.unexecutable(made, err) {
+		if errors.Is(err, unix.EAGAIN) {
+			err = errStopped // it was killed before it had begun
+		} else if c.unexecutable(made, err) {
 			err = errUnexecutable
 		}
 		made.Discard()

@@ -40,6 +40,9 @@ func CheckState(s State) error {
 			continue // it is not made yet, or gone
 		}
 		if !isCgroup(dir, unix.CGROUP_SUPER_MAGIC) && !isCgroup(dir, unix.CGROUP2_SUPER_MAGIC) {
+			if _, err := os.Lstat(dir); err != nil {
+				continue // meanwhile
+			}
 			return bad("is not in a cgroup file system")
 		}
 		above, err := os.Lstat(filepath.Dir(dir))

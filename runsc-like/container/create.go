@@ -155,6 +155,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 		if m, err = s.conn.Receive(); err == nil {
 			switch m.Kind {
 			case control.Created:
+				s.conn.Watch(c.unanswered)
 				return s.conn, nil
 			case control.Failed:
 				err = &StatusError{m.Code, errors.New(runtimeText(m, o.Spec))}

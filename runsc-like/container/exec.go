@@ -43,27 +43,44 @@ func (r Root) Exec(id string, o ExecOptions) (int, error) {
 	if err != nil {
 		return StatusFailed, err
 	}
+	status, err := c.exec(&o)
+	switch {
+	case err == nil:
+	case errors.Is(err, errPaused):
+		err = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+	case errors.Is(err, ErrNotRunning), err.Error() == ErrNotRunning.Error(), isUnknown(err):
+		err = errors.New("cannot exec in a stopped container")
+	}
+	return status, err
+}
+
+func (c *Container) exec(o *ExecOptions) (int, error) {
 	if frozen, err := c.frozen(); err != nil || frozen && !o.IgnorePaused {
 		if err == nil {
-			err = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+			err = errPaused
 		}
 		return StatusFailed, err
 	}
 	conn, err := c.dial()
-	if errors.Is(err, ErrNotRunning) {
-		return StatusFailed, errors.New("cannot exec in a stopped container")
-	}
 	if err != nil {
 		return StatusFailed, err
 	}
 	defer conn.Close()
+	if o.IgnorePaused {
+		conn.Watch(func() error {
+			if err := c.unanswered(); !errors.Is(err, errPaused) {
+				return err
+			}
+			return nil
+		})
+	}
 	cfg, err := control.WriteExec(&control.ExecConfig{Container: c.about(), Process: o.Process, Terminal: o.Process.Terminal, Extra: len(o.Extra)})
 	if err != nil {
 		return StatusFailed, err
 	}
 	defer cfg.Close()
 	if o.Detach || o.Process.Terminal {
-		return execMonitored(conn, cfg, &o)
+		return execMonitored(conn, cfg, o)
 	}
 	files := append([]*os.File{cfg, o.Stdin, o.Stdout, o.Stderr}, o.Extra...)
 	if err := execStart(conn, files, &o.Process); err != nil {
@@ -95,7 +112,7 @@ func execStart(conn *control.Conn, files []*os.File, p *specs.Process) error {
 		fds[i] = int(f.Fd())
 	}
 	if err := conn.Send(control.Message{Kind: control.Exec}, fds...); err != nil {
-		return fmt.Errorf("control socket: %w", err)
+		return lost(conn, err)
 	}
 	m, err := answer(conn)
 	switch {
@@ -171,6 +188,7 @@ func execMonitored(conn *control.Conn, cfg *os.File, o *ExecOptions) (int, error
 	if err != nil {
 		return StatusFailed, err
 	}
+	near.Watch(conn.Check)
 	if _, err := answer(near); err != nil {
 		_ = c.Process.Kill()
 		_ = c.Wait() // its status says nothing more
@@ -212,6 +230,9 @@ func Monitor() int {
 		return StatusFailed
 	}
 	fail := func(err error) int {
+		if isLost(err) {
+			err = ErrNotRunning
+		}
 		_ = report.Send(control.Message{Kind: control.Failed, Code: status(err), Text: err.Error()}) // who asked may be gone
 		return status(err)
 	}

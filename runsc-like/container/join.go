@@ -151,15 +151,18 @@ func (c *Container) enter(o *CreateOptions, cfg *control.Config, ends *plumbing)
 	}
 	var m control.Message
 	if err = conn.Send(control.Message{Kind: control.Join}, fds...); err == nil {
-		m, err = conn.Receive()
+		m, err = conn.Answer()
 	}
 	if err == nil && m.Kind == control.Place {
 		if err = c.place(o, m.PID); err == nil {
 			err = conn.Send(control.Message{Kind: control.Done})
 		}
 		if err == nil {
-			m, err = conn.Receive()
+			m, err = conn.Answer()
 		}
+	}
+	if err != nil && isLost(err) {
+		err = lost(conn, err)
 	}
 	switch {
 	case err != nil:

@@ -118,7 +118,7 @@ func (r Root) make(id string) (*Container, error) {
 	if err != nil {
 		return nil, fieldf("--root", "%v", err)
 	}
-	if err := c.take(); err != nil {
+	if err := c.take(os.O_CREATE); err != nil {
 		_ = os.RemoveAll(c.dir)
 		return nil, err
 	}
@@ -127,36 +127,49 @@ func (r Root) make(id string) (*Container, error) {
 
 // Look reads a container without locking it.
 func (r Root) Look(id string) (*Container, error) {
-	if err := CheckID(id); err != nil {
-		return nil, err
-	}
-	c := &Container{dir: filepath.Join(r.Dir, id)}
-	if err := c.load(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return r.find(id, func(*Container) error { return nil })
 }
 
 // Open locks a container and reads it. The caller closes it.
 func (r Root) Open(id string) (*Container, error) {
+	return r.find(id, func(c *Container) error { return c.take(0) })
+}
+
+// find reads a container, once take has succeeded.
+func (r Root) find(id string, take func(*Container) error) (*Container, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
-	if err := c.take(); err != nil {
-		return nil, err
-	}
-	if err := c.load(); err != nil {
+	// Who makes a container makes its directory, then its lock, then its record.
+	const tries, pause = 10, 10 * time.Millisecond
+	for try := 0; ; try++ {
+		c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
+		err := take(c)
+		if err == nil {
+			err = c.load()
+		}
+		if err == nil {
+			return c, nil
+		}
 		c.Close()
-		return nil, err
+		if !errors.Is(err, errNoRecord) || try == tries {
+			return nil, err
+		}
+		time.Sleep(pause)
 	}
-	return c, nil
 }
 
-// take locks the container: waits until nobody else changes it.
-func (c *Container) take() error {
-	f, err := os.OpenFile(filepath.Join(c.dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+// errNoRecord is that somebody did not come to writing a container's record.
+var errNoRecord = errors.New("is missing")
+
+// take locks the container: waits until nobody else changes it. With os.O_CREATE the
+// lock is made if it is not there.
+func (c *Container) take(create int) error {
+	f, err := os.OpenFile(filepath.Join(c.dir, lockFile), create|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(c.dir); err == nil {
+			return &CorruptError{filepath.Join(c.dir, recordFile), errNoRecord}
+		}
 		return ErrNotFound
 	}
 	if err != nil {
@@ -197,8 +210,9 @@ func (c *Container) load() error {
 	name := filepath.Join(c.dir, recordFile)
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		if _, err := os.Stat(filepath.Join(c.dir, lockFile)); err == nil {
-			return &CorruptError{name, errors.New("is missing")} // its creator died
+		// Who has the lock makes it, or takes it away; else its creator died.
+		if _, err := os.Stat(filepath.Join(c.dir, lockFile)); err == nil && (c.lock != nil || !c.busy()) {
+			return &CorruptError{name, errNoRecord}
 		}
 		return ErrNotFound
 	}
@@ -313,7 +327,12 @@ func (c *Container) askStatus() (string, *control.Conn, error) {
 		return "", nil, err
 	}
 	m, err := ask(conn, control.Message{Kind: control.Ask})
-	if err != nil && !c.alive() {
+	switch {
+	case errors.Is(err, errPaused):
+		return StatusPaused, conn, nil
+	case isUnknown(err) && c.lock == nil && c.busy():
+		return StatusCreating, conn, nil
+	case err != nil && (isUnknown(err) || !c.alive()):
 		return StatusStopped, conn, nil
 	}
 	if err == nil && m.Kind != control.Is {
@@ -338,16 +357,43 @@ func (c *Container) busy() bool {
 // ask sends a question and returns the answer; what failed is an error.
 func ask(conn *control.Conn, q control.Message) (control.Message, error) {
 	if err := conn.Send(q); err != nil {
-		return control.Message{}, fmt.Errorf("control socket: %w", err)
+		return control.Message{}, lost(conn, err)
 	}
 	return answer(conn)
 }
 
+// lost explains why a conversation failed: its sandbox has ended, or is about to.
+func lost(conn *control.Conn, err error) error {
+	if errors.Is(err, errPaused) || errors.Is(err, ErrNotRunning) {
+		return err
+	}
+	if conn.Watched() && isLost(err) && ends(conn.Check) {
+		return ErrNotRunning
+	}
+	return fmt.Errorf("control socket: %w", err)
+}
+
+// isLost reports whether err is that there is nobody on the other side.
+func isLost(err error) bool {
+	return errors.Is(err, io.EOF) || isErrno(err, unix.EPIPE) || isErrno(err, unix.ECONNRESET) || isErrno(err, unix.ECONNREFUSED)
+}
+
+// ends reports whether check says that the container does not run, or soon will.
+func ends(check func() error) bool {
+	const step = 5 * time.Millisecond
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(step) {
+		if errors.Is(check(), ErrNotRunning) {
+			return true
+		}
+	}
+	return false
+}
+
 // answer reads an answer; what failed is an error.
 func answer(conn *control.Conn) (control.Message, error) {
-	m, err := conn.Receive()
+	m, err := conn.Answer()
 	if err != nil {
-		return m, fmt.Errorf("control socket: %w", err)
+		return m, lost(conn, err)
 	}
 	if m.Kind == control.Failed {
 		return m, &StatusError{m.Code, errors.New(m.Text)}

@@ -30,14 +30,29 @@ func (c *Container) dial() (*control.Conn, error) {
 		}
 	}
 	conn, err := control.Dial(c.controlPath())
-	if err != nil && !c.alive() {
+	if err != nil && (!c.alive() || isLost(err) && ends(c.unanswered)) {
 		return nil, ErrNotRunning
 	}
 	if err == nil {
 		conn.About(c.about())
+		conn.Watch(c.unanswered)
 	}
 	return conn, err
 }
+
+// unanswered says why there may come no answer of the container's sandbox.
+func (c *Container) unanswered() error {
+	if still, err := c.still(); err == nil && still {
+		return errPaused
+	}
+	if !c.alive() {
+		return ErrNotRunning
+	}
+	return nil
+}
+
+// errPaused is that a container was paused while it was to answer.
+var errPaused = errors.New("the container was paused meanwhile")
 
 // ErrNotRunning is that the container's process has ended.
 var ErrNotRunning = errors.New("container not running")
@@ -107,7 +122,11 @@ func (c *Container) signal(signo unix.Signal, all bool) error {
 	}
 	m, err := ask(conn, control.Message{Kind: control.Kill, Signo: int(signo), All: all})
 	switch {
-	case err != nil && !c.alive():
+	case errors.Is(err, errPaused) && signo == unix.SIGKILL:
+		return c.signalFrozen(signo)
+	case errors.Is(err, errPaused):
+		return nil // it comes when the container goes on
+	case err != nil && (isUnknown(err) || !c.alive()):
 		return ErrNotRunning
 	case err != nil && err.Error() == ErrNotRunning.Error():
 		return ErrNotRunning // it is just ending
@@ -182,7 +201,11 @@ func (r Root) Delete(id string, force bool) error {
 // ends what can be known from it.
 func (r Root) remove(id string) error {
 	c := &Container{Record: Record{ID: id}, dir: filepath.Join(r.Dir, id)}
-	if err := c.take(); err != nil {
+	err := c.take(os.O_CREATE)
+	if errors.Is(err, ErrNotFound) {
+		return nil // somebody else did
+	}
+	if err != nil {
 		return err
 	}
 	defer c.Close()
@@ -198,14 +221,14 @@ func (r Root) remove(id string) error {
 			*p = Process{}
 		}
 	}
-	err := c.endProcesses()
+	err = c.endProcesses()
 	if c.Cgroup != nil && cgroup.CheckState(*c.Cgroup) == nil {
 		err = errors.Join(err, c.leaveCgroup())
 	}
 	if err != nil {
 		return err
 	}
-	return os.RemoveAll(c.dir)
+	return c.removeDir()
 }
 
 // destroy ends what there is of a container, and takes its directory away. The
@@ -222,7 +245,19 @@ func (c *Container) destroy() error {
 	}
 	c.disconnect()
 	c.lateHooks("poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }, specs.StateStopped)
-	return os.RemoveAll(c.dir)
+	return c.removeDir()
+}
+
+// removeDir takes the directory away. Others may make a file in it as long as it is
+// there.
+func (c *Container) removeDir() (err error) {
+	const tries = 5
+	for range tries {
+		if err = os.RemoveAll(c.dir); !errors.Is(err, unix.ENOTEMPTY) {
+			break
+		}
+	}
+	return err
 }
 
 // StateOf returns what `hull state` prints.
@@ -333,6 +368,9 @@ func (r Root) Processes(id string) ([]control.ProcessInfo, error) {
 	}
 	defer conn.Close()
 	m, err := ask(conn, control.Message{Kind: control.Processes})
+	if errors.Is(err, ErrNotRunning) || isUnknown(err) {
+		return nil, nil
+	}
 	var list []control.ProcessInfo
 	for ; err == nil && m.Kind == control.Process && m.Info != nil; m, err = answer(conn) {
 		list = append(list, *m.Info)
@@ -354,7 +392,7 @@ func (r Root) HostProcesses(id string) ([]int, error) {
 	pids := []int{}
 	if still, err := c.still(); err == nil && !still {
 		list, err := r.Processes(id)
-		if err != nil {
+		if err != nil && !errors.Is(err, errPaused) {
 			return nil, err
 		}
 		stubs := c.stubs()

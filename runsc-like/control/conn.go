@@ -14,8 +14,9 @@ import (
 // Conn is one end of a conversation. Any goroutine may send; one receives.
 type Conn struct {
 	f     *os.File
-	about string     // see About
-	send  sync.Mutex // a packet at a time
+	about string       // see About
+	check func() error // see Watch; nil if nobody does
+	send  sync.Mutex   // a packet at a time
 }
 
 // NewConn takes over fd.
@@ -148,6 +149,39 @@ func (c *Conn) Receive() (Message, error) {
 	m, fds, err := c.ReceiveFDs()
 	closeAll(fds)
 	return m, err
+}
+
+// Watch has check asked again and again while Answer waits, which fails with what it
+// says; nil ends that.
+func (c *Conn) Watch(check func() error) { c.check = check }
+
+// Watched reports whether somebody does.
+func (c *Conn) Watched() bool { return c.check != nil }
+
+// Check asks whoever watches.
+func (c *Conn) Check() error {
+	if c.check == nil {
+		return nil
+	}
+	return c.check()
+}
+
+// Answer is Receive, which gives up as Watch says.
+func (c *Conn) Answer() (Message, error) {
+	const interval = 200 * time.Millisecond
+	for c.check != nil {
+		if err := c.ReceiveWithin(interval); err != nil {
+			return Message{}, err
+		}
+		m, err := c.Receive()
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return m, errors.Join(err, c.f.SetReadDeadline(time.Time{}))
+		}
+		if err := c.check(); err != nil {
+			return Message{}, err
+		}
+	}
+	return c.Receive()
 }
 
 // maxFDs is how many descriptors may come with a message.

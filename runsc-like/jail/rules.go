@@ -70,6 +70,9 @@ func platformRules(name string) []Rule {
 	return rules
 }
 
+// soPeerName is SO_PEERNAME, by which getsockopt(2) says what getpeername(2) does.
+const soPeerName = 0x1c
+
 // SentryRules returns what a sentry on the given platform may ask of the host.
 // It is nil if there is no such platform.
 func SentryRules(platform string) []Rule {
@@ -91,6 +94,9 @@ func SentryRules(platform string) []Rule {
 		allow("gofer and control sockets", "sendmsg", "recvmsg"),
 		allow("the network's packet sockets, which the launcher opened", "sendmmsg", "recvmmsg"),
 		allow("the control socket of a detached sandbox: new conversations", "accept4"),
+		allow("sockets that the caller hands over: name, end of one direction", "getsockname", "shutdown"),
+		each("sockets that the caller hands over: what they are, to whom they are connected", "getsockopt", 2,
+			unix.SO_TYPE, unix.SO_DOMAIN, unix.SO_PROTOCOL, unix.SO_ACCEPTCONN, unix.SO_ERROR, soPeerName),
 		allow("entropy for getrandom(2) of the guest", "getrandom"),
 		{{
 			Call: "membarrier", Args: []Arg{is(0, 1)}, // MEMBARRIER_CMD_GLOBAL

@@ -79,7 +79,8 @@ func lattice() []rule {
 		{"fsimpl/signalfd", files + " " + kernel},
 		{"fsimpl/seccompfd", files + " " + kernel},
 		{"fsimpl/gofer", files + " gofer/client gofer/proto"},
-		{"fsimpl/sys", files + " sentry/socket"}, // whose interfaces it shows
+		{"fsimpl/host", files + " sentry/socket"}, // the host's are sockets of the guest
+		{"fsimpl/sys", files + " sentry/socket"},  // whose interfaces it shows
 		{"fsimpl/mqueue", files + " sentry/ipc"},
 		{"fsimpl/*", files},
 

@@ -1,10 +1,15 @@
 package lifecycle
 
 import (
+	"bytes"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/test/internal/sandbox"
 )
@@ -53,5 +58,66 @@ func TestView(t *testing.T) {
 	const want = "0\n0\n0\nbin/busybox: Permission denied\nNo such file or directory\n"
 	if err != nil || string(out) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, out, want)
+	}
+}
+
+// A container serves connections of sockets that its caller listens on, with hull as
+// with runc.
+func TestListening(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can run this")
+	}
+	sp := spec(t, "")
+	sp.Process.Args = []string{"/tmp/accept", "2"}
+	sp.Mounts = append(sp.Mounts, specs.Mount{Destination: "/tmp/accept", Type: "bind", Source: sandbox.Compile(t, "testdata/accept.c", "-static"), Options: []string{"bind", "ro"}})
+	run := func(runtime, name string) string {
+		dir := t.TempDir()
+		tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tcp.Close()
+		local, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "s"), Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer local.Close()
+		c := exec.Command(runtime, "--root", filepath.Join(dir, "state"), "run", "--preserve-fds", "2", "--bundle", bundle(t, sp), "hull-listening-"+name)
+		for _, l := range []interface{ File() (*os.File, error) }{tcp, local} {
+			f, err := l.File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			c.ExtraFiles = append(c.ExtraFiles, f)
+		}
+		var out bytes.Buffer
+		c.Stdout, c.Stderr = &out, &out
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []net.Addr{tcp.Addr(), tcp.Addr(), local.Addr(), local.Addr()} {
+			conn, err := net.Dial(at.Network(), at.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Write([]byte("asked")); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(conn)
+			t.Logf("%s: %s answers %q, %v", name, at.Network(), answer, err)
+			if len(answer) == 0 {
+				t.Errorf("%s: no answer at %s", name, at.Network())
+			}
+			conn.Close()
+		}
+		if err := c.Wait(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		return out.String()
+	}
+	want, got := run("runc", "runc"), run(sandbox.Binary(t), "hull")
+	if got != want {
+		t.Errorf("with hull:\n%s\nwith runc:\n%s", got, want)
 	}
 }

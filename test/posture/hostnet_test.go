@@ -37,10 +37,17 @@ func questions() []question {
 		copy(q.args[:], args)
 		return q
 	}
-	always := q("write", unix.SYS_WRITE, true, 2)
-	always.always = true
+	always := func(name string, nr int32, args ...uint64) question {
+		q := q(name, nr, true, args...)
+		q.always = true
+		return q
+	}
 	return []question{
-		always,
+		always("write", unix.SYS_WRITE, 2),
+		// What the caller hands over may be a socket.
+		always("shutdown", unix.SYS_SHUTDOWN),
+		always("getsockname", unix.SYS_GETSOCKNAME),
+		always("getsockopt, SO_TYPE", unix.SYS_GETSOCKOPT, 9, unix.SOL_SOCKET, unix.SO_TYPE),
 		q("socket, TCP", unix.SYS_SOCKET, true, unix.AF_INET, unix.SOCK_STREAM|flags, unix.IPPROTO_TCP),
 		q("socket, UDP of IPv6", unix.SYS_SOCKET, true, unix.AF_INET6, unix.SOCK_DGRAM|flags, unix.IPPROTO_UDP),
 		q("socket, echoes", unix.SYS_SOCKET, true, unix.AF_INET, unix.SOCK_DGRAM|flags, unix.IPPROTO_ICMP),
@@ -54,8 +61,6 @@ func questions() []question {
 		q("bind", unix.SYS_BIND, true),
 		q("connect", unix.SYS_CONNECT, true),
 		q("listen", unix.SYS_LISTEN, true),
-		q("shutdown", unix.SYS_SHUTDOWN, true),
-		q("getsockname", unix.SYS_GETSOCKNAME, true),
 		q("getpeername", unix.SYS_GETPEERNAME, true),
 		q("epoll_create1", unix.SYS_EPOLL_CREATE1, true),
 		q("setsockopt, SO_REUSEADDR", unix.SYS_SETSOCKOPT, true, 9, unix.SOL_SOCKET, unix.SO_REUSEADDR),
