@@ -166,12 +166,16 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 			err = errDied
 		}
 	}
+	if s == nil {
+		return nil, err
+	}
 	s.kill()
 	if why := s.sentry.Failure(); why != nil && errors.Is(err, errDied) {
 		err = fmt.Errorf("%w: %w", err, why)
 	}
 	var se *StatusError
-	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
+	// What the sentry says of a gofer that never was is of no interest.
+	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) && s.gofer.Failure() == nil {
 		err = fmt.Errorf("%w: %s", err, why)
 	}
 	return nil, err

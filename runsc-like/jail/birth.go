@@ -211,8 +211,14 @@ func (p *Process) cover() error {
 	return p.finish()
 }
 
-// Failure returns why the process ended before it had its role; nil if it did not.
-func (p *Process) Failure() error { return p.plan.failure() }
+// Failure returns why the process ended before it had its role; nil if it did not, or
+// if there is none.
+func (p *Process) Failure() error {
+	if p == nil {
+		return nil
+	}
+	return p.plan.failure()
+}
 
 // Kill ends the process, if it was not waited for.
 func (p *Process) Kill() {
