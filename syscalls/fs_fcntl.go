@@ -99,6 +99,9 @@ func fcntlPipe(t *kernel.Task, f *vfs.File, cmd int32, size uint64) (uintptr, er
 	if cmd == unix.F_GETPIPE_SZ {
 		return uintptr(p.Size()), nil
 	}
+	if uint64(size) > uint64(t.Kernel().PipeMax()) && int(uint32(size)) > p.Size() && !t.Cred().HasCap(unix.CAP_SYS_RESOURCE) {
+		return 0, unix.EPERM
+	}
 	n, err := p.SetSize(t, uint32(size))
 	return uintptr(n), err
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"math/bits"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -42,7 +44,7 @@ func (fs *FS) sysctl() *vfs.Inode {
 		)...),
 		dir("vm", text("overcommit_memory", 0), text("overcommit_ratio", 50), text("max_map_count", 65530),
 			text("mmap_min_addr", 65536), text("swappiness", 60), text("nr_hugepages", 0), text("min_free_kbytes", 67584)),
-		dir("fs", text("file-max", uint64(1)<<63-1), text("nr_open", 1<<20), text("pipe-max-size", 1<<20),
+		dir("fs", text("file-max", uint64(1)<<63-1), text("nr_open", 1<<20), live("pipe-max-size", 0644, pipeMax{}),
 			text("file-nr", "0\t0\t9223372036854775807"), text("protected_hardlinks", 1), text("protected_symlinks", 0),
 			text("protected_fifos", 0), text("protected_regular", 0), text("suid_dumpable", 0), text("lease-break-time", 45),
 			dir("inotify", text("max_queued_events", 16384), text("max_user_instances", 128), text("max_user_watches", 65536)),
@@ -84,6 +86,35 @@ func (u utsName) Set(t current.Task, data []byte) error {
 	} else {
 		kt.UTS().SetHost(s)
 	}
+	return nil
+}
+
+// pipeMax is the largest capacity of a pipe: a power of two of pages.
+type pipeMax struct{}
+
+// Content implements pseudo.Content.
+func (pipeMax) Content(t current.Task, w *bytes.Buffer) error {
+	kt := task(t)
+	if kt == nil {
+		return unix.ENOENT
+	}
+	fmt.Fprintln(w, kt.Kernel().PipeMax())
+	return nil
+}
+
+// Set implements pseudo.Setter.
+func (pipeMax) Set(t current.Task, data []byte) error {
+	kt := task(t)
+	if kt == nil || !kt.Cred().HasCap(unix.CAP_SYS_ADMIN) {
+		return unix.EPERM
+	}
+	const page = 4096
+	long, err := strconv.ParseUint(strings.TrimSpace(string(data)), 0, 64)
+	n := uint32(long) // as Linux takes it
+	if err != nil || n > 1<<31 {
+		return unix.EINVAL
+	}
+	kt.Kernel().SetPipeMax(uint32(max(page, 1<<bits.Len32(max(n, 1)-1))))
 	return nil
 }
 

@@ -94,6 +94,7 @@ type Kernel struct {
 	lastProgram atomic.Uint32
 	ended       atomic.Bool // Kill was called: nothing more is born
 	maxTasks    atomic.Int64
+	pipeMax     atomic.Uint32 // 0 is DefaultPipeMax
 }
 
 const maxSyscall = 1024
@@ -126,6 +127,21 @@ func New(c Config) (*Kernel, error) {
 	}
 	return k, nil
 }
+
+// DefaultPipeMax is fs.pipe-max-size until somebody changes it.
+const DefaultPipeMax = 1 << 20
+
+// PipeMax returns the largest capacity of a pipe in bytes that those without
+// CAP_SYS_RESOURCE may ask for.
+func (k *Kernel) PipeMax() uint32 {
+	if n := k.pipeMax.Load(); n != 0 {
+		return n
+	}
+	return DefaultPipeMax
+}
+
+// SetPipeMax sets it, which is not 0.
+func (k *Kernel) SetPipeMax(n uint32) { k.pipeMax.Store(n) }
 
 // SetMaxTasks says how many tasks there may be from now on.
 func (k *Kernel) SetMaxTasks(n int) { k.maxTasks.Store(int64(n)) }

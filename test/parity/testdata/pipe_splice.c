@@ -66,5 +66,18 @@ int main(void) {
 	int app = MUST(open("out", O_WRONLY | O_APPEND));
 	SHOW(copy_file_range(f, NULL, app, NULL, 10, 0));
 	SHOW(sendfile(app, f, NULL, 10));
+	// Parameters of the kernel are files like any: what is read is written back.
+	const char *parameters[] = {"/proc/sys/fs/pipe-max-size", "/proc/sys/kernel/domainname"};
+	for (int i = 0; i < 2; i++) {
+		char value[100] = "";
+		int q[2], file = MUST(open(parameters[i], O_RDWR));
+		MUST(pipe(q));
+		loff_t from = 0;
+		SHOW(splice(file, &from, q[1], NULL, 99, 0));
+		SHOW(read(q[0], value, 99));
+		printf("%s", value);
+		MUST(write(q[1], value, strlen(value)));
+		SHOW(splice(q[0], NULL, file, NULL, 99, 0));
+	}
 	return 0;
 }
