@@ -88,11 +88,20 @@ func (c *container) kept() uint64 {
 // takes what is not there is killed by the host, and that is not to be the sentry.
 func (c *container) divide() error {
 	l := c.group.Limits().Memory
-	if l <= 0 {
+	if l <= 0 || c.s.cfg.Pod {
 		return nil
 	}
 	_, err := c.procs.Divide(c.kept(), uint64(l)/2) // it stays in the sandbox's cgroup
+	c.limitFiles(l)
 	return err
+}
+
+// limitFiles keeps files in memory from taking all of a container's limit: it is the
+// sentry that would find nothing left. Some is for what it has besides.
+func (c *container) limitFiles(limit int64) {
+	const besides, share = 16 << 20, 4
+	l := uint64(limit)
+	c.s.memory.LimitFiles(l - min(besides, l/share))
 }
 
 func closeAll(fds []int) {
@@ -122,6 +131,7 @@ func (s *sandbox) joined(fds []int) (*container, error) {
 	own := fds[control.JoinStdin:]
 	c := s.newContainer(cfg)
 	c.life = life
+	s.memory.LimitFiles(0) // what its processes take is not of the first one's limit
 	if err := s.enter(c); err != nil {
 		closeAll(append(own, fds[control.JoinGofer]))
 		_ = life.Close()

@@ -144,6 +144,9 @@ func (c *container) changeLimits(r *specs.LinuxResources) {
 	l.Quota, l.Period = cmp.Or(l.Quota, old.Quota), cmp.Or(l.Period, old.Period)
 	l.Weight, l.Tasks = cmp.Or(l.Weight, old.Weight), cmp.Or(l.Tasks, old.Tasks)
 	c.group.SetLimits(l)
+	if c == c.s.main && l.Memory > 0 && c.s.memory.FilesLimited() {
+		c.limitFiles(l.Memory)
+	}
 	c.procs.SetMaxTasks(maxTasks(&l.Tasks))
 }
 

@@ -14,6 +14,9 @@ import (
 // A range of the cache is taken first, which costs clearing it; then a hole
 // that was given back to the host; then fresh memory behind all other.
 func (f *File) Allocate(n uint64) (Range, error) {
+	if l := f.files.Load(); l != 0 && f.used.Load()+n > l {
+		return Range{}, unix.ENOMEM
+	}
 	r, _, err := f.allocate(n, &f.mu.cache)
 	return r, err
 }

@@ -50,6 +50,7 @@ type File struct {
 
 	views [maxChunks]atomic.Pointer[[chunkSize]byte] `snapshot:"-"` // the sentry's mapping of each chunk, nil if none
 	used  atomic.Uint64                              // bytes that have references
+	files atomic.Uint64                              // see LimitFiles
 	aging sync.WaitGroup                             `snapshot:"-"` // a timer that is armed or runs
 
 	mu struct {
@@ -84,6 +85,14 @@ func (f *File) FD() int { return f.fd }
 
 // Usage returns how many bytes are allocated.
 func (f *File) Usage() uint64 { return f.used.Load() }
+
+// LimitFiles says how many bytes there may be when memory is asked for that belongs to
+// no pool, 0 for as many as there are: files in memory and such. Who writes to one that
+// finds none hears of it; nobody has to be killed.
+func (f *File) LimitFiles(n uint64) { f.files.Store(n) }
+
+// FilesLimited reports whether LimitFiles gave a limit.
+func (f *File) FilesLimited() bool { return f.files.Load() != 0 }
 
 // Limit returns how many bytes there may be, 0 for no limit.
 func (f *File) Limit() uint64 { return f.limit }

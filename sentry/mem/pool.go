@@ -66,7 +66,7 @@ func (p *Pool) Allocate(n uint64) (r Range, counted bool, err error) {
 
 // hold sets memory aside, if there is some.
 func (p *Pool) hold() {
-	r, err := p.f.Allocate(reserveSize)
+	r, _, err := p.f.allocate(reserveSize, &p.cache)
 	if err != nil {
 		return
 	}

@@ -3,6 +3,8 @@ package mem
 import (
 	"bytes"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // What a pool freed comes back to it alone, cleared, and goes with it.
@@ -54,6 +56,32 @@ func TestPool(t *testing.T) {
 	p.DecRef(late)
 	if p.cache.bytes != 0 || len(f.mu.pools) != 1 {
 		t.Errorf("%d bytes wait after Close, %d pools", p.cache.bytes, len(f.mu.pools))
+	}
+}
+
+// Files in memory have less of it than all have.
+func TestLimitFiles(t *testing.T) {
+	f, err := New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	p := f.NewPool(0, 0)
+	defer p.Close()
+	f.LimitFiles(4 * pageSize)
+	r, err := f.Allocate(3 * pageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Allocate(2 * pageSize); err != unix.ENOMEM {
+		t.Errorf("more than there is for files: %v", err)
+	}
+	if _, _, err := p.Allocate(2 * pageSize); err != nil {
+		t.Errorf("of a pool: %v", err)
+	}
+	f.DecRef(r)
+	if _, err := f.Allocate(2 * pageSize); err != nil {
+		t.Errorf("when there is room again: %v", err)
 	}
 }
 
