@@ -6,6 +6,7 @@ package posture
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -101,7 +102,13 @@ func testPosture(t *testing.T, s *sandbox, want expectation) {
 	if s.proxy != 0 {
 		t.Run("proxy", func(t *testing.T) { s.check(t, s.proxy, want.proxy) })
 	}
+	looked := 0
 	for _, pid := range s.stubs {
+		// One that was about to end when the sandbox was ready is gone by now.
+		if _, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid)); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		looked++
 		t.Run("stub", func(t *testing.T) {
 			p := s.read(t, pid)
 			w := want.sentry
@@ -113,7 +120,7 @@ func testPosture(t *testing.T, s *sandbox, want expectation) {
 			}
 		})
 	}
-	if len(s.stubs) == 0 {
+	if looked == 0 {
 		t.Error("no stub process: the test looks at nothing")
 	}
 	// Killed, the command line leaves nothing behind.
