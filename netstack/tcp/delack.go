@@ -153,8 +153,8 @@ func (c *Conn) ackWasSent() {
 	c.timers.delack = 0
 }
 
-// QuickAck is TCP_QUICKACK: acknowledge at once for now, or do not. once has it
-// end with an acknowledgment that is due.
+// QuickAck is TCP_QUICKACK: whether acknowledgments are sent at once. once has that
+// end with one that is due.
 func (c *Conn) QuickAck(now int64, on, once bool) {
 	now = c.tick(now)
 	c.ack.held = !on

@@ -80,7 +80,7 @@ const walked = "6.18"
 
 func TestOptions(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		t.Fatal("needs root")
 	}
 	box, host := sandbox.Find(t), sandbox.Host(t)
 	program := sandbox.Compile(t, "testdata/options/walk.c", "-static")

@@ -32,7 +32,7 @@ type sandbox struct {
 func startSandbox(t *testing.T, user *syscall.Credential, flags ...string) *sandbox {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("looking into the processes needs root")
+		t.Fatal("looking into the processes needs root")
 	}
 	bin := os.Getenv("HULL_BIN")
 	if bin == "" {
