@@ -9,11 +9,13 @@
 #	selinux   v2, SELinux instead of AppArmor (permissive)
 #
 # Without one it is all of them. Each check does the same with runc and with hull and
-# compares; "not ok" is told with the difference, and is the script's exit status.
+# compares; "not ok" is told with the difference, and is the script's exit status. At
+# the end there is a table of all.
 #
 #	VM_DIR     where the machine is kept: 6 GB, of which 2 are written (.cache/vm)
 #	VM_ACCEL   kvm or tcg; by default kvm, if a kernel comes up with it within a minute
-#	VM_TIME    seconds that a mode may take (5400: tcg on a loaded machine is slow)
+#	VM_BOOT    seconds until the first check begins (900: tcg on a loaded machine is slow)
+#	VM_TIME    seconds that a mode may take (5400)
 #	ONLY       a pattern: only checks whose names it matches
 #
 # It needs root, for debootstrap. Of the host it changes nothing but VM_DIR.
@@ -104,16 +106,17 @@ check() {
 	for try in 1 2 3; do
 		check_once "$1" && return
 		[ ! -s "$dir/out" ] || return 1
-		say "$1: it did not come up"
+		say "$1: it did not come up; the last that it said:"
+		tail -n 15 "$dir/console" | sed "s/^/$1: console: /" >&2
 	done
 	return 1
 }
 
 check_once() {
 	case $1 in
-	unified) args='' parts='docker systemd podman apparmor' ;;
-	legacy) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' parts='docker systemd podman' ;;
-	hybrid) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0' parts='docker systemd podman' ;;
+	unified) args='' parts='systemd docker podman containerd apparmor' ;;
+	legacy) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' parts='systemd docker podman containerd' ;;
+	hybrid) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0' parts='systemd docker podman containerd' ;;
 	selinux) args='security=selinux selinux=1 enforcing=0' parts='selinux' ;;
 	*) say "no such mode: $1"; exit 2 ;;
 	esac
@@ -128,18 +131,30 @@ check_once() {
 	cp --sparse=always "$dir/base.img" "$dir/disk.img"
 	say "$1: booting with $ACCEL"
 	: >"$dir/out"
-	boot "$ACCEL" "$args"
+	boot "$ACCEL" "systemd.show_status=1 $args"
 	tail -n +1 -f --pid=$qemu "$dir/out" | sed "s/^/$1: /" &
-	i=0
+	begin=$(date +%s)
 	while kill -0 $qemu 2>/dev/null; do
-		i=$((i + 1))
-		[ $i -lt "${VM_TIME:-5400}" ] || { say "$1: not done in time"; kill $qemu; break; }
+		took=$(($(date +%s) - begin))
+		[ -s "$dir/out" ] || [ $took -lt "${VM_BOOT:-900}" ] || { say "$1: no check began within $took s"; kill $qemu; break; }
+		[ $took -lt "${VM_TIME:-5400}" ] || { say "$1: not done within $took s"; kill $qemu; break; }
 		sleep 1
 	done
 	wait
 	qemu=
 	rm -f "$dir/disk.img"
+	cp "$dir/out" "$dir/out.$1"
 	grep -q '^all passed' "$dir/out"
+}
+
+# table prints what became of each check, of all modes.
+table() {
+	echo '| mode | check | runc | hull |'
+	echo '|---|---|---|---|'
+	for mode; do
+		sed -n '/^| check /,/ passed, /s/^| \([a-zA-Z]*: .*\)/| '"$mode"' | \1/p' "$dir/out.$mode"
+		grep -q ' passed, [0-9]* failed' "$dir/out.$mode" || echo "| $mode | it did not come to its end | | |"
+	done
 }
 
 build
@@ -148,5 +163,6 @@ truncate -s 1M "$dir/disk.img" "$dir/checks.img"
 ACCEL=$(accel)
 failed=
 for mode; do check "$mode" || failed="$failed $mode"; done
+table "$@"
 [ -z "$failed" ] || { echo "vm: failed:$failed"; exit 1; }
 echo "vm: all modes passed: $*"
