@@ -13,7 +13,7 @@ same 'docker: --memory' 'run --name $N -m 64m $I sh -c "head -c 200m /dev/zero |
 same 'docker: --memory kills the first process' 'run --name $N -m 48m $I sh -c "exec tail -c 150m /dev/zero"; state'
 same 'docker: --memory kills one, the others go on' 'back -m 64m $I sh -c "echo up; while :; do sleep 0.2; done"; docker exec $N tail -c 150m /dev/zero >/dev/null 2>&1; echo "= $?"; say docker exec $N echo on; state; docker inspect -f "{{.State.OOMKilled}}" $N; docker stop -t 0 $N >/dev/null; state'
 holds 'docker: memory of files' 'survived
-exited 0 false' 'run --name $N -m 64m --tmpfs /t:size=500m $I sh -c "head -c 200m /dev/zero >/t/f; echo survived" 2>/dev/null; state'
+exited 0 false' 'run --name $N -m 64m --tmpfs /t:size=500m $I sh -c "head -c 200m /dev/zero >/t/f; echo survived" 2>/dev/null; echo $(state)'
 same 'docker: --pids-limit' 'say run --rm --pids-limit 10 $I sh -c "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1 & done; wait" | sort -u; say run --rm --pids-limit 10 $I echo few'
 same 'docker: tasks are counted as the guest has them' 'back --pids-limit 50 $I sh -c "sleep 1000 & sleep 1001"; $R --root /var/run/docker/runtime-runc/moby events --stats $(id) | jq -c .data.pids'
 same 'docker: limits in the cgroup' 'back -m 64m --memory-reservation 32m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 100 --blkio-weight 300 $I sleep 1000
