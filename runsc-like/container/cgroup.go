@@ -206,6 +206,9 @@ func (r Root) Pause(id string) error {
 		if c.inPod() {
 			return c.order(control.Freeze) // the processes that run its code run others'
 		}
+		if err := c.notePaused(); err != nil {
+			return err
+		}
 		return m.Freeze()
 	})
 }
@@ -223,7 +226,8 @@ func (r Root) Resume(id string) error {
 		case err != nil:
 			return err
 		case still && c.Sandbox == "":
-			return m.Thaw()
+			c.Paused = nil
+			return errors.Join(c.save(), m.Thaw())
 		}
 		return c.order(control.Thaw)
 	})

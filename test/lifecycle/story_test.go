@@ -97,7 +97,7 @@ func stories() []story {
 			say $R create --bundle $B $C >out; say $R exec $C echo early; say $R start $C; say $R exec $C echo late; say $R delete --force $C; say $R exec $C true`},
 		{name: "pause", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; status; say $R pause $C; say $R exec $C true; say $R resume $C; status
-			say $R resume $C; say $R exec $C echo on; say $R pause $C; say $R delete --force $C; say $R pause $C`},
+			say $R resume $C; say $R exec $C echo on; say $R pause $C; $R ps $C | wc -l; $R ps --format json $C | tr -d 0-9; say $R delete --force $C; say $R pause $C`},
 		{name: "pause amid execs", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1
 			for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
