@@ -136,8 +136,8 @@ check_once() {
 	cp --sparse=always "$dir/base.img" "$dir/disk.img"
 	say "$1: booting with $ACCEL"
 	: >"$dir/out"
-	boot "$ACCEL" "systemd.show_status=1 $args"
-	tail -n +1 -f --pid=$qemu "$dir/out" | sed "s/^/$1: /" &
+	boot "$ACCEL" "systemd.show_status=1 systemd.mask=podman-auto-update.service $args"
+	tail -n +1 -f --pid=$qemu "$dir/out" | sed -u "s/^/$1: /" &
 	begin=$(date +%s)
 	while kill -0 $qemu 2>/dev/null; do
 		took=$(($(date +%s) - begin))

@@ -4,7 +4,7 @@ unit='u=hull-$N.scope; edit ".linux.cgroupsPath=\"system.slice:hull:$N\""; V="$R
 
 same 'systemd: a scope' 'bundle b sleep 1000; '"$unit"'; edit ".linux.resources.memory.limit=67108864 | .linux.resources.cpu={quota:50000,period:100000,cpus:\"0\"} | .linux.resources.pids.limit=50 | .annotations={\"org.systemd.property.TimeoutStopUSec\":\"uint64 123000000\",\"org.systemd.property.Description\":\"\\\"a test\\\"\"}"
 	$V create -b b $N </dev/null >/dev/null 2>&1; $R state $N | jq -r .status; for p in ActiveState Slice Delegate MemoryMax CPUQuotaPerSecUSec AllowedCPUs TimeoutStopUSec Description DefaultDependencies; do echo "$p $(property $u $p)"; done
-	p=$($R state $N | jq .pid); sed "s/c-$R/NAME/" /proc/$p/cgroup | grep -v -e "/devices" -e "net_" | sort | tail -1; d=$(cgroup $p memory); cat $d/memory.max $d/cpu.max $d/memory.limit_in_bytes 2>/dev/null
+	p=$($R state $N | jq .pid); sed "s/c-$R/NAME/" /proc/$p/cgroup | grep -E ":(memory)?:" | sort; d=$(cgroup $p memory); cat $d/memory.max $d/cpu.max $d/memory.limit_in_bytes 2>/dev/null
 	$R start $N; $R state $N | jq -r .status; $R events --stats $N | jq -c "[.type, .id != \"\", .data.memory.usage.limit, .data.memory.usage.usage > 100000, .data.pids.current > 0, .data.cpu.usage.total > 1000]"
 	$R pause $N; cat $d/cgroup.freeze $(cgroup $p freezer)/freezer.state 2>/dev/null; $R state $N | jq -r .status; systemctl is-active $u; $R resume $N; cat $d/cgroup.freeze $(cgroup $p freezer)/freezer.state 2>/dev/null
 	$V update --memory 134217728 --memory-swap 134217728 --pids-limit 60 --cpu-quota 150000 $N; for q in MemoryMax CPUQuotaPerSecUSec; do echo "$q $(property $u $q)"; done; cat $d/memory.max $d/memory.limit_in_bytes 2>/dev/null
