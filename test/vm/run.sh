@@ -119,9 +119,9 @@ check() {
 
 check_once() {
 	case $1 in
-	unified) args='' parts='systemd docker podman containerd apparmor' ;;
-	legacy) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' parts='systemd docker podman containerd' ;;
-	hybrid) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0' parts='systemd docker podman containerd' ;;
+	unified) args='' parts='podman containerd apparmor systemd docker' ;;
+	legacy) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' parts='podman containerd systemd docker' ;;
+	hybrid) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0' parts='podman containerd systemd docker' ;;
 	selinux) args='security=selinux selinux=1 enforcing=0' parts='selinux' ;;
 	*) say "no such mode: $1"; exit 2 ;;
 	esac
