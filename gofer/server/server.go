@@ -48,7 +48,8 @@ type server struct {
 
 // node is a file that the sentry knows by a number.
 type node struct {
-	fd       int // O_PATH
+	fd       int  // O_PATH
+	lent     bool // fd is a root's, which stays open
 	readOnly bool
 	dir      bool
 	typ      uint32 // S_IFMT bits
@@ -165,7 +166,9 @@ func (s *server) put(n *node) {
 		if !last {
 			return
 		}
-		_ = unix.Close(n.fd)
+		if !n.lent {
+			_ = unix.Close(n.fd)
+		}
 		n.list.close()
 		n = n.parent
 	}

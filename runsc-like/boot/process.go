@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -144,15 +143,10 @@ func compiled(p *profile.Program) (*seccomp.Filter, *seccomp.Listener, error) {
 	if p == nil {
 		return nil, nil, nil
 	}
-	const size = 8 // of struct sock_filter
-	code := make([]seccomp.Instr, len(p.Code)/size)
-	for i := range code {
-		b := p.Code[i*size:]
-		code[i] = seccomp.Instr{Code: binary.LittleEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.LittleEndian.Uint32(b[4:])}
-	}
-	program, err := seccomp.Compile(code)
+	n := len(p.Code) / seccomp.InstructionSize
+	program, err := seccomp.Parse(p.Code)
 	if err != nil {
-		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", n, err)
 	}
 	var none *seccomp.Filter
 	var l *seccomp.Listener
@@ -161,7 +155,7 @@ func compiled(p *profile.Program) (*seccomp.Filter, *seccomp.Listener, error) {
 	}
 	f, err := none.Add(program, p.Log, l)
 	if err != nil {
-		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", n, err)
 	}
 	return f, l, nil
 }

@@ -30,8 +30,11 @@ func runtimeRules() []Rule {
 		}, {
 			Call: "clone3", Errno: unix.ENOSYS,
 			Reason: "flags are in memory, out of a filter's sight: glibc falls back to clone",
+		}, {
+			Call: "set_robust_list", Errno: unix.ENOSYS,
+			Reason: "glibc: start of a thread, which does without",
 		}},
-		allow("glibc: start of a thread", "set_robust_list", "rseq"),
+		allow("glibc: start of a thread", "rseq"),
 		allow("Go: end of a thread, of the process", "exit", "exit_group"),
 		allow("Go: wait for timers and descriptors", "epoll_pwait"),
 		allow("Go: wake the poller; the log, streams, the control socket", "read", "write"),
@@ -183,7 +186,6 @@ func GoferRules() []Rule {
 		allow("directories and links: read", "getdents64", "lseek", "readlinkat"),
 		allow("directories: change", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "renameat2"),
 		allow("attributes: change", "fchmod", "fchmodat2", "fchownat", "utimensat", "ftruncate"),
-		each("a descriptor of its own for each root", "fcntl", 1, unix.F_DUPFD_CLOEXEC),
 		allow("end of the connection", "shutdown"),
 		allow("extended attributes", "fgetxattr", "fsetxattr", "flistxattr", "fremovexattr"),
 		allow("to stable storage", "fsync"),
