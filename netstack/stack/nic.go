@@ -246,7 +246,8 @@ func (n *NIC) LinkChanged(up bool, mtu int) {
 // transmit sends frames, link header included. It owns them. No lock is held.
 func (n *NIC) transmit(ps []*buffer.Packet) error { return n.transmitOf(ps, nil) }
 
-// transmitOf is transmit for a packet socket, which does not hear itself.
+// transmitOf is transmit for a packet socket, which does not hear itself, and may ask
+// that nobody hears it.
 func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 	if len(ps) == 0 {
 		return nil
@@ -256,7 +257,13 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 		release(ps)
 		return unix.ENETDOWN
 	}
-	if n.stack.seesFrames(filter.NetDev) {
+	direct := sender != nil && sender.bypass.Load()
+	if direct && !n.Carrier() {
+		n.stats.txDropped.Add(uint64(len(ps)))
+		release(ps)
+		return unix.ENOBUFS
+	}
+	if !direct && n.stack.seesFrames(filter.NetDev) {
 		if ps = n.stack.askFrames(filter.NetDev, filter.Egress, ps, nil, n, n); len(ps) == 0 {
 			return nil
 		}
@@ -264,7 +271,9 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 	if n.featuresOff.Load() != 0 {
 		ps = n.finish(ps)
 	}
-	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
+	if !direct {
+		n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
+	}
 	left(ps)
 	packets, bytes := len(ps), 0
 	for _, p := range ps {
