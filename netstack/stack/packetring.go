@@ -170,6 +170,28 @@ func (g *packetRing) filled() bool {
 	return status(g.frame((g.head+g.r.Frames-1)%g.r.Frames), 0).Load()&tpUser != 0
 }
 
+// room says how much room there is: a quarter of the ring is how far is looked.
+func (g *packetRing) room() int {
+	free := func(ahead int) bool {
+		if g.version == 2 {
+			b := g.blocks[(g.head+ahead)%len(g.blocks)]
+			return g.open && ahead == 0 || status(b, blockStatusAt).Load() == tpKernel
+		}
+		return status(g.frame((g.head+ahead)%g.r.Frames), 0).Load() == tpKernel
+	}
+	n := len(g.blocks)
+	if g.version != 2 {
+		n = g.r.Frames
+	}
+	switch {
+	case free(n / 4):
+		return roomNormal
+	case free(0):
+		return roomLow
+	}
+	return roomNone
+}
+
 // intoRing puts a frame into the ring. It owns the packet.
 func (x *packetSocket) intoRing(n *NIC, c *buffer.Packet, info *dgram.LinkInfo) {
 	x.mu.Lock()

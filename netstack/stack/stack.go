@@ -106,6 +106,7 @@ func New(cfg Config) *Stack {
 	s.ribs = [2]*route.RIB{route.NewRIB(false), route.NewRIB(true)}
 	s.frags4 = frag.New(fragConfig(s.tune(tIPFragHighThresh), s.tune(tIPFragTime)))
 	s.frags6 = frag.New(fragConfig(s.tune(tV6FragHighThresh), s.tune(tV6FragTime)))
+	s.taps.init(s)
 	s.fragTimer4.init(&s.timers, func() { s.fragTick(false) })
 	s.fragTimer6.init(&s.timers, func() { s.fragTick(true) })
 	s.routeTimer.init(&s.timers, s.routeTick)

@@ -91,7 +91,7 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 		c.mu.Lock()
 		status, code := c.status, c.code
 		c.mu.Unlock()
-		return conn.Send(control.Message{Kind: control.Is, Status: status, Code: code, Frozen: c.procs.Frozen()})
+		return conn.Send(control.Message{Kind: control.Is, Status: status, Code: code, Frozen: c.procs.Frozen(), Tasks: c.procs.Tasks()})
 	case control.Start:
 		_ = c.start(conn) // what became of it was told
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -34,11 +35,41 @@ func hostResources(r *specs.LinuxResources) *specs.LinuxResources {
 	if r == nil || r.Pids == nil || r.Pids.Limit == nil || *r.Pids.Limit <= 0 {
 		return r
 	}
-	const perTask, own = 2, 128
-	limit := *r.Pids.Limit*perTask + own
+	limit := *r.Pids.Limit
+	if limit <= (math.MaxInt64-ownTasks)/hostTasks {
+		limit = limit*hostTasks + ownTasks
+	}
 	more := *r
 	more.Pids = &specs.LinuxPids{Limit: &limit}
 	return &more
+}
+
+// How many tasks of the host stand for one of the guest's, and how many sentry and
+// gofer may have besides.
+const hostTasks, ownTasks = 2, 128
+
+// guestPids are the tasks that the guest has, and how many it may have: the cgroup's
+// numbers are the host's. Of a paused container nobody can be asked how many there
+// are: it has 0.
+func (c *Container) guestPids(host cgroup.Pids) (cgroup.Pids, error) {
+	var p cgroup.Pids
+	if host.Limit > ownTasks {
+		p.Limit = (host.Limit - ownTasks) / hostTasks
+	}
+	if still, err := c.still(); err != nil || still {
+		return p, err
+	}
+	conn, err := c.dial()
+	if err != nil {
+		return p, err
+	}
+	defer conn.Close()
+	m, err := ask(conn, control.Message{Kind: control.Ask})
+	if errors.Is(err, errPaused) {
+		return p, nil
+	}
+	p.Current = uint64(max(m.Tasks, 0))
+	return p, err
 }
 
 // manager returns the container's cgroup; nil if it has none.
@@ -175,6 +206,9 @@ func (r Root) Pause(id string) error {
 		if c.inPod() {
 			return c.order(control.Freeze) // the processes that run its code run others'
 		}
+		if err := c.notePaused(); err != nil {
+			return err
+		}
 		return m.Freeze()
 	})
 }
@@ -192,7 +226,8 @@ func (r Root) Resume(id string) error {
 		case err != nil:
 			return err
 		case still && c.Sandbox == "":
-			return m.Thaw()
+			c.Paused = nil
+			return errors.Join(c.save(), m.Thaw())
 		}
 		return c.order(control.Thaw)
 	})
@@ -285,6 +320,9 @@ func (c *Container) stats() (*Event, error) {
 	}
 	s, err := m.Stats()
 	if err != nil {
+		return nil, err
+	}
+	if s.Pids, err = c.guestPids(s.Pids); err != nil {
 		return nil, err
 	}
 	return &Event{Type: "stats", ID: c.ID, Data: s}, nil

@@ -52,6 +52,8 @@ type Record struct {
 	Watcher Process       `json:"watcher,omitzero"` // of the network, see Watch
 	Agent   Process       `json:"agent,omitzero"`   // serves the listener of a seccomp agent
 	Network *NetworkState `json:"network,omitempty"`
+	// Paused are the guest's processes when the container was paused.
+	Paused []control.ProcessInfo `json:"paused,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
 }

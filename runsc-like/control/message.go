@@ -75,8 +75,9 @@ type Message struct {
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// Of a Process.
 	Info *ProcessInfo `json:"info,omitempty"`
-	// Frozen, of an Is.
+	// Of an Is.
 	Frozen bool `json:"frozen,omitempty"`
+	Tasks  int  `json:"tasks,omitempty"` // how many it has
 }
 
 // ProcessInfo is what ps(1) shows of a process of the guest.

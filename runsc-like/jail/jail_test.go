@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 	if err := Format(&b, "network proxy", ProxyRules()); err != nil {
 		t.Fatal(err)
 	}
-	if err := Format(&b, "helper of a seccomp agent", AgentRules()); err != nil {
+	if err := Format(&b, "helper of a seccomp agent", AgentRules(8)); err != nil {
 		t.Fatal(err)
 	}
 	const golden = "testdata/seccomp.golden"

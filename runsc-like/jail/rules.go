@@ -157,13 +157,19 @@ func ProxyRules() []Rule {
 }
 
 // AgentRules returns what the helper of a seccomp agent may ask of the host: it has
-// a device of FUSE and a socket, and opens nothing.
-func AgentRules() []Rule {
+// a device of FUSE, a socket, and as proc a descriptor of /proc.
+func AgentRules(proc int) []Rule {
 	rules := runtimeRules()
 	for _, part := range [][]Rule{
 		allow("Go: put descriptors into the poller", "epoll_ctl"),
 		allow("Go: what a descriptor is", "fstat"),
 		each("descriptors' flags; which stub has the memory", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_GETOWN),
+		allow("a descriptor that the agent names is the guest's: get it from the agent", "pidfd_open", "pidfd_getfd"),
+		allow("a descriptor that the agent names is the guest's: hand it to the sentry", "sendmsg"),
+		{{
+			Call: "openat", Args: []Arg{is(0, uint64(proc)), is(2, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_LARGEFILE)},
+			Reason: "of which process a thread of the agent's is, on a host older than Linux 6.9",
+		}},
 	} {
 		rules = append(rules, part...)
 	}

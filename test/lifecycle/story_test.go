@@ -97,7 +97,7 @@ func stories() []story {
 			say $R create --bundle $B $C >out; say $R exec $C echo early; say $R start $C; say $R exec $C echo late; say $R delete --force $C; say $R exec $C true`},
 		{name: "pause", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; status; say $R pause $C; say $R exec $C true; say $R resume $C; status
-			say $R resume $C; say $R exec $C echo on; say $R pause $C; say $R delete --force $C; say $R pause $C`},
+			say $R resume $C; say $R exec $C echo on; say $R pause $C; $R ps $C | wc -l; $R ps --format json $C | tr -d 0-9; say $R delete --force $C; say $R pause $C`},
 		{name: "pause amid execs", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1
 			for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
@@ -116,8 +116,8 @@ func stories() []story {
 			memory, pids := int64(200<<20), int64(50)
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: &pids}}
 		}, script: `
-			$R run -d --bundle $B $C >/dev/null 2>&1; $R events --stats $C | grep -o '"limit":209715200' | head -1
-			say $R update --memory 300m --pids-limit 20 $C; $R events --stats $C | grep -o '"limit":314572800' | head -1
+			$R run -d --bundle $B $C >/dev/null 2>&1; $R events --stats $C | grep -oE '"limit":209715200|"pids":.*"limit":50}' | head -2 | sed 's/current":[12],/current":some,/'
+			say $R update --memory 300m --pids-limit 20 $C; $R events --stats $C | grep -oE '"limit":314572800|"limit":20}' | head -2
 			$R exec $C sh -c 'i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 2 & done; wait' >crowd 2>&1; grep -o "can't fork" crowd
 			say $R update --memory x $C; echo '{"pids":{"limit":100}}' | say $R update -r - $C; say $R delete --force $C; say $R update --pids-limit 3 $C; say $R events --stats $C`},
 		{name: "hooks", guest: "exit 0", change: func(s *specs.Spec) {

@@ -22,6 +22,12 @@ const (
 	rxRing    = 5 // PACKET_RX_RING
 )
 
+// The options about groups, linux/if_packet.h.
+const (
+	fanout     = 18 // PACKET_FANOUT
+	fanoutData = 22 // PACKET_FANOUT_DATA
+)
+
 // Family makes packet sockets of a network.
 type Family struct {
 	net    *inet.Network // immutable
@@ -67,10 +73,39 @@ var (
 
 // SetOption implements socket.Socket.
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
-	if level == solPacket && name == rxRing {
-		return s.setRing(value)
+	if level == solPacket {
+		switch name {
+		case rxRing:
+			return s.setRing(value)
+		case fanoutData:
+			return s.setProgram(t, value)
+		}
 	}
 	return s.Sock.SetOption(t, level, name, value)
+}
+
+// setProgram is PACKET_FANOUT_DATA, whose value is about what the group is: a
+// program, or the descriptor of one.
+func (s *Sock) setProgram(t current.Task, value []byte) error {
+	b, err := s.Endpoint().Option(solPacket, fanout, 4, nil)
+	if err != nil {
+		return err
+	}
+	group, err := socket.Int(b)
+	if err != nil {
+		return err
+	}
+	switch group >> 16 & 0xff {
+	case unix.PACKET_FANOUT_CBPF:
+		prog, err := socket.CopyFilter(t, value)
+		if err != nil {
+			return err
+		}
+		return s.Sock.SetOption(t, solPacket, fanoutData, prog)
+	case unix.PACKET_FANOUT_EBPF:
+		return socket.AttachEBPF(t, value)
+	}
+	return unix.EINVAL
 }
 
 // setRing makes the ring that a struct tpacket_req or tpacket_req3 asks for, or
