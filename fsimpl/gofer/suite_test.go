@@ -76,7 +76,7 @@ func TestSuite(t *testing.T) {
 	for name, exclusive := range map[string]bool{"exclusive": true, "shared": false} {
 		t.Run(name, func(t *testing.T) {
 			fstest.Run(t, fstest.Config{
-				NoTmpfile: true, NoRelatime: true, NoDevices: true,
+				NoTmpfile: true, NoRelatime: true, NoDevices: true, Slow: true,
 				NoSetID: true, // the host does it, to a process that is not root
 				New: func(t *testing.T, env *vfs.Environment) (*vfs.Filesystem, *vfs.Inode) {
 					fs, root, err := New(currenttest.New(0), served(t, directory(t)), Options{Exclusive: exclusive, Dev: env.AnonDev()})
@@ -108,7 +108,7 @@ func TestListing(t *testing.T) {
 	defer root.DecRef()
 	d := root.Impl.(*dir)
 	made := 0
-	for round := range 20 {
+	for round := range 8 {
 		over := make(chan error, 1)
 		go func() {
 			_, err := d.list()

@@ -6,7 +6,7 @@ import (
 	"hull/gofer/proto"
 )
 
-// serve carries a request out. give is a descriptor to send along.
+// serve carries a request out. give is the descriptor that an Open answers with.
 func (s *server) serve(r *proto.Request, reply *proto.Reply, give *int) error {
 	switch r.Op {
 	case proto.Hello:
@@ -29,7 +29,7 @@ func (s *server) serve(r *proto.Request, reply *proto.Reply, give *int) error {
 		}
 		s.order.Lock()
 		defer s.order.Unlock()
-		return s.change(n, r, reply, give)
+		return s.change(n, r, reply)
 	}
 	s.order.RLock()
 	defer s.order.RUnlock()
@@ -75,7 +75,7 @@ func changes(op proto.Op) bool {
 }
 
 // change carries out what changes files. order is held.
-func (s *server) change(n *node, r *proto.Request, reply *proto.Reply, give *int) error {
+func (s *server) change(n *node, r *proto.Request, reply *proto.Reply) error {
 	var other *node
 	if r.Op == proto.Link || r.Op == proto.Rename {
 		var err error
@@ -113,22 +113,22 @@ func (s *server) change(n *node, r *proto.Request, reply *proto.Reply, give *int
 	case proto.Rename:
 		return s.rename(n, r.Name, other, r.Name2, r.Flags)
 	}
-	return s.make(n, r, reply, give)
+	return s.make(n, r, reply)
 }
 
 // make carries out what makes a new file in n. order is held.
-func (s *server) make(n *node, r *proto.Request, reply *proto.Reply, give *int) error {
+func (s *server) make(n *node, r *proto.Request, reply *proto.Reply) error {
 	if !n.dir {
 		return unix.ENOTDIR
 	}
 	perm := r.Mode & 07777
+	fd := -1
 	var err error
 	switch r.Op {
 	case proto.Create:
-		var fd int
-		fd, err = openAt(n.fd, r.Name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, perm)
+		fd, err = openAt(n.fd, r.Name, unix.O_RDONLY|unix.O_CREAT|unix.O_EXCL, perm)
 		if err == nil {
-			*give = fd
+			defer unix.Close(fd)
 		}
 	case proto.Mkdir:
 		err = unix.Mkdirat(n.fd, r.Name, perm)
@@ -152,7 +152,7 @@ func (s *server) make(n *node, r *proto.Request, reply *proto.Reply, give *int) 
 	// Without the capability (rootless) the file stays the gofer's own.
 	_ = unix.Fchownat(n.fd, r.Name, int(r.UID), int(r.GID), unix.AT_SYMLINK_NOFOLLOW)
 	if r.Op == proto.Create {
-		_ = unix.Fchmod(*give, perm) // a change of owner takes set-id bits away
+		_ = unix.Fchmod(fd, perm) // a change of owner takes set-id bits away
 	}
 	return s.found(n, r.Name, reply)
 }

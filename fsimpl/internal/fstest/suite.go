@@ -33,6 +33,7 @@ type Config struct {
 	NoRelatime bool // access times stay
 	NoXattrs   bool
 	NoDevices  bool // mknod of a device is EPERM
+	Slow       bool // a new file takes milliseconds
 	NoSetID    bool // whether a write takes set-id bits away is up to somebody else
 }
 
