@@ -159,7 +159,9 @@ func (i *NICInfo) OperState() OperState {
 	switch {
 	case i.Flags&unix.IFF_UP == 0:
 		return OperDown
-	case i.Kind == KindLoopback, i.Kind == KindDummy, i.HWType == link.RawIP:
+	case i.Kind == KindTun && i.Flags&unix.IFF_LOWER_UP == 0:
+		return OperDown
+	case i.Kind == KindLoopback, i.Kind == KindTun, i.Kind == KindDummy, i.HWType == link.RawIP:
 		return OperUnknown
 	case i.Flags&unix.IFF_LOWER_UP != 0:
 		return OperUp

@@ -143,3 +143,31 @@ func transportOf(b []byte, v6 bool) header.Protocol {
 	}
 	return it.Protocol()
 }
+
+// NewFrame returns a frame of n bytes, which fill reads, as what came in at the
+// interface with a header of virtio-net, if vnet is not empty: EINVAL, and the
+// errors of fill.
+func (n *NIC) NewFrame(vnet []byte, size int, fill func(b []byte) error) (*buffer.Packet, error) {
+	if size <= 0 || size > maxPacketFrame {
+		return nil, unix.EINVAL
+	}
+	if len(vnet) != 0 {
+		if err := checkVnet(vnet, size); err != nil {
+			return nil, err
+		}
+	}
+	c := n.stack.cfg.Pool.Get(size)
+	if err := fill(c.Bytes()[:size]); err != nil {
+		c.Release()
+		return nil, err
+	}
+	p := n.stack.cfg.Pool.Received(buffer.NewView(c, 0, size))
+	p.NetOffset = min(n.headerSize(), size)
+	if len(vnet) != 0 {
+		if err := n.applyVnet(vnet[:virtio.HeaderSize], p); err != nil {
+			p.Release()
+			return nil, err
+		}
+	}
+	return p, nil
+}

@@ -54,6 +54,7 @@ func lattice() []rule {
 		{"sentry/socket/xtables", sockets + " netstack/*"},
 		{"sentry/socket/inet", sockets + " netstack/stack netstack/dgram sentry/socket/xtables"},
 		{"sentry/socket/packet", sockets + " platform sentry/mem sentry/socket/inet netstack/stack"},
+		{"sentry/socket/tun", sockets + " netstack/*"},
 		{"sentry/socket/netview", sockets + " netstack/* sentry/socket/xtables"},
 		{"sentry/socket/netlink/wire", ""},
 		{"sentry/socket/netlink/*", sockets + " sentry/socket/netlink/* sentry/socket/unix netstack/*"},
