@@ -39,6 +39,7 @@ const (
 type Info struct {
 	Flags           uint32 // IFF_TUN or IFF_TAP, and what TUNSETIFF set
 	Persist         bool
+	Lapsed          bool   // there was a time without a reader
 	Owner, Group    uint32 // NoID for none
 	Queues, Resting int    // with a reader, and those that were detached
 }
@@ -341,6 +342,7 @@ func (q *Queue) Rest(on bool) error {
 	}
 	d.queues = slices.Delete(slices.Clone(d.queues), i, i+1)
 	d.resting = append(slices.Clone(d.resting), q)
+	d.info.Lapsed = d.info.Lapsed || len(d.queues) == 0
 	d.mu.Unlock()
 	q.drain()
 	d.carrier()
@@ -363,6 +365,7 @@ func (q *Queue) Close() (last bool) {
 	d.queues = slices.DeleteFunc(slices.Clone(d.queues), not)
 	d.resting = slices.DeleteFunc(slices.Clone(d.resting), not)
 	last = len(d.queues)+len(d.resting) == 0 && !d.info.Persist && !d.closed
+	d.info.Lapsed = d.info.Lapsed || len(d.queues) == 0
 	closed := d.closed
 	d.mu.Unlock()
 	q.drain()

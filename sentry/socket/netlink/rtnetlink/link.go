@@ -312,7 +312,9 @@ func (c *call) dumpLinks(family uint8) error {
 	} else if c.Strict() {
 		return c.Fail(unix.EINVAL, "Invalid header for link dump")
 	}
-	a, err := c.Attrs(fixed, linkPolicy(), c.Strict())
+	p := linkPolicy()
+	p[unix.IFLA_LINKINFO].Kind = wire.Any // nobody has to say that it is nested
+	a, err := c.Attrs(fixed, p, c.Strict())
 	if err != nil {
 		return err
 	}
