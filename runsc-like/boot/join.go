@@ -101,7 +101,9 @@ func (c *container) divide() error {
 func (c *container) limitFiles(limit int64) {
 	const besides, share = 16 << 20, 4
 	l := uint64(limit)
-	c.s.memory.LimitFiles(l - min(besides, l/share))
+	own := min(besides, l/share)
+	c.s.memory.LimitFiles(l - own)
+	c.s.memory.LimitPools(l - own*3/4)
 }
 
 func closeAll(fds []int) {

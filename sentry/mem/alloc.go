@@ -119,10 +119,12 @@ func (f *File) Shared(r Range) bool {
 // back to the host, or kept to be cleared and used again.
 func (f *File) DecRef(r Range) { f.decRef(r, &f.mu.cache) }
 
-func (f *File) decRef(r Range, c *cache) {
+// decRef is DecRef with a cache. It returns how many bytes nobody has any more.
+func (f *File) decRef(r Range, c *cache) (freed uint64) {
 	var few [4]Range
 	gone := few[:0] // to be given back: neither used nor free meanwhile
 	f.mu.Lock()
+	before := f.used.Load()
 	run := r.Start // start of the run of freed pages that ends at off
 	for off := r.Start; off < r.End; off += pageSize {
 		p := off / pageSize
@@ -136,8 +138,10 @@ func (f *File) decRef(r Range, c *cache) {
 		}
 	}
 	gone = f.discard(Range{run, r.End}, c, gone)
+	freed = before - f.used.Load()
 	f.mu.Unlock()
 	f.giveBack(gone)
+	return freed
 }
 
 // discard takes back a range without references: into the cache, or else by

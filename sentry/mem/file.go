@@ -48,10 +48,11 @@ type File struct {
 	limit uint64 // immutable: bytes; 0 is none
 	quiet func() `snapshot:"-"` // see OnQuiet
 
-	views [maxChunks]atomic.Pointer[[chunkSize]byte] `snapshot:"-"` // the sentry's mapping of each chunk, nil if none
-	used  atomic.Uint64                              // bytes that have references
-	files atomic.Uint64                              // see LimitFiles
-	aging sync.WaitGroup                             `snapshot:"-"` // a timer that is armed or runs
+	views  [maxChunks]atomic.Pointer[[chunkSize]byte] `snapshot:"-"` // the sentry's mapping of each chunk, nil if none
+	used   atomic.Uint64                              // bytes that have references
+	files  atomic.Uint64                              // see LimitFiles
+	scanty atomic.Uint64                              // see LimitPools
+	aging  sync.WaitGroup                             `snapshot:"-"` // a timer that is armed or runs
 
 	mu struct {
 		lock.Mutex[lock.Leaf]
@@ -89,7 +90,24 @@ func (f *File) Usage() uint64 { return f.used.Load() }
 // LimitFiles says how many bytes there may be when memory is asked for that belongs to
 // no pool, 0 for as many as there are: files in memory and such. Who writes to one that
 // finds none hears of it; nobody has to be killed.
-func (f *File) LimitFiles(n uint64) { f.files.Store(n) }
+//
+// What files had then waits for its next use in a small part of that only: the host
+// counts it.
+func (f *File) LimitFiles(n uint64) {
+	const share = 16
+	f.files.Store(n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.cache.limit = cacheLimit
+	if n != 0 {
+		f.mu.cache.limit = min(cacheLimit, n/share)
+	}
+}
+
+// LimitPools says with how many bytes in use pools give nothing that the host is not
+// sure to kill the right one for, 0 for never. What LimitFiles leaves has to be enough to
+// run a few programs.
+func (f *File) LimitPools(n uint64) { f.scanty.Store(n) }
 
 // FilesLimited reports whether LimitFiles gave a limit.
 func (f *File) FilesLimited() bool { return f.files.Load() != 0 }

@@ -3,6 +3,8 @@ package mem
 import (
 	"runtime"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // Pool is memory that the host counts apart from the rest: freed memory of it
@@ -13,6 +15,7 @@ type Pool struct {
 	scarce uint64 // immutable: with so many bytes in use, who touches memory first matters
 	cache  cache  // guarded by f.mu
 
+	used    atomic.Int64  // bytes of it that have references, about
 	touched atomic.Uint64 // bytes given out since the last recede, when memory was scarce
 	held    atomic.Bool   // there is a reserve, or was since memory became scarce
 	reserve Range         // guarded by f.mu: what Relieve gives back
@@ -20,6 +23,10 @@ type Pool struct {
 
 // reserveSize is how much a pool sets aside when memory becomes scarce, in bytes.
 const reserveSize = 1 << 20
+
+// conspicuous is how much a guest has mapped that the host takes for the process that
+// has most, in bytes: more than a sentry, its program included.
+const conspicuous = 24 << 20
 
 // NewPool returns a pool that keeps at most limit bytes of freed memory. Until
 // scarce bytes of the file are in use it does not matter who touches them first.
@@ -39,9 +46,16 @@ func (f *File) NewPool(limit, scarce uint64) *Pool {
 //
 // When the host has no more memory for the sandbox it kills the process that has
 // most of it mapped. That is not to be the sentry, so it lets go of what it has
-// mapped while memory is scarce.
+// mapped while memory is scarce. Where files have taken so much that nobody else can
+// have more mapped than the sentry, there is ENOMEM before it comes to that.
 func (p *Pool) Allocate(n uint64) (r Range, counted bool, err error) {
+	if l := p.f.scanty.Load(); l != 0 && p.scarce != 0 && p.f.Usage()+n > l && p.used.Load() < conspicuous {
+		return Range{}, false, unix.ENOMEM
+	}
 	r, counted, err = p.f.allocate(n, &p.cache)
+	if err == nil {
+		p.used.Add(int64(r.Len()))
+	}
 	if p.scarce == 0 || err != nil {
 		return r, counted, err
 	}
@@ -96,7 +110,7 @@ func (p *Pool) letGo(r Range) {
 }
 
 // DecRef is File.DecRef of memory of the pool.
-func (p *Pool) DecRef(r Range) { p.f.decRef(r, &p.cache) }
+func (p *Pool) DecRef(r Range) { p.used.Add(-int64(p.f.decRef(r, &p.cache))) }
 
 // Close gives what waits back to the host, now and from now on.
 func (p *Pool) Close() {

@@ -148,3 +148,53 @@ func TestScarcePool(t *testing.T) {
 		t.Errorf("%d bytes in use: nothing is set aside", f.Usage())
 	}
 }
+
+// Where files have taken almost all, a pool says so before the host has to kill: unless
+// it has so much that the host takes the right one.
+func TestLimitPools(t *testing.T) {
+	f, err := New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	const files = 32 << 20
+	f.LimitFiles(files)
+	f.LimitPools(files + 4*pageSize)
+	p := f.NewPool(0, pageSize)
+	defer p.Close()
+	small, _, err := p.Allocate(2 * pageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := f.Allocate(files - 2*pageSize - reserveSize) // the pool has set a reserve aside
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Allocate(pageSize); err != unix.ENOMEM {
+		t.Errorf("another page of a file: %v", err)
+	}
+	last, _, err := p.Allocate(4 * pageSize)
+	if err != nil {
+		t.Errorf("the last pages: %v", err)
+	}
+	if _, _, err := p.Allocate(pageSize); err != unix.ENOMEM {
+		t.Errorf("a page more: %v", err)
+	}
+	p.DecRef(small)
+	p.DecRef(last)
+	f.DecRef(all)
+	if n := p.used.Load(); n != 0 {
+		t.Errorf("the pool has %d bytes", n)
+	}
+	var have []Range
+	for range 2 {
+		r, _, err := p.Allocate(conspicuous)
+		if err != nil {
+			t.Fatalf("the host is not left to decide: %v", err)
+		}
+		have = append(have, r)
+	}
+	for _, r := range have {
+		p.DecRef(r)
+	}
+}
