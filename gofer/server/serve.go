@@ -6,7 +6,7 @@ import (
 	"hull/gofer/proto"
 )
 
-// serve carries a request out. give is a descriptor to send along.
+// serve carries a request out. give is the descriptor that an Open answers with.
 func (s *server) serve(r *proto.Request, reply *proto.Reply, give *int) error {
 	switch r.Op {
 	case proto.Hello:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"hull/runsc-like/cgroup"
 	"hull/runsc-like/control"
+	"hull/runsc-like/leanjson"
 )
 
 // planCgroup decides where the container's processes will be. Nothing is made.
@@ -280,6 +282,23 @@ func (r Root) Update(id string, res *specs.LinuxResources) error {
 		}
 		return c.save()
 	})
+}
+
+// ReadResources reads limits to set.
+func ReadResources(in io.Reader) (*specs.LinuxResources, error) {
+	b, err := io.ReadAll(io.LimitReader(in, maxConfig))
+	if err != nil {
+		return nil, err
+	}
+	r := &specs.LinuxResources{}
+	unknown, err := leanjson.Decode(b, r)
+	if err != nil {
+		return nil, jsonError(err)
+	}
+	if len(unknown) > 0 {
+		return nil, fieldf("linux.resources."+unknown[0], "is no property of version %s of the specification", specs.Version)
+	}
+	return r, nil
 }
 
 // visible is the part of r that the guest sees.
