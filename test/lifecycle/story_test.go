@@ -109,7 +109,7 @@ func stories() []story {
 		{name: "pause and kill", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; say $R kill $C KILL; sleep 0.2; $R resume $C 2>/dev/null; await stopped; say $R delete $C`},
 		{name: "processes", guest: "sleep 1000 & sleep 1001 & wait", script: `
-			$R run -d --bundle $B $C >/dev/null 2>&1; sleep 0.3; say $R ps $C | awk '/sleep/{print $(NF-1), $NF}' | sort; $R ps --format json $C | grep -c '^\[[0-9,]*\]$'
+			$R run -d --bundle $B $C >/dev/null 2>&1; sleep 0.3; say $R ps $C | awk '/sleep/{print $(NF-1), $NF}' | sort; $R ps $C -ef | awk '/sleep/{print $(NF-1), $NF}' | sort; say $R exec --cgroup /nosuch $C true; say $R exec --cgroup / $C echo in; $R ps --format json $C | grep -c '^\[[0-9,]*\]$'
 			say $R kill --all $C KILL; await stopped; say $R delete $C; say $R ps $C`},
 		{name: "list", guest: forever, script: `
 			say $R list -q | grep -c $C; $R run -d --bundle $B $C >/dev/null 2>&1; $R list -q | grep -c $C; $R list | awk -v c=$C '$1==c{print $3, $6}'
