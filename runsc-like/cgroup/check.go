@@ -101,9 +101,12 @@ func CheckList(list string) error {
 	return nil
 }
 
+// MaxPids is the highest limit of tasks that the host's kernel takes (PID_MAX_LIMIT).
+const MaxPids = 1 << 22
+
 func checkPids(r *specs.LinuxResources) error {
-	if r.Pids != nil && r.Pids.Limit != nil && *r.Pids.Limit < -1 {
-		return fieldf("linux.resources.pids.limit", "%d: a number, or -1 for no limit", *r.Pids.Limit)
+	if r.Pids != nil && r.Pids.Limit != nil && (*r.Pids.Limit < -1 || *r.Pids.Limit > MaxPids) {
+		return fieldf("linux.resources.pids.limit", "%d: a number up to %d, or -1 for no limit", *r.Pids.Limit, MaxPids)
 	}
 	return nil
 }

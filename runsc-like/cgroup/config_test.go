@@ -111,6 +111,7 @@ func TestCheck(t *testing.T) {
 		`{"cpu":{"cpus":"0-3, 5"}}`:                                  "",
 		`{"cpu":{"mems":"3-1"}}`:                                     "linux.resources.cpu.mems",
 		`{"cpu":{"quota":5,"burst":6}}`:                              "linux.resources.cpu.burst",
+		`{"pids":{"limit":4194305}}`:                                 "linux.resources.pids.limit",
 		`{"pids":{"limit":-2}}`:                                      "linux.resources.pids.limit",
 		`{"blockIO":{"weight":9}}`:                                   "linux.resources.blockIO.weight",
 		`{"blockIO":{"weightDevice":[{"leafWeight":1001}]}}`:         "linux.resources.blockIO.weightDevice[0].leafWeight",

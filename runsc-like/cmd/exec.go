@@ -3,6 +3,8 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +40,10 @@ func newExec(g *globals) *cobra.Command {
 		RunE: failing(execFailed, func(_ *cobra.Command, args []string) error {
 			lean()
 			f.Args = args[1:]
-			var err error
+			err := checkSubCgroup(cgroups)
+			if err != nil {
+				return err
+			}
 			if o.Extra, err = preserved(firstFD, preserveFDs, false); err != nil {
 				return err
 			}
@@ -75,6 +80,21 @@ func newExec(g *globals) *cobra.Command {
 	fl.IntVar(&preserveFDs, "preserve-fds", 0, "hand on `N` descriptors after the standard streams")
 	fl.StringVar(&f.AppArmor, "apparmor", "", "its AppArmor `PROFILE`, which has to be the container's")
 	fl.StringVar(&f.SELinux, "process-label", "", "its SELinux `LABEL`, which has to be the container's")
-	fl.StringArrayVar(&cgroups, "cgroup", nil, "accepted; the process is in the container's cgroup")
+	fl.StringArrayVar(&cgroups, "cgroup", nil, "/ or `CONTROLLER`:/, the container's own cgroup, is all that there is")
 	return c
+}
+
+// checkSubCgroup refuses cgroups below the container's: the host has none, and those of
+// the guest are its own to enter.
+func checkSubCgroup(list []string) error {
+	for _, at := range list {
+		_, name, ok := strings.Cut(at, ":")
+		if !ok {
+			name = at
+		}
+		if path.Clean("/"+name) != "/" {
+			return &container.FieldError{Field: "--cgroup", Why: fmt.Sprintf("%q: the host has no cgroup below the container's", at)}
+		}
+	}
+	return nil
 }

@@ -27,9 +27,15 @@ func preserved(first, n int, dirs bool) ([]*os.File, error) {
 	}
 	for fd := first; fd < first+n; fd++ {
 		var st unix.Stat_t
-		switch err := unix.Fstat(fd, &st); {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil {
+			err = unix.Fstat(fd, &st)
+		}
+		switch {
 		case err != nil:
 			return nil, refuse("descriptor %d (of %d): %v", fd, n, err)
+		case flags&unix.FD_CLOEXEC != 0: // one of hull's own, which took a number that was free
+			return nil, refuse("descriptor %d (of %d): %v", fd, n, unix.EBADF)
 		case st.Mode&unix.S_IFMT == unix.S_IFDIR && !dirs:
 			return nil, refuse("descriptor %d is a directory, which has to be served from the container's start on", fd)
 		}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,6 +24,11 @@ numbers of the host's processes that run their code, which bear the guest's name
 		ValidArgsFunction: g.completeID,
 		RunE: failing(1, func(c *cobra.Command, args []string) error {
 			w := c.OutOrStdout()
+			for _, o := range args[1:] {
+				if strings.Trim(o, "-ef") != "" {
+					return &container.FieldError{Field: o, Why: "of ps(1)'s options only those of its full list, -ef, are there"}
+				}
+			}
 			switch format {
 			case "json":
 				pids, err := g.containers().HostProcesses(args[0])
@@ -48,6 +54,7 @@ numbers of the host's processes that run their code, which bear the guest's name
 			return t.Flush()
 		}),
 	}
+	c.Flags().SetInterspersed(false) // what comes after the name is ps(1)'s
 	c.Flags().StringVarP(&format, "format", "f", "table", "table or json")
 	return c
 }

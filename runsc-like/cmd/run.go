@@ -44,6 +44,7 @@ func (f *createFlags) options(g *globals, id string) (container.CreateOptions, e
 		return o, err
 	}
 	g.warn(append(warnings, g.networkWarnings()...))
+	container.InheritLimits(s.Process)
 	if sockets > 0 {
 		s.Process.Env = append(s.Process.Env, fmt.Sprintf("LISTEN_FDS=%d", sockets), "LISTEN_PID=1")
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -37,10 +36,8 @@ func hostResources(r *specs.LinuxResources) *specs.LinuxResources {
 	if r == nil || r.Pids == nil || r.Pids.Limit == nil || *r.Pids.Limit <= 0 {
 		return r
 	}
-	limit := *r.Pids.Limit
-	if limit <= (math.MaxInt64-ownTasks)/hostTasks {
-		limit = limit*hostTasks + ownTasks
-	}
+	limit := min(*r.Pids.Limit, cgroup.MaxPids)
+	limit = min(limit*hostTasks+ownTasks, cgroup.MaxPids)
 	more := *r
 	more.Pids = &specs.LinuxPids{Limit: &limit}
 	return &more
@@ -255,6 +252,9 @@ func (r Root) Resume(id string) error {
 
 // Update changes the limits of a container.
 func (r Root) Update(id string, res *specs.LinuxResources) error {
+	if err := asField(cgroup.Check(res)); err != nil {
+		return err
+	}
 	paused := false
 	may := func(status string) error {
 		if status == StatusStopped {

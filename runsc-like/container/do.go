@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
 )
@@ -244,25 +243,4 @@ func hostCaps(u specs.User) *specs.LinuxCapabilities {
 		return &specs.LinuxCapabilities{Bounding: all}
 	}
 	return &specs.LinuxCapabilities{Bounding: all, Permitted: all, Effective: all}
-}
-
-// hostLimits are the caller's.
-func hostLimits() []specs.POSIXRlimit {
-	var ls []specs.POSIXRlimit
-	for name, r := range control.Limits() {
-		var l unix.Rlimit
-		err := unix.Prlimit(0, r, nil, &l)
-		if r == unix.RLIMIT_NOFILE {
-			// Go's runtime raised the soft limit of this process at its start
-			// and tells nobody what it was: most likely that of the parent.
-			var parent unix.Rlimit
-			if unix.Prlimit(os.Getppid(), r, nil, &parent) == nil {
-				l.Cur = min(parent.Cur, l.Max)
-			}
-		}
-		if err == nil {
-			ls = append(ls, specs.POSIXRlimit{Type: name, Soft: l.Cur, Hard: l.Max})
-		}
-	}
-	return ls
 }

@@ -96,6 +96,7 @@ func (c *Container) checkAdded(p *specs.Process) (*specs.Process, []string, erro
 	if err := ch.checkProcess(); err != nil {
 		return nil, nil, err
 	}
+	InheritLimits(ch.s.Process)
 	return ch.s.Process, ch.warnings, checkSameLabel(c.Process, ch.s.Process)
 }
 

@@ -49,7 +49,7 @@ func startRelay(master, in, out *os.File) *relay {
 
 // copySize gives the pseudoterminal the terminal's size.
 func (r *relay) copySize() {
-	if w, err := unix.IoctlGetWinsize(int(r.in.Fd()), unix.TIOCGWINSZ); err == nil {
+	if w, err := unix.IoctlGetWinsize(int(r.in.Fd()), unix.TIOCGWINSZ); err == nil && (w.Row != 0 || w.Col != 0) { // else it is consoleSize's
 		_ = unix.IoctlSetWinsize(int(r.master.Fd()), unix.TIOCSWINSZ, w)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
+	"hull/runsc-like/hooks"
 )
 
 // startHooks runs the hooks that are programs of the container's own root, in
@@ -96,7 +97,7 @@ func (c *Container) startHook(h specs.Hook, state []byte) error {
 	var late atomic.Bool
 	if h.Timeout != nil {
 		// The sandbox kills a process that nobody asks for any more.
-		t := time.AfterFunc(time.Duration(*h.Timeout)*time.Second, func() { late.Store(true); conn.Close() })
+		t := time.AfterFunc(hooks.Timeout(h), func() { late.Store(true); conn.Close() })
 		defer t.Stop()
 	}
 	code, err := exitOf(conn)

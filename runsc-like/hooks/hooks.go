@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,6 +104,12 @@ func RunAll(ctx context.Context, hooks []specs.Hook, state specs.State) error {
 	return errors.Join(errs...)
 }
 
+// Timeout is how long a hook that has a timeout may take.
+func Timeout(h specs.Hook) time.Duration {
+	const most = math.MaxInt64 / int64(time.Second)
+	return time.Duration(min(int64(*h.Timeout), most)) * time.Second
+}
+
 // lastOutput is how much of what a hook says is kept, for the error.
 const lastOutput = 4 << 10
 
@@ -119,7 +126,7 @@ func run(ctx context.Context, h specs.Hook, state specs.State, dir string) error
 	}
 	if h.Timeout != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(*h.Timeout)*time.Second)
+		ctx, cancel = context.WithTimeout(ctx, Timeout(h))
 		defer cancel()
 	}
 	c := exec.CommandContext(ctx, h.Path)

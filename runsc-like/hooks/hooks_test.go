@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,6 +105,14 @@ func TestCheck(t *testing.T) {
 		err := Check(tt.hooks)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want+":")) {
 			t.Errorf("Check = %v, want %s", err, tt.want)
+		}
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	for n, want := range map[int]time.Duration{1: time.Second, 1 << 40: math.MaxInt64 / time.Second * time.Second} {
+		if got := Timeout(specs.Hook{Timeout: &n}); got != want {
+			t.Errorf("%d seconds: %v, not %v", n, got, want)
 		}
 	}
 }

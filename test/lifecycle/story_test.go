@@ -109,7 +109,7 @@ func stories() []story {
 		{name: "pause and kill", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; say $R kill $C KILL; sleep 0.2; $R resume $C 2>/dev/null; await stopped; say $R delete $C`},
 		{name: "processes", guest: "sleep 1000 & sleep 1001 & wait", script: `
-			$R run -d --bundle $B $C >/dev/null 2>&1; sleep 0.3; say $R ps $C | awk '/sleep/{print $(NF-1), $NF}' | sort; $R ps --format json $C | grep -c '^\[[0-9,]*\]$'
+			$R run -d --bundle $B $C >/dev/null 2>&1; sleep 0.3; say $R ps $C | awk '/sleep/{print $(NF-1), $NF}' | sort; $R ps $C -ef | awk '/sleep/{print $(NF-1), $NF}' | sort; say $R exec --cgroup /nosuch $C true; say $R exec --cgroup / $C echo in; $R ps --format json $C | grep -c '^\[[0-9,]*\]$'
 			say $R kill --all $C KILL; await stopped; say $R delete $C; say $R ps $C`},
 		{name: "list", guest: forever, script: `
 			say $R list -q | grep -c $C; $R run -d --bundle $B $C >/dev/null 2>&1; $R list -q | grep -c $C; $R list | awk -v c=$C '$1==c{print $3, $6}'
@@ -147,7 +147,7 @@ func stories() []story {
 				specs.Mount{Destination: "/m/file", Type: "bind", Source: "/etc/passwd", Options: []string{"bind"}})
 			s.Linux.ReadonlyPaths, s.Linux.MaskedPaths = []string{"/proc/sys", "/m/ro"}, []string{"/m/hidden", "/m/file", "/nosuch"}
 		}, script: `$R run --bundle $B $C 2>&1; echo "= $?"`},
-		{name: "parameters of its kernel", guest: "cat /proc/sys/kernel/shmmax /proc/sys/kernel/shmmni /proc/sys/kernel/sem /proc/sys/fs/mqueue/msg_max /proc/sys/net/core/somaxconn; ls -ln /dev/n* | cut -c1-44; cat /proc/self/limits | grep -v -e processes -e pending -e files", change: func(s *specs.Spec) {
+		{name: "parameters of its kernel", guest: "cat /proc/sys/kernel/shmmax /proc/sys/kernel/shmmni /proc/sys/kernel/sem /proc/sys/fs/mqueue/msg_max /proc/sys/net/core/somaxconn; ls -ln /dev/n* | cut -c1-44; cat /proc/self/limits | grep -v pending", change: func(s *specs.Spec) {
 			s.Linux.Sysctl = map[string]string{"kernel.shmmax": "12345678", "kernel.shmmni": "99", "kernel.sem": "1 2 3 4", "fs.mqueue.msg_max": "20", "net.core.somaxconn": "77"}
 			mode, id := os.FileMode(0o620), uint32(5)
 			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/n1", Type: "c", Major: 1, Minor: 3, FileMode: &mode, UID: &id, GID: &id}, {Path: "/dev/n2", Type: "p"}}

@@ -32,11 +32,11 @@ func dockerCases() []scriptCase {
 		{"seccomp", `echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":28}]}' >profile
 			$RUN --rm --security-opt seccomp=profile $I mkdir /x 2>&1; say $RUN --rm $I grep Seccomp: /proc/self/status; say $RUN --rm --security-opt seccomp=unconfined $I grep Seccomp: /proc/self/status
 			echo '{"defaultAction":"SCMP_ACT_NICE"}' >profile; say $RUN --rm --security-opt seccomp=profile $I true`},
-		{"ulimits", `say $RUN --rm --ulimit nofile=77:88 --ulimit core=0 $I sh -c 'ulimit -n; ulimit -Hn; ulimit -c'`},
-		{"sysctl", `say $RUN --rm --sysctl net.ipv4.ip_unprivileged_port_start=1 $I true; say $RUN --rm --sysctl no.such=1 $I true`},
+		{"ulimits", `say $RUN --rm --ulimit nofile=77:88 --ulimit core=0 $I sh -c 'ulimit -n; ulimit -Hn; ulimit -c'; say $RUN --rm $I sh -c 'ulimit -n; ulimit -Hn; ulimit -u; ulimit -s'`},
+		{"sysctl", `say $RUN --rm --sysctl net.ipv4.ip_unprivileged_port_start=1 --sysctl kernel.shmmax=1234567 $I cat /proc/sys/kernel/shmmax; say $RUN --rm --sysctl no.such=1 $I true`},
 		{"devices", `say $RUN --rm --device /dev/null:/dev/other $I sh -c 'ls -l /dev/other | cut -c1-10; echo a >/dev/other'; say $RUN --rm $I ls /dev`},
 		{"init", `say $RUN --rm --init $I sh -c 'tr "\0" " " </proc/1/cmdline'`},
-		{"read-only", `say $RUN --rm --read-only --tmpfs /t $I sh -c 'echo x >/x; echo y >/t/y && cat /t/y'; say $RUN --rm --tmpfs /t:size=64k $I sh -c 'dd if=/dev/zero of=/t/f bs=1k count=100; stat -c %s /t/f'`},
+		{"read-only", `say $RUN --rm --read-only --tmpfs /t $I sh -c 'echo x >/x; echo y >/t/y && cat /t/y'; say $RUN --rm --tmpfs /none/t -u 5 $I sh -c 'stat -c %a /none/t; echo z >/none/t/z'; say $RUN --rm --tmpfs /t:size=64k $I sh -c 'dd if=/dev/zero of=/t/f bs=1k count=100; stat -c %s /t/f'`},
 		{"volumes", `mkdir vol; say $RUN --rm -v $PWD/vol:/v $I sh -c 'echo hi >/v/f; chmod 640 /v/f; chown 3:4 /v/f'; stat -c '%a %u %g' vol/f; cat vol/f
 			say $RUN --rm -v $PWD/vol:/v:ro $I sh -c 'cat /v/f; echo no >/v/f'; say $RUN --rm -v $PWD/vol/f:/etc/one $I cat /etc/one
 			say $RUN --rm -v $N:/v $I sh -c 'echo q >/v/f'; say $RUN --rm -v $N:/v $I cat /v/f; docker volume rm $N >/dev/null; say $RUN --rm --mount type=bind,src=$PWD/none,dst=/v $I true`},
