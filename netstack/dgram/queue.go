@@ -26,6 +26,7 @@ type Message struct {
 	Options  []byte
 	Segment  uint16 // the size of the datagrams that were merged into this, or 0
 	Checksum buffer.Checksum
+	FragSize int // of the largest fragment that it came in, or 0
 
 	Link *LinkInfo // of a packet socket
 }

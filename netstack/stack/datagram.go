@@ -27,6 +27,8 @@ type datagram struct {
 	closed               bool
 	waking               bool // flush will be called
 	way                  *path
+	// tooLong is what the last send that was too long learnt, until somebody reads it.
+	tooLong *PathMTU
 }
 
 const (
@@ -180,6 +182,12 @@ func (d *datagram) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 	if err := d.takeError(); err != nil {
 		d.mu.Unlock()
 		return 0, err
+	}
+	if d.tooLong != nil && d.ip6.pathMTU {
+		m.PathMTU, d.tooLong = d.tooLong, nil
+		m.From, m.HasFrom, m.Flags = m.PathMTU.To, true, 0
+		d.mu.Unlock()
+		return 0, nil
 	}
 	msg, err := d.next(m)
 	if err != nil {
@@ -355,8 +363,12 @@ func (d *datagram) icmpFailed(e *icmpError, head int) {
 }
 
 // localError queues an error that the socket's own send met: EMSGSIZE.
-func (d *datagram) localError(errno unix.Errno, to netip.AddrPort, info int) {
+func (d *datagram) localError(errno unix.Errno, to netip.AddrPort, info int, o *sendOptions) {
 	d.mu.Lock()
+	if to.Addr().Is6() && d.ip6.pathMTU && o.tellMTU {
+		// Nobody is woken for it, as on Linux; of several the last one counts.
+		d.tooLong = &PathMTU{Address{AddrPort: netip.AddrPortFrom(to.Addr(), 0), Scope: d.nicIndex()}, info - o.extensionLen()}
+	}
 	asked := d.recvErr(to.Addr())
 	if asked {
 		d.errs.Push(dgram.Error{Errno: errno, Origin: dgram.OriginLocal, Info: uint32(info), To: to})

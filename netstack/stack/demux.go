@@ -36,6 +36,8 @@ type received struct {
 	// checked: the transport's checksum was found right, by the link or here.
 	checked bool
 	local   bool // it never left the machine
+	// fragSize is the length of the largest fragment that it came in, or 0.
+	fragSize int
 }
 
 // icmpError is an ICMP error, and what it says of the packet that it quotes.

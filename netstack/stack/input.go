@@ -41,6 +41,8 @@ type inbound struct {
 	// alert is the value of a router alert option of IPv6, if hasAlert.
 	alert    uint16
 	hasAlert bool
+	// fragSize is the length of the largest fragment that it came in, or 0.
+	fragSize int
 }
 
 // deliver takes frames in that arrived at n. It owns them.
@@ -217,7 +219,7 @@ func (in *inbound) received() *received {
 	*r = received{
 		pkt: in.pkt, nic: in.nic, v6: in.v6, proto: in.proto, ttl: in.ttl, tos: in.tos, flow: in.flow, multi: in.multi, rx: in.b,
 		src: netip.AddrPortFrom(in.src, 0), dst: netip.AddrPortFrom(in.dst, 0),
-		checked: in.pkt.Checksum == buffer.ChecksumValid, local: in.local,
+		checked: in.pkt.Checksum == buffer.ChecksumValid, local: in.local, fragSize: in.fragSize,
 	}
 	return r
 }

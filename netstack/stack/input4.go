@@ -258,7 +258,7 @@ func (s *Stack) joined(in *inbound, d frag.Done, v frag.Verdict, join func()) bo
 	join()
 	d.Packet.Checksum = buffer.ChecksumUnknown
 	d.Packet.GSO = buffer.GSO{}
-	in.pkt = d.Packet
+	in.pkt, in.fragSize = d.Packet, d.MaxPiece
 	s.count(pick(in.v6, cIpReasmOKs, cIp6ReasmOKs))
 	return true
 }

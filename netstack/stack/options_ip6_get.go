@@ -151,6 +151,9 @@ func (c *common) wants(v6 bool) ControlSet {
 			w = w&^WantPktInfo | c.ip6.want&(WantPktInfo|WantOldPktInfo)
 		}
 	}
+	if v6 && c.ip6.fragSize || !v6 && c.ip4.fragSize {
+		w |= WantFragSize
+	}
 	if c.flags&fDrops != 0 {
 		w |= WantDrops
 	}

@@ -63,6 +63,8 @@ type sendOptions struct {
 	ttl      uint8 // 0 is the default
 	tos      uint8
 	dontFrag bool // of IPv4: DF is set
+	// tellMTU: if that is so, the socket is told what the MTU is, if it asks.
+	tellMTU bool
 	// noFrag: what is larger than the path's MTU is EMSGSIZE.
 	noFrag bool
 	// mayFrag: what is larger than the MTU that is known is cut though DF is set,

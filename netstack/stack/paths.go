@@ -479,7 +479,15 @@ func (c *common) sendOptions(p *path) sendOptions {
 	case unix.IPV6_PMTUDISC_DO, unix.IPV6_PMTUDISC_PROBE:
 		o.noFrag = true
 	}
-	o.noFrag = o.noFrag || c.ip6.dontFrag
+	if c.ip6.dontFrag && heedsDontFrag(c.proto) {
+		o.noFrag, o.tellMTU = true, true
+	}
 	o.nicMTU = c.ip6.mtuDisc >= unix.IPV6_PMTUDISC_PROBE
 	return o
+}
+
+// heedsDontFrag reports whether IPV6_DONTFRAG means something to a protocol: as on
+// Linux to these alone.
+func heedsDontFrag(proto int) bool {
+	return proto == unix.IPPROTO_UDP || proto == unix.IPPROTO_ICMPV6 || proto == unix.IPPROTO_RAW
 }

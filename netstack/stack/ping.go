@@ -232,7 +232,7 @@ func (x *pingSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	}
 	err = t.p.send([]*buffer.Packet{p}, &t.o)
 	if err == unix.EMSGSIZE {
-		x.localError(unix.EMSGSIZE, t.to, t.p.mtu())
+		x.localError(unix.EMSGSIZE, t.to, t.p.mtu(), &t.o)
 	}
 	if err != nil {
 		return 0, err
@@ -320,7 +320,7 @@ func (d *datagram) queueMessage(r *received, n int, self flusher) {
 	}
 	d.arrived(dgram.Message{
 		Packet: p, Len: p.Len(), From: netip.AddrPortFrom(r.src.Addr(), 0), To: netip.AddrPortFrom(r.dst.Addr(), 0), IIF: r.nic.index,
-		TTL: r.ttl, TOS: r.tos, Flow: r.flow, Options: options, Checksum: p.Checksum,
+		TTL: r.ttl, TOS: r.tos, Flow: r.flow, Options: options, Checksum: p.Checksum, FragSize: r.fragSize,
 	}, r.rx, self)
 }
 

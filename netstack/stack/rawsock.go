@@ -169,7 +169,7 @@ func (x *rawSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 		return 0, err
 	}
 	if err = t.p.send([]*buffer.Packet{p}, &t.o); err == unix.EMSGSIZE {
-		x.localError(unix.EMSGSIZE, t.to, t.p.mtu())
+		x.localError(unix.EMSGSIZE, t.to, t.p.mtu(), &t.o)
 	}
 	if err != nil {
 		return 0, err

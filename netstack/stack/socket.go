@@ -165,8 +165,17 @@ type RecvMeta struct {
 	Err *dgram.Error
 	// Control is which control messages the socket's options ask for.
 	Control ControlSet
+	// PathMTU is what a path takes that a send was too long for (IPV6_RECVPATHMTU), nil
+	// for nothing. There is no datagram then.
+	PathMTU *PathMTU
 	// Inq is how many bytes are left to read, for WantInq (TCP_CM_INQ).
 	Inq int
+}
+
+// PathMTU is what is told of a path: struct ip6_mtuinfo.
+type PathMTU struct {
+	To  Address
+	MTU int
 }
 
 // ControlSet is the control messages that a socket asked for, by its options.
@@ -198,6 +207,7 @@ const (
 	WantOldHopOpts
 	WantOldDstOpts
 	WantOldRtHdr
+	WantFragSize // IP_RECVFRAGSIZE, IPV6_RECVFRAGSIZE
 )
 
 // SocketInfo is what is told of a socket.

@@ -486,7 +486,7 @@ func (u *udpSocket) deliver(now int64, r *received) {
 	p.TrimFront(header.UDPSize)
 	m := dgram.Message{
 		Packet: p, Len: p.Len(), From: r.src, To: r.dst, IIF: r.nic.index, TTL: r.ttl, TOS: r.tos, Flow: r.flow,
-		Options: options, Checksum: p.Checksum,
+		Options: options, Checksum: p.Checksum, FragSize: r.fragSize,
 	}
 	if size := int(p.GSO.Size); size != 0 && p.Len() > size {
 		if !gro {

@@ -90,7 +90,7 @@ func (u *udpSocket) transmit(x *buffer.Packet, t *udpTarget, port uint16, size i
 		s.count(pick(v6, cUdpOutDatagrams, cUdp6OutDatagrams))
 		return nil
 	case unix.EMSGSIZE:
-		u.localError(unix.EMSGSIZE, t.to, t.p.mtu())
+		u.localError(unix.EMSGSIZE, t.to, t.p.mtu(), &t.o)
 		return err
 	case unix.ENOBUFS:
 		s.count(pick(v6, cUdpSndbufErrors, cUdp6SndbufErrors))
@@ -232,8 +232,8 @@ func (m *SendMeta) apply(o *sendOptions) {
 	if m.HasFlow {
 		o.flow = m.Flow & flowLabelMask
 	}
-	if m.HasDontFrag {
-		o.noFrag = m.DontFrag
+	if m.HasDontFrag && heedsDontFrag(int(o.proto)) {
+		o.noFrag, o.tellMTU = m.DontFrag, m.DontFrag
 	}
 	o.confirm = m.Flags&unix.MSG_CONFIRM != 0
 }

@@ -20,6 +20,8 @@ const (
 	tcpCmInq          = 36
 	ipv6FlowInfo      = 11
 	ipv6OrigDstAddr   = 74
+	ipv6RecvFragSize  = 77
+	ipRecvFragSize    = 25
 	ipv62292PktInfo   = 2
 	ipv62292HopLimit  = 8
 	ipv62292HopOpts   = 3
@@ -244,6 +246,9 @@ func (s *Sock) recvControl(in *stack.RecvMeta, m *socket.Message) {
 	switch {
 	case in.Err != nil:
 		s.recvError(in.Err, m)
+	case in.PathMTU != nil:
+		b := appendIn6(nil, &in.PathMTU.To)
+		add(m, unix.SOL_IPV6, unix.IPV6_PATHMTU, binary.LittleEndian.AppendUint32(b, uint32(in.PathMTU.MTU)))
 	case in.Msg == nil:
 	case s.family == unix.AF_INET:
 		recvIP(in, m, want)
@@ -302,6 +307,9 @@ func recvIP(in *stack.RecvMeta, m *socket.Message, want func(stack.ControlSet) b
 	if want(stack.WantOrigDst) {
 		add(m, unix.SOL_IP, unix.IP_ORIGDSTADDR, appendIn(nil, d.To))
 	}
+	if want(stack.WantFragSize) && d.FragSize != 0 {
+		addInt(m, unix.SOL_IP, ipRecvFragSize, uint32(d.FragSize))
+	}
 }
 
 // pktInfo is struct in_pktinfo. The local address of a multicast or broadcast is
@@ -346,6 +354,9 @@ func recvIPv6(in *stack.RecvMeta, m *socket.Message, want func(stack.ControlSet)
 			a.Scope = d.IIF
 		}
 		add(m, unix.SOL_IPV6, ipv6OrigDstAddr, appendIn6(nil, &a))
+	}
+	if want(stack.WantFragSize) && d.FragSize != 0 {
+		addInt(m, unix.SOL_IPV6, ipv6RecvFragSize, uint32(d.FragSize))
 	}
 }
 

@@ -124,7 +124,7 @@ func (s *Sock) recv(dst usermem.Buffer, m *socket.Message, flags int32) (int64, 
 		if in.HasFrom {
 			m.Addr = s.appendSockaddr(m.Store[:0], &in.From, false)
 		}
-		if in.Control != 0 || in.Err != nil {
+		if in.Control != 0 || in.Err != nil || in.PathMTU != nil {
 			s.recvControl(in, m)
 		}
 	}
