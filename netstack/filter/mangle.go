@@ -36,9 +36,7 @@ func (x *run) nat() bool {
 			}
 		}
 		// Nothing was said: it stays as it is, unless it clashes with another one.
-		if !x.rules.conns.SetNAT(c, src, &conntrack.Range{}, x.c.Now) {
-			return false
-		}
+		x.rules.conns.SetNAT(c, src, &conntrack.Range{}, x.c.Now)
 	}
 	to, ok := x.ref.Target(src)
 	if !ok {
