@@ -96,7 +96,7 @@ func (x *run) rewrite(src bool, to conntrack.Tuple) bool {
 	l4 := x.l4Checksum()
 	if !x.pk.Fragment {
 		end = max(end+4, l4+2)
-		if x.pk.Tuple.Proto == header.ProtocolICMP {
+		if p := x.pk.Tuple.Proto; p == header.ProtocolICMP || p == header.ProtocolICMPv6 {
 			end = x.pk.Transport + header.ICMPv4Size
 		}
 	}
