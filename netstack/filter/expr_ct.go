@@ -260,9 +260,7 @@ func (x *run) translate(src bool, r *conntrack.Range) {
 	if x.ref == nil || x.ref.Conn == nil {
 		return
 	}
-	if !x.rules.conns.SetNAT(x.ref.Conn, src, r, x.c.Now) {
-		x.code = CodeDrop
-	}
+	x.rules.conns.SetNAT(x.ref.Conn, src, r, x.c.Now)
 }
 
 // Masquerade is NAT of the source to the address of the interface that the packet

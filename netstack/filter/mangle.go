@@ -36,9 +36,7 @@ func (x *run) nat() bool {
 			}
 		}
 		// Nothing was said: it stays as it is, unless it clashes with another one.
-		if !x.rules.conns.SetNAT(c, src, &conntrack.Range{}, x.c.Now) {
-			return false
-		}
+		x.rules.conns.SetNAT(c, src, &conntrack.Range{}, x.c.Now)
 	}
 	to, ok := x.ref.Target(src)
 	if !ok {
@@ -98,7 +96,7 @@ func (x *run) rewrite(src bool, to conntrack.Tuple) bool {
 	l4 := x.l4Checksum()
 	if !x.pk.Fragment {
 		end = max(end+4, l4+2)
-		if x.pk.Tuple.Proto == header.ProtocolICMP {
+		if p := x.pk.Tuple.Proto; p == header.ProtocolICMP || p == header.ProtocolICMPv6 {
 			end = x.pk.Transport + header.ICMPv4Size
 		}
 	}

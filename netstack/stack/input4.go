@@ -201,6 +201,10 @@ func (s *Stack) local4(in *inbound) {
 	if !in.ask(HookInput, nil) {
 		return
 	}
+	if s.filter.Load() != nil { // an answer's source is what was asked
+		h := header.IPv4(in.pkt.Head())
+		in.src, in.dst = h.SrcAddr(), h.DstAddr()
+	}
 	in.pkt.TrimFront(in.ihl)
 	s.transport(in)
 }

@@ -118,6 +118,10 @@ func (s *Stack) local6(in *inbound) {
 	if !in.ask(HookInput, nil) {
 		return
 	}
+	if s.filter.Load() != nil {
+		h := header.IPv6(in.pkt.Head())
+		in.src, in.dst = h.SrcAddr(), h.DstAddr()
+	}
 	if in.proto == uint8(header.ProtocolNoNext) {
 		in.pkt.Release()
 		return

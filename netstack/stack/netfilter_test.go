@@ -266,6 +266,29 @@ func TestRedirectOutput(t *testing.T) {
 	wantRecv(t, x, "answer")
 }
 
+// Who asks an address that is another host's hears answers of whom he asked.
+func TestDestinationNATOutput(t *testing.T) {
+	_, a, _, b := routed(t)
+	gw(t, b, "192.0.2.1")
+	rules(t, a, func(r *ruleset) {
+		r.chain("out", "nat", filter.Output, -100, append(port(53),
+			&filter.Immediate{DReg: 4, Data: []byte{192, 0, 2, 2}}, &filter.Immediate{DReg: 8, Data: []byte{0, 54}},
+			&filter.NAT{Family: filter.IPv4, AddrMin: 4, AddrMax: 4, PortMin: 8, PortMax: 8, HasAddr: true, HasPort: true}))
+	})
+	y := socket(t, b, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	_ = y.Bind(to("0.0.0.0:54"), true)
+	x := socket(t, a, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err := x.Connect(to("203.0.113.9:53")); err != nil {
+		t.Fatal(err)
+	}
+	sendTo(t, x, "asked", "")
+	m := wantRecv(t, y, "asked")
+	sendTo(t, y, "answer", m.From.String())
+	if m := wantRecv(t, x, "answer"); m.From.String() != "203.0.113.9:53" {
+		t.Errorf("the answer is from %v", m.From)
+	}
+}
+
 // A rule that writes into packets keeps their checksums right: the receiver takes them.
 func TestPayloadStore(t *testing.T) {
 	v := newClock()

@@ -82,6 +82,10 @@ func (u *udpSocket) Bind(a Address, privileged bool) error {
 	if device != 0 && u.device == 0 {
 		u.device = device
 	}
+	if addr.Port() == 0 && u.ip4.noPort { // it comes with the first use
+		u.local, u.boundAddr, u.boundPort = addr, !addr.Addr().IsUnspecified(), false
+		return nil
+	}
 	if err := u.take(addr.Addr(), addr.Port(), device); err != nil {
 		return err
 	}
@@ -122,6 +126,9 @@ func (u *udpSocket) autobind() error {
 	addr := netip.IPv4Unspecified()
 	if u.v6() {
 		addr = netip.IPv6Unspecified()
+	}
+	if u.boundAddr {
+		addr = u.local.Addr()
 	}
 	if err := u.take(addr, 0, 0); err != nil {
 		return unix.EAGAIN

@@ -144,7 +144,9 @@ func TestMasquerade(t *testing.T) {
 	for i := range 50 {
 		host := netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}).String()
 		ref := tab.Track(parse(t, packet4(host, "198.51.100.1", header.ProtocolTCP, 4000, 80, header.SYN)), nil, now)
-		if !tab.SetNAT(ref.Conn, true, &r, now) || !tab.SetNAT(ref.Conn, false, &Range{}, now) || !tab.Confirm(ref, now) {
+		tab.SetNAT(ref.Conn, true, &r, now)
+		tab.SetNAT(ref.Conn, false, &Range{}, now)
+		if !tab.Confirm(ref, now) {
 			t.Fatalf("%d: no tuple", i)
 		}
 		to, ok := ref.Target(true)
@@ -169,7 +171,9 @@ func TestDestination(t *testing.T) {
 	tab := NewTable(zeros)
 	ref := tab.Track(parse(t, packet4("198.51.100.9", "192.0.2.1", header.ProtocolTCP, 999, 8080, header.SYN)), nil, sec)
 	r := Range{Flags: RangeMapIPs | RangeProtoSpecified, MinAddr: addr("10.0.0.7"), MaxAddr: addr("10.0.0.7"), MinPort: 80, MaxPort: 80}
-	if !tab.SetNAT(ref.Conn, false, &r, sec) || !tab.SetNAT(ref.Conn, true, &Range{}, sec) || !tab.Confirm(ref, sec) {
+	tab.SetNAT(ref.Conn, false, &r, sec)
+	tab.SetNAT(ref.Conn, true, &Range{}, sec)
+	if !tab.Confirm(ref, sec) {
 		t.Fatal("not translated")
 	}
 	if to, ok := ref.Target(false); !ok || to.Dst != addr("10.0.0.7") || to.DstPort != 80 {
@@ -236,4 +240,72 @@ func FuzzTrack(f *testing.F) {
 		}
 		tab.Confirm(r, now)
 	})
+}
+
+// A destination that two connections have after translation tells them apart by
+// another port of the source.
+func TestDestinationTaken(t *testing.T) {
+	tab := NewTable(zeros)
+	ref := tab.Track(parse(t, packet4("10.0.0.2", "10.0.0.1", header.ProtocolTCP, 10000, 5201, header.SYN)), nil, sec)
+	if !tab.Confirm(ref, sec) {
+		t.Fatal("the first one")
+	}
+	ref = tab.Track(parse(t, packet4("10.0.0.2", "10.96.0.1", header.ProtocolTCP, 10000, 443, header.SYN)), nil, sec)
+	r := Range{Flags: RangeMapIPs | RangeProtoSpecified, MinAddr: addr("10.0.0.1"), MaxAddr: addr("10.0.0.1"), MinPort: 5201, MaxPort: 5201}
+	tab.SetNAT(ref.Conn, false, &r, sec)
+	tab.SetNAT(ref.Conn, true, &Range{}, sec)
+	if !tab.Confirm(ref, sec) {
+		t.Fatal("there was no way to tell them apart")
+	}
+	if to, ok := ref.Target(true); !ok || to.SrcPort == 10000 || to.Dst != addr("10.0.0.1") || to.DstPort != 5201 {
+		t.Errorf("%+v %v", to, ok)
+	}
+}
+
+// Datagrams that both ends send before either has heard of the other are of one
+// connection, and are not translated.
+func TestBothBegin(t *testing.T) {
+	a, b := packet4("10.0.0.1", "10.0.0.2", header.ProtocolUDP, 7, 8, 0), packet4("10.0.0.2", "10.0.0.1", header.ProtocolUDP, 8, 7, 0)
+	for name, second := range map[string][]byte{"the other end's": b, "another of the same": a} {
+		tab := NewTable(zeros)
+		x, y := tab.Track(parse(t, a), nil, sec), tab.Track(parse(t, second), nil, sec)
+		if !tab.Confirm(x, sec) {
+			t.Fatal("the first one")
+		}
+		tab.SetNAT(y.Conn, true, &Range{}, sec)
+		if to, ok := y.Target(true); ok && name != "another of the same" {
+			t.Errorf("%s: translated to %+v", name, to)
+		}
+		if name == "the other end's" && !tab.Confirm(y, sec) {
+			t.Errorf("%s: refused", name)
+		}
+	}
+	tab := NewTable(zeros)
+	x, y := tab.Track(parse(t, a), nil, sec), tab.Track(parse(t, a), nil, sec)
+	if !tab.Confirm(x, sec) || !tab.Confirm(y, sec) {
+		t.Error("two datagrams at once: one was refused")
+	}
+	syn := packet4("10.0.0.1", "10.0.0.2", header.ProtocolTCP, 7, 8, header.SYN)
+	x, y = tab.Track(parse(t, syn), nil, sec), tab.Track(parse(t, syn), nil, sec)
+	if !tab.Confirm(x, sec) || tab.Confirm(y, sec) {
+		t.Error("two SYNs at once are two connections")
+	}
+}
+
+// What nobody answers ends in its time, however often it is tried.
+func TestUnansweredSYN(t *testing.T) {
+	tab := NewTable(zeros)
+	syn := packet4("10.0.0.1", "10.0.0.2", header.ProtocolTCP, 7, 8, header.SYN)
+	x := tab.Track(parse(t, syn), nil, 0)
+	if !tab.Confirm(x, 0) {
+		t.Fatal("refused")
+	}
+	for now := int64(0); now < 119*sec; now += 20 * sec {
+		if y := tab.Track(parse(t, syn), nil, now); y.Conn != x.Conn {
+			t.Fatalf("after %d s it is another one", now/sec)
+		}
+	}
+	if y := tab.Track(parse(t, syn), nil, 121*sec); y.Conn == x.Conn {
+		t.Error("SYNs that are sent again keep it")
+	}
 }

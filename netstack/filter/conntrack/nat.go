@@ -29,31 +29,28 @@ type Range struct {
 const tries = 128
 
 // SetNAT decides how a connection that is not yet confirmed is translated: its
-// source, or its destination. It is decided once; ok is false if no tuple is free.
-func (t *Table) SetNAT(c *Conn, src bool, r *Range, now int64) (ok bool) {
+// source, or its destination. It is decided once. Where no tuple is free it keeps
+// one that is not, and Confirm refuses it.
+func (t *Table) SetNAT(c *Conn, src bool, r *Range, now int64) {
 	done, did := DstDone, DstNAT
 	if src {
 		done, did = SrcDone, SrcNAT
 	}
 	if c.Status()&(done|Confirmed) != 0 {
-		return true
+		return
 	}
 	// What the packets look like now: the inverse of what their replies do.
 	cur := c.tuples[1].Inverse()
-	next, ok := t.choose(c, cur, src, r, now)
-	if !ok {
-		return false
-	}
+	next := t.choose(c, cur, src, r, now)
 	if next != cur {
 		c.tuples[1] = next.Inverse()
 		c.set(did)
 	}
 	c.set(done)
-	return true
 }
 
 // choose returns the tuple that the packets are to have.
-func (t *Table) choose(c *Conn, cur Tuple, src bool, r *Range, now int64) (Tuple, bool) {
+func (t *Table) choose(c *Conn, cur Tuple, src bool, r *Range, now int64) Tuple {
 	next := cur
 	if r.Flags&RangeMapIPs != 0 && r.MinAddr.IsValid() {
 		addr := t.pickAddr(c, cur, src, r)
@@ -65,26 +62,24 @@ func (t *Table) choose(c *Conn, cur Tuple, src bool, r *Range, now int64) (Tuple
 	}
 	port := next.port(src)
 	if port == nil {
-		return next, !t.taken(next.Inverse(), now)
+		return next
 	}
 	lo, hi := r.MinPort, r.MaxPort
 	random := r.Flags&(RangeProtoRandom|RangeProtoRandomFull) != 0
 	if r.Flags&RangeProtoSpecified == 0 {
 		// As long as nothing is in the way, the port stays.
-		if !random && !t.taken(next.Inverse(), now) {
-			return next, true
-		}
-		if !src {
-			// A destination's port is never another one unless a rule says so.
-			return next, !t.taken(next.Inverse(), now)
+		if !src || !random && !t.taken(c, next.Inverse(), now) {
+			// A destination's port is never another one unless a rule says so: what
+			// clashes is told apart by another port of the source.
+			return next
 		}
 		lo, hi = portClass(*port, c.tuples[0].Proto)
 	} else {
 		if hi < lo {
 			lo, hi = hi, lo
 		}
-		if !random && *port >= lo && *port <= hi && !t.taken(next.Inverse(), now) {
-			return next, true
+		if !random && *port >= lo && *port <= hi && (lo == hi || !t.taken(c, next.Inverse(), now)) {
+			return next
 		}
 	}
 	size := uint32(hi) - uint32(lo) + 1
@@ -96,14 +91,14 @@ func (t *Table) choose(c *Conn, cur Tuple, src bool, r *Range, now int64) (Tuple
 	}
 	for i := range min(size, tries) {
 		*port = lo + uint16((off+i)%size)
-		if !t.taken(next.Inverse(), now) {
-			return next, true
+		if !t.taken(c, next.Inverse(), now) {
+			return next
 		}
 		if i == tries/2 {
 			off = t.random32()
 		}
 	}
-	return next, false
+	return next
 }
 
 // portClass is the ports that one may be replaced by: those below 512, below 1024,

@@ -164,7 +164,7 @@ func (t *Table) begin(p *Packet, now int64) *Ref {
 // begins another one.
 func (t *Table) seen(c *Conn, p *Packet, reply bool, now int64) *Ref {
 	k := t.tunables.Load()
-	changed := false
+	changed, renewed := false, true
 	c.mu.Lock()
 	if p.Tuple.Proto == header.ProtocolTCP {
 		was := c.tcp
@@ -183,6 +183,9 @@ func (t *Table) seen(c *Conn, p *Packet, reply bool, now int64) *Ref {
 			c.set(Assured)
 		}
 		changed = was != step.state
+		// What is sent again without an answer does not keep alive what was decided
+		// for the first one: rules that came since apply when its time is over.
+		renewed = changed || was != TCPSynSent
 	} else if c.Status()&SeenReply != 0 {
 		if p.Tuple.Proto == header.ProtocolUDP || p.Tuple.Proto == header.ProtocolUDPLite {
 			// Packets of both directions, for more than two seconds: a stream.
@@ -192,7 +195,9 @@ func (t *Table) seen(c *Conn, p *Packet, reply bool, now int64) *Ref {
 			}
 		}
 	}
-	c.deadline.Store(now + int64(k.timeout(c)))
+	if renewed {
+		c.deadline.Store(now + int64(k.timeout(c)))
+	}
 	c.mu.Unlock()
 	c.count(reply, p.Len)
 	state := Established
@@ -227,7 +232,8 @@ func (t *Table) related(p *Packet, quoted []byte, now int64) *Ref {
 }
 
 // Confirm enters the connection of a packet into the table, once the packet has
-// passed. ok is false if there is no room, or if another one came first.
+// passed. ok is false if there is no room, or if another one came first. If that
+// one is the same, the packet passes, and its Ref stays that of no connection.
 func (t *Table) Confirm(r *Ref, now int64) (ok bool) {
 	c := r.Conn
 	if c == nil || c.Status()&Confirmed != 0 {
@@ -243,16 +249,18 @@ func (t *Table) Confirm(r *Ref, now int64) (ok bool) {
 		}
 	}
 	a, b := t.shard(&c.tuples[0]), t.shard(&c.tuples[1])
+	entered := false
 	gone := lockBoth(a, b, func() []*Conn {
 		for _, x := range []struct {
 			s  *shard
 			tu *Tuple
 		}{{a, &c.tuples[0]}, {b, &c.tuples[1]}} {
 			if old := x.s.conns[*x.tu]; old != nil && old.deadline.Load() > now && old.Status()&Dying == 0 {
+				ok = c.sameAs(old)
 				return nil
 			}
 		}
-		ok = true
+		ok, entered = true, true
 		var gone []*Conn
 		for _, s := range []*shard{a, b} {
 			n := 0
@@ -279,7 +287,7 @@ func (t *Table) Confirm(r *Ref, now int64) (ok bool) {
 	for _, old := range gone {
 		t.remove(old)
 	}
-	if ok {
+	if entered {
 		t.tell(Created, c)
 	}
 	return ok
@@ -375,9 +383,28 @@ func (t *Table) All(now int64) []*Conn {
 }
 
 // taken reports whether replies with a tuple belong to another connection.
-func (t *Table) taken(reply Tuple, now int64) bool {
-	c, _ := t.find(&reply, now)
-	return c != nil
+func (t *Table) taken(c *Conn, reply Tuple, now int64) bool {
+	old, _ := t.find(&reply, now)
+	if old == nil {
+		return false
+	}
+	return !c.mayShare() || old.tuples != [2]Tuple{reply, reply.Inverse()} // the same one, begun by the other end
+}
+
+// mayShare reports whether packets that begin a connection at the same time, of
+// either end, are of one: there is no handshake that they would have to follow.
+func (c *Conn) mayShare() bool {
+	switch c.tuples[0].Proto {
+	case header.ProtocolUDP, header.ProtocolUDPLite, header.ProtocolICMP, header.ProtocolICMPv6:
+		return true
+	}
+	return false
+}
+
+// sameAs reports whether two that were made at the same time are one, which either
+// end may have begun.
+func (c *Conn) sameAs(old *Conn) bool {
+	return c.mayShare() && (old.tuples == c.tuples || old.tuples == [2]Tuple{c.tuples[1], c.tuples[0]})
 }
 
 // random32 returns a number that nobody can guess.

@@ -108,7 +108,8 @@ func (s TCPState) next(f header.TCPFlags, reply bool, sent *[2]header.TCPFlags) 
 func (s TCPState) acknowledged(reply bool, sent *[2]header.TCPFlags) tcpStep {
 	switch s {
 	case TCPSynSent, TCPSynSent2:
-		return tcpStep{state: s, invalid: reply || s == TCPSynSent}
+		// An answer is what an old connection says of the SYN: who sent that resets it.
+		return tcpStep{state: s, invalid: !reply}
 	case TCPSynRecv:
 		if reply {
 			return tcpStep{state: s}

@@ -93,4 +93,21 @@ int main() {
 	nn = sizeof name;
 	R(getsockopt(d, SOL_SOCKET, SO_BINDTODEVICE, name, &nn));
 	printf("%d\n", (int)nn);
+	// An address now, a port with the first use.
+	for (int how = 0; how < 3; how++) {
+		d = socket(AF_INET, SOCK_DGRAM, 0);
+		setopt(d, IPPROTO_IP, 24 /* IP_BIND_ADDRESS_NO_PORT */, 1);
+		uint32_t range = 40199u << 16 | 40100;
+		R(setsockopt(d, IPPROTO_IP, 51 /* IP_LOCAL_PORT_RANGE */, &range, sizeof range));
+		n = in4(&a, "127.0.0.9", 0);
+		R(bind(d, &a.sa, n));
+		nn = sizeof a;
+		R(getsockname(d, &a.sa, &nn));
+		printf("%x %d\n", ntohl(a.in.sin_addr.s_addr), ntohs(a.in.sin_port));
+		n = in4(&a, "127.0.0.1", 7199);
+		R(how == 0 ? connect(d, &a.sa, n) : how == 1 ? sendto(d, "x", 1, 0, &a.sa, n) : bind(d, &a.sa, n));
+		nn = sizeof a;
+		R(getsockname(d, &a.sa, &nn));
+		printf("%x %d\n", ntohl(a.in.sin_addr.s_addr), how == 2 ? ntohs(a.in.sin_port) : ntohs(a.in.sin_port) >= 40100 && ntohs(a.in.sin_port) <= 40199);
+	}
 }

@@ -63,7 +63,7 @@ func (c *call) decodeNAT(a wire.Attrs) (filter.Expr, error) {
 		return nil, unix.EINVAL
 	}
 	n := map[filter.Family]int{filter.IPv4: 4, filter.IPv6: 16}[e.Family]
-	if n == 0 {
+	if n == 0 && a.Has(unix.NFTA_NAT_REG_ADDR_MIN) {
 		return nil, unix.EAFNOSUPPORT
 	}
 	if c.family != filter.INet && c.family != e.Family {
