@@ -17,6 +17,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/test/internal/netns"
 	"hull/test/internal/sandbox"
 )
 
@@ -35,7 +36,7 @@ func newHostWorld(t *testing.T) *hostWorld {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can make network namespaces")
 	}
-	w := &hostWorld{t, namespace(t)}
+	w := &hostWorld{t, netns.New(t)}
 	w.in(func() {
 		ip(t, "link set lo up")
 		for path, value := range map[string]string{"ip_unprivileged_port_start": "0", "ping_group_range": "0 2147483647"} {
