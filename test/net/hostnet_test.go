@@ -214,7 +214,11 @@ func TestHostNetworkSoftware(t *testing.T) {
 			ip(t, "link set seen0 up")
 			ip(t, "link set seen1 up")
 		})
-		out, err := w.run(w.command(w.hull("sh", "-c", "ip -br addr show dev seen0 && ip route && cat /sys/class/net/seen0/mtu; ip link set seen0 down; ip addr add 10.88.0.1/24 dev lo; busybox nc -l -p 4567 & ss -Htln; ping -c 1 -W 10 10.77.0.1")...))
+		out, err := w.run(w.command(w.hull("sh", "-c", `ip -br addr show dev seen0 && ip route && cat /sys/class/net/seen0/mtu
+			ip link set seen0 down; ip addr add 10.88.0.1/24 dev lo
+			busybox nc -l -p 4567 &
+			for i in $(seq 200); do ss -Htln | grep LISTEN && break; sleep 0.1; done
+			ping -c 1 -W 10 10.77.0.1`)...))
 		for _, want := range []string{"10.77.0.1/24", "10.77.0.0/24 dev seen0", "\n1410\n", "RTNETLINK answers: Operation not permitted", "1 received", "LISTEN"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in\n%s\n%v", want, out, err)
