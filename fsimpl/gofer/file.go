@@ -28,11 +28,11 @@ func (r *regular) Release() {
 
 // Open implements vfs.InodeImpl.
 func (r *regular) Open(_ current.Task, f *vfs.File) (vfs.FileImpl, error) {
-	write := f.Flags()&unix.O_ACCMODE != unix.O_RDONLY
-	if write && r.fs.opts.ReadOnly {
+	access := f.Flags() & unix.O_ACCMODE
+	if access != unix.O_RDONLY && r.fs.opts.ReadOnly {
 		return nil, unix.EROFS
 	}
-	h, err := r.acquire(write)
+	h, err := r.acquire(access)
 	if err != nil {
 		return nil, err
 	}

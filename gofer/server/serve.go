@@ -122,13 +122,13 @@ func (s *server) make(n *node, r *proto.Request, reply *proto.Reply) error {
 		return unix.ENOTDIR
 	}
 	perm := r.Mode & 07777
-	fd := -1
+	made := -1
 	var err error
 	switch r.Op {
 	case proto.Create:
-		fd, err = openAt(n.fd, r.Name, unix.O_RDONLY|unix.O_CREAT|unix.O_EXCL, perm)
-		if err == nil {
-			defer unix.Close(fd)
+		// A profile may allow to write and not to read.
+		if made, err = openAt(n.fd, r.Name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, perm); err == nil {
+			defer unix.Close(made)
 		}
 	case proto.Mkdir:
 		err = unix.Mkdirat(n.fd, r.Name, perm)
@@ -152,7 +152,7 @@ func (s *server) make(n *node, r *proto.Request, reply *proto.Reply) error {
 	// Without the capability (rootless) the file stays the gofer's own.
 	_ = unix.Fchownat(n.fd, r.Name, int(r.UID), int(r.GID), unix.AT_SYMLINK_NOFOLLOW)
 	if r.Op == proto.Create {
-		_ = unix.Fchmod(fd, perm) // a change of owner takes set-id bits away
+		_ = unix.Fchmod(made, perm) // a change of owner takes set-id bits away
 	}
 	return s.found(n, r.Name, reply)
 }
@@ -281,9 +281,13 @@ func (n *node) utimes(ts []unix.Timespec) error {
 	return unix.UtimesNanoAt(n.fd, "", ts, unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// with opens the file for a moment.
+// with opens the file for a moment, of which f reads nothing: one that may not be
+// read is opened for writing.
 func (n *node) with(flags uint64, f func(fd int) error) error {
 	fd, err := n.reopen(flags)
+	if err == unix.EACCES && flags == unix.O_RDONLY && n.typ == unix.S_IFREG && !n.readOnly {
+		fd, err = n.reopen(unix.O_WRONLY)
+	}
 	if err == unix.ENXIO {
 		return unix.EOPNOTSUPP
 	}

@@ -236,7 +236,7 @@ func (s *sandbox) startExec(conn *control.Conn, id string, fds []int, p *process
 	}
 	defer c.letGo()
 	const umask = 0o022 // as other runtimes have it
-	p.spec, p.umask, p.terminal = &cfg.Process, umask, cfg.Terminal
+	p.spec, p.umask, p.terminal, p.hook = &cfg.Process, umask, cfg.Terminal, cfg.Hook
 	args, err := c.initArgs(p)
 	if err != nil {
 		return nil, nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"hull/runsc-like/cgroup"
 	"hull/runsc-like/control"
+	"hull/runsc-like/leanjson"
 )
 
 // planCgroup decides where the container's processes will be. Nothing is made.
@@ -209,8 +211,26 @@ func (r Root) Pause(id string) error {
 		if err := c.notePaused(); err != nil {
 			return err
 		}
-		return m.Freeze()
+		return c.freeze(m)
 	})
+}
+
+// freeze stops the container's processes on the host. Who kills a container that is
+// paused thaws it: then it is tried again, unless that was its end.
+func (c *Container) freeze(m *cgroup.Manager) error {
+	const tries, pause = 10, 20 * time.Millisecond
+	for try := 1; ; try++ {
+		err := m.Freeze()
+		switch {
+		case err == nil:
+			return nil
+		case !c.alive():
+			return fmt.Errorf("container not running or created: %s", StatusStopped)
+		case try == tries:
+			return err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // Resume is the end of Pause.
@@ -262,6 +282,23 @@ func (r Root) Update(id string, res *specs.LinuxResources) error {
 		}
 		return c.save()
 	})
+}
+
+// ReadResources reads limits to set.
+func ReadResources(in io.Reader) (*specs.LinuxResources, error) {
+	b, err := io.ReadAll(io.LimitReader(in, maxConfig))
+	if err != nil {
+		return nil, err
+	}
+	r := &specs.LinuxResources{}
+	unknown, err := leanjson.Decode(b, r)
+	if err != nil {
+		return nil, jsonError(err)
+	}
+	if len(unknown) > 0 {
+		return nil, fieldf("linux.resources."+unknown[0], "is no property of version %s of the specification", specs.Version)
+	}
+	return r, nil
 }
 
 // visible is the part of r that the guest sees.

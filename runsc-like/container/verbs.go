@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -93,10 +94,10 @@ func (c *Container) startOver(conn *control.Conn) error {
 	if err == nil && m.Kind != control.Started {
 		err = unexpected(m)
 	}
-	if err == nil {
-		c.lateHooks("poststart", func(h *specs.Hooks) []specs.Hook { return h.Poststart }, specs.StateRunning)
+	if err != nil {
+		return err
 	}
-	return err
+	return c.startedHooks()
 }
 
 // Kill sends a signal to the first process of a container, or to all.
@@ -105,7 +106,11 @@ func (r Root) Kill(id string, signo unix.Signal, all bool) error {
 	if err != nil {
 		return err
 	}
-	return c.signal(signo, all)
+	err = c.signal(signo, all)
+	if all && errors.Is(err, ErrNotRunning) {
+		return nil // nobody is left, as runc has it
+	}
+	return err
 }
 
 func (c *Container) signal(signo unix.Signal, all bool) error {
@@ -154,20 +159,40 @@ func (c *Container) signalFrozen(signo unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	return m.Thaw() // a frozen process of cgroup v1 dies when it thaws
+	// A frozen process of cgroup v1 dies when it thaws: until it has, nobody is to freeze
+	// it again.
+	defer c.takeSoon()()
+	if err := m.Thaw(); err != nil {
+		return err
+	}
+	waitEnd(fd, deathPatience) // what takes longer dies later
+	return nil
 }
 
-// ParseSignal reads a signal's number or name, with or without SIG.
+// ParseSignal reads a signal's number or name, with or without SIG. Real-time
+// signals are RTMIN+n and RTMAX-n, as signal(7) has them.
 func ParseSignal(s string) (unix.Signal, error) {
-	const last = 64
+	const first, last = 34, 64 // real-time signals, but for those of the C library
 	if n, err := strconv.Atoi(s); err == nil {
 		if n < 0 || n > last {
 			return 0, fieldf("SIGNAL", "%q is no signal", s)
 		}
 		return unix.Signal(n), nil
 	}
-	if n := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")); n != 0 {
+	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	if n := unix.SignalNum("SIG" + name); n != 0 {
 		return n, nil
+	}
+	for _, base := range []struct {
+		name string
+		n    int
+	}{{"RTMIN", first}, {"RTMAX", last}} {
+		if by, ok := strings.CutPrefix(name, base.name); ok {
+			n, err := strconv.Atoi(cmp.Or(by, "0"))
+			if n += base.n; err == nil && n >= first && n <= last && (by == "" || by[0] == '+' || by[0] == '-') {
+				return unix.Signal(n), nil
+			}
+		}
 	}
 	return 0, fieldf("SIGNAL", "%q is no signal", s)
 }
@@ -244,7 +269,7 @@ func (c *Container) destroy() error {
 		return err
 	}
 	c.disconnect()
-	c.lateHooks("poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }, specs.StateStopped)
+	c.stoppedHooks()
 	return c.removeDir()
 }
 
@@ -280,7 +305,8 @@ type Status struct {
 	Rootfs      string            `json:"rootfs"`
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	Owner       string            `json:"owner"`
+	Owner       string            `json:"owner"` // its name; only list tells it
+	owner       int               // its number
 }
 
 func (c *Container) describe() (*Status, error) {
@@ -290,8 +316,7 @@ func (c *Container) describe() (*Status, error) {
 	}
 	s := &Status{
 		Version: specs.Version, ID: c.ID, PID: c.first().PID, Status: status, Bundle: c.Bundle,
-		Rootfs: c.Rootfs, Created: c.Created, Annotations: c.Annotations,
-		Owner: strconv.Itoa(c.Owner),
+		Rootfs: c.Rootfs, Created: c.Created, Annotations: c.Annotations, owner: c.Owner,
 	}
 	if status == StatusStopped {
 		s.PID = 0
@@ -301,10 +326,11 @@ func (c *Container) describe() (*Status, error) {
 
 // OwnerName is the name of the owner, or its number.
 func (s *Status) OwnerName() string {
-	if u, err := user.LookupId(s.Owner); err == nil {
+	id := strconv.Itoa(s.owner)
+	if u, err := user.LookupId(id); err == nil {
 		return u.Username
 	}
-	return "#" + s.Owner
+	return "#" + id
 }
 
 // ids lists what may be containers.

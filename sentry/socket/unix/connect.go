@@ -49,7 +49,9 @@ func (s *Sock) Accept(current.Task) (socket.Socket, error) {
 	c := s.st.pending[0]
 	s.st.pending = s.st.pending[1:]
 	s.st.Unlock()
-	s.queue.Notify(wait.Writable) // a connect may wait for room
+	if s.awaited.Load() {
+		s.wake(false)
+	}
 	return c, nil
 }
 
@@ -97,7 +99,12 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 	s.st.groups, s.st.peerGroups = srv.st.peerGroups, srv.st.groups
 	s.st.Unlock()
 
-	if err := l.enqueue(srv); err != nil {
+	err = l.enqueue(srv)
+	if err == unix.EAGAIN {
+		l.await(s)
+		err = l.enqueue(srv)
+	}
+	if err != nil {
 		s.withdraw(t, srv)
 		return err
 	}
@@ -191,6 +198,7 @@ func (s *Sock) Shutdown(_ current.Task, how int) error {
 	s.st.Unlock()
 	const all = wait.Hup | wait.Readable | wait.Writable | wait.RdHup
 	s.queue.NotifyAll(all)
+	s.wake(false)
 	if peer != nil && s.hasConnections() {
 		peer.st.Lock()
 		peer.st.shutRd, peer.st.shutWr = peer.st.shutRd || wr, peer.st.shutWr || rd

@@ -44,6 +44,9 @@ type Sock struct {
 
 	recv lock.Mutex[lock.Socket] // one receiver at a time
 
+	rooms   rooms
+	awaited atomic.Bool // somebody waits for room: rooms.senders is not empty
+
 	st struct {
 		lock.Mutex[lock.Leaf]
 		state    state
@@ -232,6 +235,7 @@ func (s *Sock) close(t current.Task, reset bool) {
 	s.st.state, s.st.shutRd, s.st.shutWr = closed, true, true
 	s.st.Unlock()
 	s.unbind(addr)
+	s.wake(true)
 	s.queue.NotifyAll(wait.Hup | wait.Readable | wait.Writable | wait.RdHup)
 	if peer != nil && s.hasConnections() {
 		peer.st.Lock()
