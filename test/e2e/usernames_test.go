@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,8 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
-	"golang.org/x/sys/unix"
 
+	"hull/test/internal/netns"
 	"hull/test/internal/sandbox"
 )
 
@@ -54,27 +53,7 @@ func zone() map[string][]string {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	work, made := make(chan func()), make(chan error)
-	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		made <- err
-		if err == nil {
-			for f := range work {
-				f()
-			}
-		}
-	}()
-	if err := <-made; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { close(work) })
-	w := &world{resolv: filepath.Join(t.TempDir(), "resolv.conf")}
-	w.do = func(f func()) {
-		done := make(chan struct{})
-		work <- func() { defer close(done); f() }
-		<-done
-	}
+	w := &world{resolv: filepath.Join(t.TempDir(), "resolv.conf"), do: netns.New(t)}
 	if err := os.WriteFile(w.resolv, []byte("nameserver 127.0.0.1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

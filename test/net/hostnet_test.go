@@ -20,6 +20,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/test/internal/netns"
 	"hull/test/internal/sandbox"
 )
 
@@ -38,7 +39,7 @@ func newHostWorld(t *testing.T) *hostWorld {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can make network namespaces")
 	}
-	w := &hostWorld{t, namespace(t)}
+	w := &hostWorld{t, netns.New(t)}
 	w.in(func() {
 		ip(t, "link set lo up")
 		for path, value := range map[string]string{"ip_unprivileged_port_start": "0", "ping_group_range": "0 2147483647"} {
@@ -216,7 +217,11 @@ func TestHostNetworkSoftware(t *testing.T) {
 			ip(t, "link set seen0 up")
 			ip(t, "link set seen1 up")
 		})
-		out, err := w.run(w.command(w.hull("sh", "-c", "ip -br addr show dev seen0 && ip route && cat /sys/class/net/seen0/mtu; ip link set seen0 down; ip addr add 10.88.0.1/24 dev lo; busybox nc -l -p 4567 & ss -Htln; ping -c 1 -W 10 10.77.0.1")...))
+		out, err := w.run(w.command(w.hull("sh", "-c", `ip -br addr show dev seen0 && ip route && cat /sys/class/net/seen0/mtu
+			ip link set seen0 down; ip addr add 10.88.0.1/24 dev lo
+			busybox nc -l -p 4567 &
+			for i in $(seq 200); do ss -Htln | grep LISTEN && break; sleep 0.1; done
+			ping -c 1 -W 10 10.77.0.1`)...))
 		for _, want := range []string{"10.77.0.1/24", "10.77.0.0/24 dev seen0", "\n1410\n", "RTNETLINK answers: Operation not permitted", "1 received", "LISTEN"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in\n%s\n%v", want, out, err)

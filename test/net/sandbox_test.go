@@ -19,6 +19,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"hull/test/internal/netns"
 	"hull/test/internal/sandbox"
 )
 
@@ -46,8 +47,8 @@ func startGuest(t *testing.T) *guest {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can make network namespaces")
 	}
-	g := &guest{linux: namespace(t)}
-	inside := namespace(t)
+	g := &guest{linux: netns.New(t)}
+	inside := netns.New(t)
 	path := ""
 	inside(func() { path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()) })
 	g.linux(func() {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"hull/netstack/link/fault"
 	"hull/netstack/link/pcap"
 	"hull/netstack/stack"
+	"hull/test/internal/netns"
 )
 
 // The addresses of the two ends.
@@ -53,7 +53,7 @@ func join(t *testing.T, c config) *world {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can make network namespaces")
 	}
-	w := &world{linux: namespace(t), file: filepath.Join(t.TempDir(), "pcap")}
+	w := &world{linux: netns.New(t), file: filepath.Join(t.TempDir(), "pcap")}
 	pool := &buffer.Pool{}
 	var e link.Endpoint
 	w.linux(func() {
@@ -137,31 +137,6 @@ func (w *world) start(t *testing.T, pool *buffer.Pool, e link.Endpoint, mtu int)
 		t.Fatal(err)
 	}
 	w.ours = gonet.New(w.stack, stack.Owner{Raw: true, Admin: true})
-}
-
-// namespace makes a network namespace, and returns how to be in it.
-func namespace(t *testing.T) func(func()) {
-	t.Helper()
-	work, made := make(chan func()), make(chan error)
-	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		made <- err
-		if err == nil {
-			for f := range work {
-				f()
-			}
-		}
-	}()
-	if err := <-made; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { close(work) })
-	return func(f func()) {
-		done := make(chan struct{})
-		work <- func() { defer close(done); f() }
-		<-done
-	}
 }
 
 func ip(t *testing.T, line string) {

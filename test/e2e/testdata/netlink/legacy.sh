@@ -1,52 +1,7 @@
 # iptables-legacy and ip6tables-legacy: tables as a whole, by socket options.
 set -v
-iptables-legacy -A INPUT -p tcp --dport 22 -m state --state NEW -j ACCEPT
-iptables-legacy -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-iptables-legacy -A INPUT -p icmp --icmp-type echo-request -m limit --limit 5/s -j ACCEPT
-iptables-legacy -A INPUT -p udp -m multiport --dports 53,67:68 -m comment --comment hi -j RETURN
-iptables-legacy -A INPUT -m mark --mark 5/7 -j LOG --log-prefix "x "
-iptables-legacy -A INPUT -p tcp --syn -m tcp ! --sport 1:10 -j REJECT --reject-with tcp-reset
-iptables-legacy -A INPUT -j REJECT
-iptables-legacy -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
-iptables-legacy -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DNAT --to-destination 10.0.0.1:80
-iptables-legacy -t nat -A OUTPUT -p tcp --dport 80 -j REDIRECT --to-ports 8080
-iptables-legacy -t nat -A POSTROUTING -p tcp -j SNAT --to-source 1.2.3.4-1.2.3.6:1000-2000
-iptables-legacy -t mangle -A PREROUTING -j MARK --set-xmark 0x1/0xff
-iptables-legacy -t mangle -A PREROUTING -j CONNMARK --save-mark
-iptables-legacy -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
-iptables-legacy -A OUTPUT -m owner --uid-owner 0 -j ACCEPT
-iptables-legacy -A OUTPUT -d 127.0.0.11 -p udp --dport 53 -j DROP
-iptables-legacy -t raw -A PREROUTING -p udp -j CT --notrack
-iptables-legacy -A INPUT -m statistic --mode random --probability 0.5 -j DROP
-iptables-legacy -A INPUT -m iprange --src-range 1.2.3.4-1.2.3.9 -j DROP
-iptables-legacy -A INPUT -m tcp -p tcp -m connmark --mark 1 -j DROP
-iptables-legacy -A INPUT -m pkttype --pkt-type broadcast -j DROP
-iptables-legacy -A INPUT -m ttl --ttl-lt 5 -j DROP
-iptables-legacy -A INPUT -m length --length 100:200 -j DROP
-iptables-legacy -A INPUT -m mac --mac-source 02:00:00:00:00:01 -j DROP
-ip6tables-legacy -A INPUT -p icmpv6 --icmpv6-type echo-request -j ACCEPT
-ip6tables-legacy -A INPUT -j REJECT
-ip6tables-legacy -t nat -A POSTROUTING -j MASQUERADE
-iptables-legacy -S
-iptables-legacy -t nat -S
-iptables-legacy -L -n -v
-iptables-legacy -t mangle -S
-iptables-legacy -t raw -S
-ip6tables-legacy -S
-ip6tables-legacy -t nat -S
-iptables-legacy-save | grep -v '^#'
-iptables-legacy -D INPUT 1
-iptables-legacy -N foo
-iptables-legacy -A foo -j RETURN
-iptables-legacy -I INPUT 2 -j foo
-iptables-legacy -X foo
-iptables-legacy -P FORWARD DROP
-iptables-legacy -S
- iptables-legacy -F
-iptables-legacy -X
-iptables-legacy -Z
-iptables-legacy -S
-iptables-legacy -C INPUT -j ACCEPT
+kind=legacy
+. $data/iptables.rules
 iptables-legacy -A INPUT -m nosuchmatch -j ACCEPT 2>&1 | head -1
 iptables-legacy -j NOSUCH -A INPUT 2>&1 | head -1
 iptables-legacy -t none -S
