@@ -169,7 +169,7 @@ func stories() []story {
 			s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/false"}}}
 		}, script: `say $R create --bundle $B $C; say $R state $C; say $R run --bundle $B $C | tail -1 | grep -c '= 0'`},
 		{name: "terminal", guest: "tty; test -t 1 && echo is one; sleep 0.5; stty size; exit 6", change: func(s *specs.Spec) { s.Process.Terminal = true },
-			script: `say $R create --bundle $B $C; script -qec "stty cols 77 rows 33; $R run --bundle $B $C" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r'`},
+			script: `say $R create --bundle $B $C; script -qec "stty cols 77 rows 33; $R run --bundle $B $C" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r' | sed 's,\^@,,g'`},
 		{name: "terminal of an exec", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1
 			script -qec "$R exec -t $C sh -c 'tty; test -t 0 && echo is one; exit 8'" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r' | sed 's/\^@//g'
