@@ -33,6 +33,9 @@ func splice(t *kernel.Task, a arch.Args) (uintptr, error) {
 	defer in.DecRef(t)
 	defer out.DecRef(t)
 	from, to := pipe.Of(in), pipe.Of(out)
+	if i := in.Path.Inode(); i != nil && i.Type == unix.S_IFDIR {
+		return 0, unix.EINVAL
+	}
 	if from != nil && a[1] != 0 || to != nil && a[3] != 0 {
 		return 0, unix.ESPIPE
 	}

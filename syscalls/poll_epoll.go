@@ -77,7 +77,12 @@ func epollCtl(t *kernel.Task, a arch.Args) (uintptr, error) {
 // pollable reports whether a file can be in a set: not what is always ready.
 func pollable(f *vfs.File) bool {
 	if i := f.Path.Inode(); i != nil {
-		return i.Type != unix.S_IFREG && i.Type != unix.S_IFDIR
+		if i.Type == unix.S_IFREG || i.Type == unix.S_IFDIR {
+			return false
+		}
+	}
+	if p, ok := f.Impl().(vfs.Pollable); ok {
+		return p.Pollable()
 	}
 	return true
 }

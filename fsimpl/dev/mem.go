@@ -30,9 +30,11 @@ type Zero struct{}
 // Full gives zeros, and has no space for what is written.
 type Full struct{}
 
-// Random gives random bytes. What is written to stir the pool is dropped: the
-// pool is the host's.
-type Random struct{}
+// Random gives random bytes, of /dev/random and of /dev/urandom. What is written
+// to stir the pool is dropped: the pool is the host's.
+type Random struct {
+	Polled bool // can be waited for: /dev/random can
+}
 
 // memFile is what all of them share. Offsets mean nothing, but seeking is
 // allowed and ends at 0 (null_lseek).
@@ -40,6 +42,12 @@ type memFile struct {
 	vfs.AlwaysReady
 	vfs.NoIoctl
 }
+
+// Pollable implements vfs.Pollable.
+func (memFile) Pollable() bool { return false }
+
+// Pollable implements vfs.Pollable.
+func (f randomFile) Pollable() bool { return f.polled }
 
 // Release implements vfs.FileImpl.
 func (memFile) Release(current.Task, *vfs.File) {}
@@ -58,7 +66,10 @@ type (
 	nullFile   struct{ memFile }
 	zeroFile   struct{ memFile }
 	fullFile   struct{ zeroFile }
-	randomFile struct{ memFile }
+	randomFile struct {
+		memFile
+		polled bool
+	}
 )
 
 // Open makes an open file of the device.
@@ -71,7 +82,9 @@ func (Zero) Open(current.Task, *vfs.File) (vfs.FileImpl, error) { return zeroFil
 func (Full) Open(current.Task, *vfs.File) (vfs.FileImpl, error) { return fullFile{}, nil }
 
 // Open makes an open file of the device.
-func (Random) Open(current.Task, *vfs.File) (vfs.FileImpl, error) { return randomFile{}, nil }
+func (r Random) Open(current.Task, *vfs.File) (vfs.FileImpl, error) {
+	return randomFile{polled: r.Polled}, nil
+}
 
 // Read implements vfs.FileImpl.
 func (nullFile) Read(current.Task, *vfs.File, usermem.Buffer, int64) (int64, error) { return 0, nil }
@@ -170,7 +183,7 @@ func Nodes() []Node {
 		{"null", memMajor, nullMinor, 0666, Null{}},
 		{"zero", memMajor, zeroMinor, 0666, Zero{}},
 		{"full", memMajor, fullMinor, 0666, Full{}},
-		{"random", memMajor, randomMinor, 0666, Random{}},
+		{"random", memMajor, randomMinor, 0666, Random{Polled: true}},
 		{"urandom", memMajor, urandomMinor, 0666, Random{}},
 	}
 }

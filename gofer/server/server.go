@@ -63,7 +63,8 @@ type node struct {
 	list listing
 }
 
-// Serve serves until the connection ends.
+// Serve serves until the connection ends, and lets go of all files then. The
+// connection and the roots stay the caller's.
 func Serve(conn int, roots []Root) error {
 	s := &server{conn: conn, roots: roots, nodes: map[uint32]*node{}}
 	errs := make(chan error, workers)
@@ -75,6 +76,9 @@ func Serve(conn int, roots []Root) error {
 		if err := <-errs; err != nil && err != io.EOF && first == nil {
 			first = err
 		}
+	}
+	for _, n := range s.nodes { // nobody else is there any more
+		s.put(n)
 	}
 	return first
 }

@@ -150,13 +150,13 @@ func (c *common) FlowLabel(request []byte, who FlowUser) (uint32, error) {
 		l.renew(&r, now)
 		return 0, nil
 	case flowGet:
-		return c.takeLabel(f, &r, who, now, held)
+		return c.takeLabel(f, &r, who, now)
 	}
 	return 0, unix.EINVAL
 }
 
 // takeLabel leases a label to the socket. The caller holds both locks.
-func (c *common) takeLabel(f *flowLabels, r *flowRequest, who FlowUser, now int64, held int) (uint32, error) {
+func (c *common) takeLabel(f *flowLabels, r *flowRequest, who FlowUser, now int64) (uint32, error) {
 	switch {
 	case r.label&^flowLabelMask != 0:
 		return 0, unix.EINVAL
@@ -186,10 +186,11 @@ func (c *common) takeLabel(f *flowLabels, r *flowRequest, who FlowUser, now int6
 		}
 		old.linger = max(old.linger, r.linger*1e9)
 		old.expires = max(old.expires, now+r.expires*1e9)
-		if held < 0 {
-			old.users++
-			c.ip6.labels = append(c.ip6.labels, old)
+		if len(c.ip6.labels) >= maxLeases {
+			return 0, unix.ENOBUFS
 		}
+		old.users++ // and once more for each time that the socket asks
+		c.ip6.labels = append(c.ip6.labels, old)
 		return 0, nil
 	}
 	room := maxLeases - len(f.leases)

@@ -22,7 +22,7 @@ const (
 	packetVnetHdrSize    = 24
 )
 
-// SetOption is setsockopt(2). PACKET_RX_RING is SetRing's.
+// SetOption is setsockopt(2). PACKET_RX_RING and PACKET_TX_RING are SetRing's.
 func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool) error {
 	if level != solPacket {
 		return x.setOption(level, name, value, admin, raw)
@@ -35,6 +35,8 @@ func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool)
 		return x.setFanout(value)
 	case packetFanoutData:
 		return x.setProgram(value)
+	case unix.PACKET_VNET_HDR, packetVnetHdrSize:
+		return x.setVnet(name, value)
 	}
 	v, err := packetInt(name, value)
 	if err != nil {
@@ -48,7 +50,14 @@ func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool)
 	case unix.PACKET_ORIGDEV:
 		x.origDev = v != 0
 	case unix.PACKET_LOSS:
+		if x.hasRing() {
+			return unix.EBUSY
+		}
 		x.loss = v != 0
+	case packetTxHasOff:
+		if !x.hasRing() { // else it is for nothing, and no error
+			x.txHasOff = v != 0
+		}
 	case packetIgnoreOutgoing:
 		if v < 0 || v > 1 {
 			return unix.EINVAL
@@ -58,7 +67,7 @@ func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool)
 		if v < 0 || v > 2 {
 			return unix.EINVAL
 		}
-		if x.ring != nil {
+		if x.hasRing() {
 			return unix.EBUSY
 		}
 		x.version = v
@@ -66,18 +75,18 @@ func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool)
 		if v < 0 {
 			return unix.EINVAL
 		}
-		if x.ring != nil {
+		if x.hasRing() {
 			return unix.EBUSY
 		}
 		x.reserve = v
-	// Nothing depends on these: frames are never copied to two places, their times
-	// are software's, and there is no queueing discipline.
+	// Nothing depends on these: frames are never copied to two places, and their
+	// times are software's.
 	case unix.PACKET_COPY_THRESH:
 		x.copyThresh = v
 	case packetTimestamp:
 		x.timestamp = v
 	case unix.PACKET_QDISC_BYPASS:
-		x.qdiscBypass = v != 0
+		x.bypass.Store(v != 0)
 	default:
 		return unix.ENOPROTOOPT
 	}
@@ -90,7 +99,7 @@ func packetInt(name int, b []byte) (int, error) {
 	case unix.PACKET_AUXDATA, unix.PACKET_ORIGDEV:
 		return intValue(b)
 	case unix.PACKET_LOSS, packetIgnoreOutgoing, unix.PACKET_VERSION, unix.PACKET_RESERVE, unix.PACKET_COPY_THRESH,
-		packetTimestamp, unix.PACKET_QDISC_BYPASS:
+		packetTimestamp, unix.PACKET_QDISC_BYPASS, packetTxHasOff:
 		if len(b) != 4 {
 			return 0, unix.EINVAL
 		}
@@ -190,8 +199,13 @@ func (x *packetSocket) Option(level, name, room int, in []byte) ([]byte, error) 
 	case unix.PACKET_COPY_THRESH:
 		v = x.copyThresh
 	case unix.PACKET_QDISC_BYPASS:
-		v = bit(x.qdiscBypass)
+		v = bit(x.bypass.Load())
 	case unix.PACKET_VNET_HDR:
+		v = bit(x.vnet != 0)
+	case packetVnetHdrSize:
+		v = x.vnet
+	case packetTxHasOff:
+		v = bit(x.txHasOff)
 	case packetFanout:
 		v = x.fanout.Load().value()
 	case packetRolloverStats:

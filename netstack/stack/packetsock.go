@@ -32,13 +32,15 @@ type packetSocket struct {
 	packets  uint32 // since the last PACKET_STATISTICS, dropped ones included
 	drops    uint32
 
-	copyThresh  int // kept, as the next two: see SetOption
-	timestamp   int
-	qdiscBypass bool
+	copyThresh int // kept, as the next one: see SetOption
+	timestamp  int
+	bypass     atomic.Bool // PACKET_QDISC_BYPASS
+	vnet       int         // the length of the header of virtio-net before each frame, or 0
 
-	version int // of rings: TPACKET_V1 0, V2 1, V3 2
-	reserve int
-	ring    *packetRing
+	version      int // of rings: TPACKET_V1 0, V2 1, V3 2
+	reserve      int
+	txHasOff     bool
+	ring, txRing *packetRing
 
 	fanout atomic.Pointer[fanoutGroup] // nil for none; set once
 	rolled *rollover                   // of one whose group rolls over; set with fanout
@@ -180,67 +182,6 @@ func (x *packetSocket) Ready() uint32 {
 	return e
 }
 
-// Send sends a frame: ENXIO, ENETDOWN, EMSGSIZE, EINVAL.
-func (x *packetSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
-	x.mu.Lock()
-	if err := x.takeError(); err != nil {
-		x.mu.Unlock()
-		return 0, err
-	}
-	index, proto, mark, prio := x.index, x.protocol, x.mark, x.priority
-	x.mu.Unlock()
-	to := &LinkAddress{}
-	if m.To != nil {
-		if m.To.Link == nil {
-			return 0, unix.EINVAL
-		}
-		index, to = m.To.Scope, m.To.Link
-		proto = to.Protocol
-	}
-	nic := x.stack.NIC(index)
-	if nic == nil || index <= 0 {
-		return 0, unix.ENXIO
-	}
-	if !nic.isUp() {
-		return 0, unix.ENETDOWN
-	}
-	size, cooked := nic.headerSize(), x.typ == unix.SOCK_DGRAM
-	room := nic.MTU()
-	if !cooked {
-		room += size
-	}
-	if n > room+header.VLANSize || cooked && n > room {
-		return 0, unix.EMSGSIZE
-	}
-	if !cooked && n < size || n == 0 {
-		return 0, unix.EINVAL
-	}
-	p := x.stack.cfg.Pool.NewPacket()
-	if err := copyIn(p, src, n); err != nil {
-		p.Release()
-		return 0, err
-	}
-	if m.HasMark {
-		mark = m.Mark
-	}
-	p.Mark, p.Priority = mark, prio
-	ps := []*buffer.Packet{p}
-	if cooked {
-		nic.frame(ps, to.Addr, header.EtherType(proto))
-	} else if !p.Pull(max(size, 1)) {
-		p.Release()
-		return 0, unix.EINVAL
-	} else if n > room && (size == 0 || header.Ethernet(p.Head()).Type() != header.EtherTypeVLAN) {
-		p.Release()
-		return 0, unix.EMSGSIZE // only a tag may come on top
-	}
-	p.NetOffset = size
-	if err := nic.transmitOf(ps, x); err != nil {
-		return 0, err
-	}
-	return n, nil
-}
-
 // Recv is recvmsg(2).
 func (x *packetSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 	if m.Flags&unix.MSG_ERRQUEUE != 0 {
@@ -264,10 +205,21 @@ func (x *packetSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 		m.Control |= WantAuxdata
 	}
 	x.fill(m, &msg)
-	l := msg.Link
+	l, vnet := msg.Link, x.vnet
 	m.From = Address{Scope: msg.IIF, Link: &LinkAddress{Protocol: l.Protocol, HWType: l.HWType, Type: l.Type, Addr: l.Addr, Len: l.AddrLen}}
 	x.mu.Unlock()
-	return copyMessage(dst, n, m, msg)
+	if vnet == 0 {
+		return copyMessage(dst, n, m, msg)
+	}
+	if err := x.writeVnet(dst, n, vnet, msg.Packet); err != nil {
+		msg.Packet.Release()
+		return 0, err
+	}
+	if n, err = copyMessage(dst, n-vnet, m, msg); err != nil {
+		return 0, err
+	}
+	m.Full += vnet
+	return n + vnet, nil
 }
 
 // Close gives the socket up.
@@ -279,7 +231,7 @@ func (x *packetSocket) Close() time.Duration {
 	x.stack.taps.leaveFanout(x)
 	x.mu.Lock()
 	members, ring := x.members, x.ring
-	x.members, x.ring = nil, nil
+	x.members, x.ring, x.txRing = nil, nil, nil
 	x.mu.Unlock()
 	if ring != nil {
 		ring.timer.drop()

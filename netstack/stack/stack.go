@@ -265,7 +265,7 @@ type NICConfig struct {
 	Name  string // "" or one with %d is completed
 	Index int    // 0 takes the next
 	Kind  NICKind
-	// Link is what a KindDevice sends to and receives from. The NIC attaches to
+	// Link is what a KindDevice or a KindTun sends to and receives from. The NIC attaches to
 	// it, and closes it when it is removed.
 	Link    link.Endpoint
 	MTU     int          // 0 is the link's own

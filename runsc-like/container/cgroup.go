@@ -208,8 +208,26 @@ func (r Root) Pause(id string) error {
 		if err := c.notePaused(); err != nil {
 			return err
 		}
-		return m.Freeze()
+		return c.freeze(m)
 	})
+}
+
+// freeze stops the container's processes on the host. Who kills a container that is
+// paused thaws it: then it is tried again, unless that was its end.
+func (c *Container) freeze(m *cgroup.Manager) error {
+	const tries, pause = 10, 20 * time.Millisecond
+	for try := 1; ; try++ {
+		err := m.Freeze()
+		switch {
+		case err == nil:
+			return nil
+		case !c.alive():
+			return fmt.Errorf("container not running or created: %s", StatusStopped)
+		case try == tries:
+			return err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // Resume is the end of Pause.

@@ -199,6 +199,26 @@ func (c *Container) take(create int) error {
 	return nil
 }
 
+// takeSoon locks the container for who only looked at it, unless somebody keeps the lock
+// for long. The function that it returns gives it back.
+func (c *Container) takeSoon() (giveBack func()) {
+	const step = 5 * time.Millisecond
+	giveBack = func() {}
+	if c.lock != nil {
+		return giveBack
+	}
+	f, err := os.OpenFile(c.path(lockFile), os.O_RDWR, 0)
+	if err != nil {
+		return giveBack // it is being deleted
+	}
+	for end := time.Now().Add(patience); unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; time.Sleep(step) {
+		if time.Now().After(end) {
+			break
+		}
+	}
+	return func() { f.Close() }
+}
+
 // Close gives the lock back.
 func (c *Container) Close() {
 	if c.lock != nil {

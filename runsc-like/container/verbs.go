@@ -159,7 +159,14 @@ func (c *Container) signalFrozen(signo unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	return m.Thaw() // a frozen process of cgroup v1 dies when it thaws
+	// A frozen process of cgroup v1 dies when it thaws: until it has, nobody is to freeze
+	// it again.
+	defer c.takeSoon()()
+	if err := m.Thaw(); err != nil {
+		return err
+	}
+	waitEnd(fd, deathPatience) // what takes longer dies later
+	return nil
 }
 
 // ParseSignal reads a signal's number or name, with or without SIG. Real-time

@@ -98,6 +98,10 @@ type FileImpl interface {
 // write.
 const Append = -1
 
+// Pollable is implemented by open files of devices of which some cannot be waited
+// for by epoll(7): always ready for poll(2).
+type Pollable interface{ Pollable() bool }
+
 // AlwaysReady is the Waitable of regular files: ready for everything.
 type AlwaysReady struct{}
 

@@ -119,9 +119,9 @@ check() {
 
 check_once() {
 	case $1 in
-	unified) args='' parts='systemd docker podman containerd apparmor' ;;
-	legacy) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' parts='systemd docker podman containerd' ;;
-	hybrid) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0' parts='systemd docker podman containerd' ;;
+	unified) args='' parts='podman containerd apparmor systemd docker' ;;
+	legacy) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1' parts='podman containerd systemd docker' ;;
+	hybrid) args='systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0' parts='podman containerd systemd docker' ;;
 	selinux) args='security=selinux selinux=1 enforcing=0' parts='selinux' ;;
 	*) say "no such mode: $1"; exit 2 ;;
 	esac
@@ -136,8 +136,8 @@ check_once() {
 	cp --sparse=always "$dir/base.img" "$dir/disk.img"
 	say "$1: booting with $ACCEL"
 	: >"$dir/out"
-	boot "$ACCEL" "systemd.show_status=1 $args"
-	tail -n +1 -f --pid=$qemu "$dir/out" | sed "s/^/$1: /" &
+	boot "$ACCEL" "systemd.show_status=1 systemd.mask=podman-auto-update.service $args"
+	tail -n +1 -f --pid=$qemu "$dir/out" | sed -u "s/^/$1: /" &
 	begin=$(date +%s)
 	while kill -0 $qemu 2>/dev/null; do
 		took=$(($(date +%s) - begin))

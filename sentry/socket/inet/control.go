@@ -189,7 +189,10 @@ func (s *Sock) sendIPv6(t current.Task, out *stack.SendMeta, i *socket.Item) err
 		return s.sendExtension(t, &out.HopOpts, i.Data)
 	case unix.IPV6_DSTOPTS, ipv62292DstOpts:
 		return s.sendExtension(t, &out.DstOpts, i.Data)
-	default: // routing headers, and what stands before one
+	case unix.IPV6_RTHDRDSTOPTS: // stands before a routing header: without one it is not sent
+		var before []byte
+		return s.sendExtension(t, &before, i.Data)
+	default: // routing headers
 		return unix.EINVAL
 	}
 	return nil

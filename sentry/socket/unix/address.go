@@ -29,8 +29,12 @@ type Namespace struct {
 	flight *Flight // immutable
 }
 
-// Flight counts the descriptors that are under way in a sandbox.
-type Flight struct{ counter }
+// Flight is what the sockets of a sandbox share: it counts the descriptors that
+// are under way, and guards who waits for whose room.
+type Flight struct {
+	counter
+	room lock.Mutex[lock.Leaf]
+}
 
 // NewNamespace returns the sockets of net, none so far.
 func NewNamespace(net *socket.NetNS, flight *Flight) *Namespace {

@@ -49,7 +49,9 @@ func (s *Sock) Accept(current.Task) (socket.Socket, error) {
 	c := s.st.pending[0]
 	s.st.pending = s.st.pending[1:]
 	s.st.Unlock()
-	s.queue.Notify(wait.Writable) // a connect may wait for room
+	if s.awaited.Load() {
+		s.wake(false)
+	}
 	return c, nil
 }
 
@@ -97,15 +99,33 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 	s.st.groups, s.st.peerGroups = srv.st.peerGroups, srv.st.groups
 	s.st.Unlock()
 
-	if err := l.enqueue(srv); err != nil {
-		s.st.Lock()
-		s.st.state, s.st.peer = idle, nil
-		s.st.Unlock()
+	err = l.enqueue(srv)
+	if err == unix.EAGAIN {
+		l.await(s)
+		err = l.enqueue(srv)
+	}
+	if err != nil {
+		s.withdraw(t, srv)
 		return err
 	}
 	l.queue.Notify(wait.In | wait.RdNrm)
 	s.queue.Notify(wait.Writable)
 	return nil
+}
+
+// withdraw takes a connection back that did not come about. What was sent through
+// it meanwhile is lost.
+func (s *Sock) withdraw(t current.Task, srv *Sock) {
+	s.st.Lock()
+	s.st.state, s.st.peer, s.st.shutRd, s.st.shutWr = idle, nil, false, false
+	s.st.Unlock()
+	srv.st.Lock()
+	lost := srv.st.in
+	srv.st.in, srv.st.inBytes, srv.st.peer, srv.st.state = nil, 0, nil, closed
+	srv.st.Unlock()
+	for _, p := range lost {
+		srv.free(t, p)
+	}
 }
 
 // shared returns the address as an accepted socket has it: the name without
@@ -178,6 +198,7 @@ func (s *Sock) Shutdown(_ current.Task, how int) error {
 	s.st.Unlock()
 	const all = wait.Hup | wait.Readable | wait.Writable | wait.RdHup
 	s.queue.NotifyAll(all)
+	s.wake(false)
 	if peer != nil && s.hasConnections() {
 		peer.st.Lock()
 		peer.st.shutRd, peer.st.shutWr = peer.st.shutRd || wr, peer.st.shutWr || rd

@@ -62,6 +62,9 @@ func (s *Sock) take(p *packet) {
 	}
 	s.st.inBytes -= len(p.data)
 	s.st.Unlock()
+	if s.awaited.Load() {
+		s.wake(false)
+	}
 }
 
 // recvPacket receives one message and drops what of it does not fit.

@@ -181,10 +181,3 @@ func (s *Sock) post(t current.Task, dst *Sock, src usermem.Buffer, m *socket.Mes
 	}
 	return int64(n), nil
 }
-
-// full reports whether no more datagrams of from fit.
-func (s *Sock) full(from *Sock) bool {
-	s.st.Lock()
-	defer s.st.Unlock()
-	return len(s.st.in) > maxQueued && s.st.peer != from
-}

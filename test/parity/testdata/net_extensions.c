@@ -66,6 +66,9 @@ static void headers(void) {
 	R(with(s, &a, n, IPV6_HOPOPTS, bad, 8));
 	R(with(s, &a, n, IPV6_HOPOPTS, pad, 1));
 	R(with(s, &a, n, IPV6_RTHDR, pad, 8));
+	R(with(s, &a, n, IPV6_RTHDRDSTOPTS, pad, 8)); // without a routing header
+	received(r);
+	R(with(s, &a, n, IPV6_RTHDRDSTOPTS, bad, 8));
 	R(setsockopt(s, IPPROTO_IPV6, IPV6_HOPOPTS, pad, 8));
 	R(setsockopt(s, IPPROTO_IPV6, IPV6_DSTOPTS, two, 16));
 	R(sendto(s, "both", 4, 0, &a.sa, n));
@@ -127,6 +130,10 @@ static void labels(void) {
 	R(lease(s, 0x12345, 0, 255, 0, 0, 0)); // nobody made it
 	R(lease(s, 0x12345, 0, 255, 1, 10, 20));
 	R(lease(s, 0x12345, 0, 255, 1 | 2, 10, 20));
+	R(lease(s, 0x12345, 0, 255, 1, 10, 20)); // held twice, given back twice
+	R(lease(s, 0x12345, 0, 255, 0, 10, 20));
+	R(lease(s, 0x12345, 1, 0, 0, 0, 0));
+	R(lease(s, 0x12345, 1, 0, 0, 0, 0));
 	R(lease(t, 0x12345, 0, 1, 1, 10, 20));
 	R(lease(t, 0x12345, 0, 255, 0, 10, 20));
 	R(lease(t, 0, 0, 255, 1, 10, 20));

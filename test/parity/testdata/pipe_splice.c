@@ -79,5 +79,8 @@ int main(void) {
 		MUST(write(q[1], value, strlen(value)));
 		SHOW(splice(q[0], NULL, file, NULL, 99, 0));
 	}
+	int d[2];
+	MUST(pipe(d));
+	SHOW(splice(dir, NULL, d[1], NULL, 1, 0));
 	return 0;
 }

@@ -96,5 +96,8 @@ int main(void) {
 	}
 	SHOW(epoll_wait(ep, (void *)buf, 4, 5000));
 	waitpid(c, NULL, 0);
+	static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+	for (unsigned i = 0; i < sizeof devices / sizeof devices[0]; i++)
+		SHOW(ctl(EPOLL_CTL_ADD, MUST(open(devices[i], O_RDONLY)), EPOLLIN, 0));
 	return 0;
 }

@@ -3,8 +3,66 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
+
+static struct sockaddr_un at(const char *name) {
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "%s-%d", name, getpid());
+	return a;
+}
+
+// What others queued is in the way: who waits for that is told of the room.
+static void room(void) {
+	int st, r = MUST(socket(AF_UNIX, SOCK_DGRAM, 0)), full = MUST(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	struct sockaddr_un a = at("datagrams"), b = at("connections");
+	MUST(bind(r, (void *)&a, sizeof a));
+	while (sendto(full, "x", 1, 0, (void *)&a, sizeof a) == 1)
+		;
+	printf("%s\n", strerrorname_np(errno));
+	for (int gone = 0; gone < 2; gone++) {
+		pid_t p = fork();
+		if (p == 0) {
+			close(r);
+			alarm(20);
+			int s = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
+			SHOW(sendto(s, "y", 1, 0, (void *)&a, sizeof a));
+			_exit(0);
+		}
+		ms(100);
+		char c;
+		if (gone)
+			close(r);
+		else
+			recv(r, &c, 1, 0);
+		waitpid(p, &st, 0), show_status("sender", st);
+	}
+	int l = MUST(socket(AF_UNIX, SOCK_STREAM, 0));
+	MUST(bind(l, (void *)&b, sizeof b));
+	MUST(listen(l, 0));
+	do
+		full = MUST(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+	while (!connect(full, (void *)&b, sizeof b));
+	printf("%s\n", strerrorname_np(errno));
+	for (int gone = 0; gone < 2; gone++) {
+		pid_t p = fork();
+		if (p == 0) {
+			close(l);
+			alarm(20);
+			SHOW(connect(MUST(socket(AF_UNIX, SOCK_STREAM, 0)), (void *)&b, sizeof b));
+			_exit(0);
+		}
+		ms(100);
+		if (gone)
+			close(l);
+		else
+			MUST(accept(l, NULL, NULL));
+		waitpid(p, &st, 0), show_status("connector", st);
+	}
+}
 
 int main(void) {
+	room();
+
 	int s[2], st;
 	char b[65536];
 	memset(b, 'b', sizeof b);

@@ -6,7 +6,7 @@ passed=0 failed=0
 work=$(mktemp -d)
 I=box          # docker's image
 : "${ONLY:=}"  # a pattern: only checks whose names it matches
-: "${PATIENCE:=900}"  # seconds that a check may take with one runtime
+: "${PATIENCE:=600}"  # seconds that a check may take with one runtime
 
 verdict() { # NAME, what is wrong, what to say of runc and of hull in the table
 	if [ -z "$2" ]; then
