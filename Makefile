@@ -9,6 +9,7 @@ PREFIX     ?= /usr/local
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
 FLOODTIME  ?= 60s
+SEED       ?= 1
 
 # One static binary: libseccomp is linked in, and nothing asks the C library for
 # names of users or hosts. The code does not begin where a file offset of 2 MB
@@ -45,7 +46,7 @@ need = @missing=; for n in $(1); do what=$${n%=*}; \
 UNIT  = $$($(GO) list ./... | grep -Ev '/test/(layers|parity|e2e|posture|escape|lifecycle|oci|net|bench)')
 LOCKS = ./sentry/... ./fsimpl/... ./syscalls/... ./platform/...
 
-.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood vm help clean
+.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood escape vm help clean
 
 build: ## build bin/hull, one static binary
 	$(call need,$(BUILD_NEEDS))
@@ -95,6 +96,11 @@ fuzz: ## each fuzz test for FUZZTIME (20s)
 flood: build ## floods of a sandbox's network, for FLOODTIME (60s) each
 	$(call need,$(BUILD_NEEDS) /usr/sbin/ip=iproute2)
 	HULL_BIN=$(abspath $(BIN)) HULL_FLOOD=$(FLOODTIME) $(GO) test -count=1 -v -timeout 30m -run Floods ./test/net
+
+escape: build ## random calls, mutated programs and many processes, in the numbers of SPECIFICATION.md; SEED=2 … are other calls
+	$(call need,$(BUILD_NEEDS))
+	HULL_BIN=$(abspath $(BIN)) HULL_FUZZ_CALLS=100000 HULL_FUZZ_SEED=$(SEED) HULL_FUZZ_ELF=10000 HULL_MANY=10000 \
+		$(GO) test -count=1 -v -timeout 60m ./test/escape
 
 vm: build ## checks in virtual machines that have systemd, cgroup v2, v1 and both, AppArmor, SELinux; MODES="unified …" are fewer
 	$(call need,/usr/bin/qemu-system-x86_64=qemu-system-x86 /usr/sbin/debootstrap=debootstrap /usr/sbin/mke2fs=e2fsprogs)

@@ -168,7 +168,9 @@ func shmLimits(t *kernel.Task, r *shm.Registry, cmd int32, addr usermem.Addr) (u
 	}
 	n, pages, highest := r.Usage()
 	if cmd == ipcInfo {
-		i := shminfo64{Max: shm.MaxSize, Min: 1, Segments: shm.MaxSegments, PerTask: shm.MaxSegments, Pages: shm.MaxSize}
+		l := t.IPC().SystemV
+		i := shminfo64{Max: uint64(l.SegmentSize.Get()), Min: 1, Segments: uint64(l.Segments.Get()), PerTask: uint64(l.Segments.Get()),
+			Pages: uint64(l.SegmentPages.Get())}
 		return uintptr(highest), usermem.Out(t.Mem(), addr, &i)
 	}
 	u := usage{Segments: int32(n), Total: pages, RSS: pages}

@@ -18,13 +18,15 @@ const maxSignal = 64
 // clone is clone(2), with the order of arguments that x86-64 has.
 func clone(t *kernel.Task, a arch.Args) (uintptr, error) {
 	flags := uint64(a[0].Uint()) // the upper half is ignored
-	if flags&unix.CLONE_PIDFD != 0 && flags&unix.CLONE_PARENT_SETTID != 0 {
-		return 0, unix.EINVAL
+	if flags&unix.CLONE_PIDFD != 0 && flags&(unix.CLONE_PARENT_SETTID|unix.CLONE_DETACHED) != 0 {
+		return 0, unix.EINVAL // both are put where the parent's tid goes; the other is clone3's
 	}
-	return doClone(t, kernel.CloneArgs{
+	args := kernel.CloneArgs{
 		Flags: flags &^ csignal, ExitSignal: int32(flags & csignal), Stack: a[1].Uint64(),
 		ParentTID: usermem.Addr(a[2]), ChildTID: usermem.Addr(a[3]), TLS: a[4].Uint64(),
-	})
+	}
+	withPIDFD(t, &args, args.ParentTID)
+	return doClone(t, args)
 }
 
 func doClone(t *kernel.Task, a kernel.CloneArgs) (uintptr, error) {
@@ -82,11 +84,13 @@ func clone3(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if err != nil {
 		return 0, err
 	}
-	return doClone(t, kernel.CloneArgs{
+	args := kernel.CloneArgs{
 		Cgroup: into,
 		Flags:  c.Flags, ExitSignal: int32(c.ExitSignal), Stack: c.Stack + c.StackSize, TLS: c.TLS,
 		ParentTID: usermem.Addr(c.ParentTID), ChildTID: usermem.Addr(c.ChildTID), SetTID: ids,
-	})
+	}
+	withPIDFD(t, &args, usermem.Addr(c.PIDFD))
+	return doClone(t, args)
 }
 
 // cgroupArg returns the cgroup of CLONE_INTO_CGROUP, nil without the flag: EBADF, EINVAL.

@@ -3,6 +3,7 @@ package syscalls
 import (
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/pidfd"
 	"hull/sentry/arch"
 	"hull/sentry/kernel"
 	"hull/sentry/usermem"
@@ -94,13 +95,25 @@ func waitid(t *kernel.Task, a arch.Args) (uintptr, error) {
 			o.PGID = pg
 		}
 	case idPIDFD:
-		return 0, unix.EBADF // there are no pidfds
+		if id < 0 {
+			return 0, unix.EINVAL
+		}
+		r, flags, err := pidRefArg(t, a[1])
+		if err != nil {
+			return 0, err
+		}
+		if o.Of = &r; flags&pidfd.NonBlock != 0 {
+			o.Options |= unix.WNOHANG
+		}
 	default:
 		return 0, unix.EINVAL
 	}
 	r, err := t.Wait(o)
 	if err != nil {
 		return 0, err
+	}
+	if r.PID == 0 && opts&unix.WNOHANG == 0 {
+		return 0, unix.EAGAIN // it was the pidfd that would not wait
 	}
 	if p := usermem.Addr(a[4]); p != 0 && r.PID != 0 {
 		if err := usermem.Out(t.Mem(), p, &r.Usage); err != nil {

@@ -1,8 +1,6 @@
 package syscalls
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"hull/fsimpl/seccompfd"
@@ -114,25 +112,19 @@ type sockFprog struct {
 
 // copyInProgram reads and checks a program, if the caller may have one.
 func copyInProgram(t *kernel.Task, addr usermem.Addr) (*seccomp.Program, error) {
-	const size = 8 // of struct sock_filter
 	fp, err := usermem.In[sockFprog](t.Mem(), addr)
 	if err != nil {
 		return nil, err
 	}
-	if fp.Len == 0 || int(fp.Len) > seccomp.MaxInstrs {
+	if fp.Len == 0 || int(fp.Len) > seccomp.MaxLen {
 		return nil, unix.EINVAL
 	}
 	if c := t.Cred(); !c.NoNewPrivs && !c.HasCap(unix.CAP_SYS_ADMIN) {
 		return nil, unix.EACCES
 	}
-	b := make([]byte, int(fp.Len)*size)
+	b := make([]byte, int(fp.Len)*seccomp.InstructionSize)
 	if _, err := t.Mem().CopyIn(usermem.Addr(fp.Filter), b); err != nil {
 		return nil, err
 	}
-	code := make([]seccomp.Instr, fp.Len)
-	for i := range code {
-		in := b[i*size:]
-		code[i] = seccomp.Instr{Code: binary.LittleEndian.Uint16(in), Jt: in[2], Jf: in[3], K: binary.LittleEndian.Uint32(in[4:])}
-	}
-	return seccomp.Compile(code)
+	return seccomp.Parse(b)
 }

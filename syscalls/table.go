@@ -207,7 +207,7 @@ func mmRows(rows table) {
 func procRows(rows table) {
 	rows.add(unix.SYS_SCHED_YIELD, "sched_yield", schedYield)
 	rows.add(unix.SYS_GETPID, "getpid", getpid)
-	rows.partly(unix.SYS_CLONE, "clone", clone, "CLONE_PIDFD, and user and time namespaces")
+	rows.partly(unix.SYS_CLONE, "clone", clone, "user and time namespaces")
 	rows.add(unix.SYS_EXECVE, "execve", execve)
 	rows.add(unix.SYS_EXIT, "exit", exit)
 	rows.add(unix.SYS_WAIT4, "wait4", wait4)
@@ -256,12 +256,12 @@ func procRows(rows table) {
 	rows.add(unix.SYS_SET_TID_ADDRESS, "set_tid_address", setTIDAddress)
 	rows.add(unix.SYS_RESTART_SYSCALL, "restart_syscall", restartSyscall)
 	rows.add(unix.SYS_EXIT_GROUP, "exit_group", exitGroup)
-	rows.partly(unix.SYS_WAITID, "waitid", waitid, "P_PIDFD")
+	rows.add(unix.SYS_WAITID, "waitid", waitid)
 	rows.add(unix.SYS_IOPRIO_SET, "ioprio_set", ioprioSet)
 	rows.add(unix.SYS_IOPRIO_GET, "ioprio_get", ioprioGet)
 	rows.partly(unix.SYS_UNSHARE, "unshare", unshare, "user and time namespaces")
 	rows.add(unix.SYS_PRLIMIT64, "prlimit64", prlimit64)
-	rows.add(unix.SYS_SETNS, "setns", setns)
+	rows.partly(unix.SYS_SETNS, "setns", setns, "pidfds")
 	rows.add(unix.SYS_GETCPU, "getcpu", getcpu)
 	rows.missing(unix.SYS_KCMP, "kcmp", "")
 	rows.missing(unix.SYS_SCHED_SETATTR, "sched_setattr", "")
@@ -269,9 +269,9 @@ func procRows(rows table) {
 	rows.add(unix.SYS_EXECVEAT, "execveat", execveat)
 	rows.partly(unix.SYS_MEMBARRIER, "membarrier", membarrier, "the SYNC_CORE and RSEQ kinds")
 	rows.missing(unix.SYS_RSEQ, "rseq", "the host may preempt a guest thread without hull knowing")
-	rows.missing(unix.SYS_PIDFD_OPEN, "pidfd_open", "pidfds")
-	rows.partly(unix.SYS_CLONE3, "clone3", clone3, "CLONE_PIDFD, and user and time namespaces")
-	rows.missing(unix.SYS_PIDFD_GETFD, "pidfd_getfd", "pidfds")
+	rows.partly(unix.SYS_PIDFD_OPEN, "pidfd_open", pidfdOpen, "ioctls of pidfds")
+	rows.partly(unix.SYS_CLONE3, "clone3", clone3, "user and time namespaces")
+	rows.add(unix.SYS_PIDFD_GETFD, "pidfd_getfd", pidfdGetfd)
 	rows.missing(unix.SYS_RSEQ_SLICE_YIELD, "rseq_slice_yield", "")
 }
 
@@ -290,7 +290,7 @@ func sigRows(rows table) {
 	rows.add(unix.SYS_TGKILL, "tgkill", tgkill)
 	rows.add(unix.SYS_SIGNALFD4, "signalfd4", signalfd4)
 	rows.add(unix.SYS_RT_TGSIGQUEUEINFO, "rt_tgsigqueueinfo", rtTgsigqueueinfo)
-	rows.missing(unix.SYS_PIDFD_SEND_SIGNAL, "pidfd_send_signal", "pidfds")
+	rows.add(unix.SYS_PIDFD_SEND_SIGNAL, "pidfd_send_signal", pidfdSendSignal)
 }
 
 // sockRows are the rows of Sockets: sock_*.go.

@@ -33,7 +33,10 @@ func (m *master) Read(_ current.Task, _ *vfs.File, dst usermem.Buffer, _ int64) 
 	t := m.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.mu.packet && t.mu.status != 0 && dst.Len() > 0 {
+	if dst.Len() == 0 {
+		return 0, nil
+	}
+	if t.mu.packet && t.mu.status != 0 {
 		n, err := dst.CopyOut([]byte{t.mu.status})
 		t.mu.status = 0
 		return int64(n), err
@@ -62,12 +65,13 @@ func (m *master) Read(_ current.Task, _ *vfs.File, dst usermem.Buffer, _ int64) 
 	return head + int64(n), nil
 }
 
-// pending moves echoes behind what was written. The lock is held.
+// pending moves echoes behind what was written, as far as there is room. The lock
+// is held.
 func (t *tty) pending() []byte {
-	if e := t.mu.ld.echo; len(e) > 0 {
-		t.mu.out = append(t.mu.out, e...)
-		t.mu.ld.echo = e[:0]
-	}
+	e := t.mu.ld.echo
+	n := min(len(e), max(maxOutput-len(t.mu.out), 0))
+	t.mu.out = append(t.mu.out, e[:n]...)
+	t.mu.ld.echo = e[:copy(e, e[n:])]
 	return t.mu.out
 }
 
@@ -99,13 +103,25 @@ func firstError(done int64, err error) error {
 	return err
 }
 
-// input gives b to the line discipline and returns how much it took.
+// input gives what was held and b to the line discipline, holds what that has no
+// room for, and returns how much of b it took.
 func (t *tty) input(b []byte) int {
 	t.mu.Lock()
-	n := 0
-	for n < len(b) && t.mu.ld.input(b[n]) {
-		n++
+	give := func(b []byte) (n int) {
+		for n < len(b) && t.mu.ld.input(b[n]) {
+			n++
+		}
+		return n
 	}
+	held := t.mu.held
+	t.mu.held = held[:copy(held, held[give(held):])]
+	n := 0
+	if len(t.mu.held) == 0 {
+		n = give(b)
+	}
+	more := min(len(b)-n, maxHeld-len(t.mu.held))
+	t.mu.held = append(t.mu.held, b[n:n+more]...)
+	n += more
 	sigs := t.mu.ld.sigs
 	t.mu.ld.sigs = nil
 	readable, eof := t.mu.ld.readable()
@@ -133,7 +149,7 @@ func (m *master) Readiness(mask wait.Mask) wait.Mask {
 	if t.mu.packet && t.mu.status != 0 {
 		r |= wait.In | wait.RdNrm | wait.Pri
 	}
-	if t.mu.ld.room() > 0 {
+	if len(t.mu.held) < maxHeld {
 		r |= wait.Out | wait.WrNrm
 	}
 	if t.mu.opened && t.mu.slaves == 0 {
@@ -153,6 +169,24 @@ func (m *master) Release(current.Task, *vfs.File) { m.t.closeMaster() }
 
 // Read implements vfs.FileImpl: what was typed.
 func (s *slave) Read(ct current.Task, f *vfs.File, dst usermem.Buffer, _ int64) (int64, error) {
+	n, err := s.read(ct, f, dst)
+	s.t.refill()
+	return n, err
+}
+
+// refill has the line discipline take of what was held, now that it may have room,
+// and tells the master of the room that this makes.
+func (t *tty) refill() {
+	t.mu.Lock()
+	held := len(t.mu.held) > 0 && !t.mu.ld.full()
+	t.mu.Unlock()
+	if held {
+		t.input(nil)
+		t.masterQueue.Notify(wait.Out | wait.WrNrm)
+	}
+}
+
+func (s *slave) read(ct current.Task, f *vfs.File, dst usermem.Buffer) (int64, error) {
 	t := s.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -190,7 +224,6 @@ func (s *slave) Read(ct current.Task, f *vfs.File, dst usermem.Buffer, _ int64) 
 		return 0, err
 	}
 	t.mu.ld.take(k)
-	t.masterQueue.Notify(wait.Out | wait.WrNrm)
 	return int64(k), nil
 }
 

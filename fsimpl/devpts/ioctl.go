@@ -50,13 +50,14 @@ func (t *tty) common(ct current.Task, cmd uint32, arg uintptr, isMaster bool) (u
 		}
 		t.mu.Lock()
 		if cmd == unix.TCSETSF {
-			t.mu.ld.flushInput()
+			t.flushInput()
 		}
 		t.mu.ld.setTermios(k.apply(t.mu.ld.t))
 		if t.mu.ld.t.Iflag&unix.IXON == 0 {
 			t.mu.ld.paused = false
 		}
 		t.mu.Unlock()
+		t.refill()
 		t.notify()
 		return 0, nil
 	case unix.TIOCGWINSZ:
@@ -133,7 +134,7 @@ func (t *tty) flush(ct current.Task, what uintptr, isMaster bool) error {
 	}
 	t.mu.Lock()
 	if in {
-		t.mu.ld.flushInput()
+		t.flushInput()
 		t.setStatus(unix.TIOCPKT_FLUSHREAD)
 	}
 	if out {
@@ -143,6 +144,13 @@ func (t *tty) flush(ct current.Task, what uintptr, isMaster bool) error {
 	t.mu.Unlock()
 	t.notify()
 	return nil
+}
+
+// flushInput drops what the master wrote and the slave has not read. The lock is
+// held.
+func (t *tty) flushInput() {
+	t.mu.ld.flushInput()
+	t.mu.held = nil
 }
 
 // flow is tcflow(3): suspend and restart output. The input side has nobody to

@@ -4,7 +4,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxInput bounds what waits to be read by the slave: N_TTY_BUF_SIZE.
+// maxInput bounds what waits to be read by the slave, and what was echoed and the
+// master has not read: N_TTY_BUF_SIZE, in bytes.
 const maxInput = 4096
 
 // Termios is struct ktermios with 19 control characters.
@@ -35,6 +36,7 @@ type ldisc struct {
 	ready  []byte // what the slave may read
 	ends   []int  // canonical mode: where in ready each line ends
 	eofs   []bool // of ends: the line ended by VEOF, which is not in it
+	nEOF   int    // how many of eofs are true: each takes a byte's room
 	column int    // of the cursor, for erasing tabs
 	quote  bool   // VLNEXT was typed
 	paused bool   // VSTOP was typed: output waits
@@ -48,56 +50,79 @@ func (d *ldisc) is(lflag uint32) bool { return d.t.Lflag&lflag != 0 }
 // disabled.
 func (d *ldisc) isChar(c byte, i int) bool { return c != 0 && d.t.Cc[i] == c }
 
-// room is how many bytes of input are taken now.
-func (d *ldisc) room() int { return maxInput - len(d.ready) - len(d.line) }
+// room is how many bytes of input there is room for.
+func (d *ldisc) room() int { return maxInput - len(d.ready) - len(d.line) - d.nEOF }
 
-// input takes one byte that the master wrote. It is false when there is no
-// room for it.
+// full reports whether input has to wait until the slave has read. A line that is
+// edited goes on without room, since nobody can read it: what does not fit of it
+// is lost, but it can be erased and ended.
+func (d *ldisc) full() bool {
+	if !d.is(unix.ICANON) {
+		return d.room() <= 0
+	}
+	return len(d.ends) > 0 && d.room() <= 1
+}
+
+// input takes one byte that the master wrote. It is false when that has to wait.
 func (d *ldisc) input(c byte) bool {
+	if d.full() {
+		return false
+	}
+	d.process(c)
+	if n := len(d.echo) - maxInput; n > 0 { // the oldest is lost if nobody looks
+		d.echo = d.echo[:copy(d.echo, d.echo[n:])]
+	}
+	return true
+}
+
+// process is input of a byte that is taken.
+func (d *ldisc) process(c byte) {
 	if d.t.Iflag&unix.ISTRIP != 0 {
 		c &= 0x7f
 	}
 	if d.quote {
 		d.quote = false
-		d.put(c, true)
-		return true
+		d.keep(c, true)
+		return
 	}
 	if d.t.Iflag&unix.IXON != 0 {
 		switch {
 		case d.isChar(c, unix.VSTOP):
 			d.paused = true
-			return true
+			return
 		case d.isChar(c, unix.VSTART):
 			d.paused = false
-			return true
+			return
 		case d.paused && d.t.Iflag&unix.IXANY != 0:
 			d.paused = false
 		}
 	}
 	if d.is(unix.ISIG) {
-		for i, sig := range map[int]unix.Signal{unix.VINTR: unix.SIGINT, unix.VQUIT: unix.SIGQUIT, unix.VSUSP: unix.SIGTSTP} {
-			if d.isChar(c, i) {
-				d.signal(sig, c)
-				return true
-			}
+		switch {
+		case d.isChar(c, unix.VINTR):
+			d.signal(unix.SIGINT, c)
+			return
+		case d.isChar(c, unix.VQUIT):
+			d.signal(unix.SIGQUIT, c)
+			return
+		case d.isChar(c, unix.VSUSP):
+			d.signal(unix.SIGTSTP, c)
+			return
 		}
 	}
 	switch {
 	case c == '\r' && d.t.Iflag&unix.IGNCR != 0:
-		return true
+		return
 	case c == '\r' && d.t.Iflag&unix.ICRNL != 0:
 		c = '\n'
 	case c == '\n' && d.t.Iflag&unix.INLCR != 0:
 		c = '\r'
 	}
 	if d.is(unix.ICANON) {
-		return d.canonical(c)
-	}
-	if d.room() <= 0 {
-		return false
+		d.canonical(c)
+		return
 	}
 	d.put(c, false)
-	return true
 }
 
 // signal is a typed signal: unless NOFLSH is set, what was typed and written
@@ -116,57 +141,59 @@ func (d *ldisc) signal(sig unix.Signal, c byte) {
 
 // flushInput drops all input.
 func (d *ldisc) flushInput() {
-	d.line, d.marks, d.ready, d.ends, d.eofs = d.line[:0], d.marks[:0], d.ready[:0], d.ends[:0], d.eofs[:0]
+	d.line, d.marks, d.ready = d.line[:0], d.marks[:0], d.ready[:0]
+	d.dropEnds()
 }
 
+// dropEnds forgets where lines ended.
+func (d *ldisc) dropEnds() { d.ends, d.eofs, d.nEOF = d.ends[:0], d.eofs[:0], 0 }
+
 // canonical edits the line.
-func (d *ldisc) canonical(c byte) bool {
+func (d *ldisc) canonical(c byte) {
 	switch {
 	case d.isChar(c, unix.VERASE):
 		d.erase(1)
-		return true
 	case d.isChar(c, unix.VWERASE) && d.is(unix.IEXTEN):
 		d.eraseWord()
-		return true
 	case d.isChar(c, unix.VKILL):
 		d.kill(c)
-		return true
 	case d.isChar(c, unix.VLNEXT) && d.is(unix.IEXTEN):
 		d.quote = true
 		if d.is(unix.ECHO) && d.is(unix.ECHOCTL) {
 			d.echo = append(d.echo, '^', '\b')
 		}
-		return true
 	case d.isChar(c, unix.VREPRINT) && d.is(unix.IEXTEN) && d.is(unix.ECHO):
 		d.echoChar(c, false)
 		d.out('\n')
 		for i, b := range d.line {
 			d.echoChar(b, d.marks[i])
 		}
-		return true
 	case d.isChar(c, unix.VEOF):
 		d.endLine(true)
-		return true
 	case c == '\n':
 		if d.is(unix.ECHO) || d.is(unix.ECHONL) {
 			d.out('\n')
 		}
 		d.line, d.marks = append(d.line, c), append(d.marks, false)
 		d.endLine(false)
-		return true
 	case d.isChar(c, unix.VEOL), d.isChar(c, unix.VEOL2) && d.is(unix.IEXTEN):
 		d.put(c, false)
 		d.endLine(false)
-		return true
+	default:
+		d.keep(c, false)
 	}
-	if d.room() <= 1 { // the last place is for what ends the line
+}
+
+// keep puts a character into the line if it has room: the last place is for what
+// ends it.
+func (d *ldisc) keep(c byte, quoted bool) {
+	if d.is(unix.ICANON) && d.room() <= 1 {
 		if d.t.Iflag&unix.IMAXBEL != 0 {
 			d.echo = append(d.echo, 7)
 		}
-		return true
+		return
 	}
-	d.put(c, false)
-	return true
+	d.put(c, quoted)
 }
 
 // put takes an ordinary character in, and echoes it.
@@ -190,6 +217,9 @@ func (d *ldisc) endLine(eof bool) {
 	d.ready = append(d.ready, d.line...)
 	d.ends, d.eofs = append(d.ends, len(d.ready)), append(d.eofs, eof)
 	d.line, d.marks = d.line[:0], d.marks[:0]
+	if eof {
+		d.nEOF++
+	}
 }
 
 // echoChar shows c as it was typed, control characters as ^X.
@@ -366,7 +396,12 @@ func (d *ldisc) take(n int) {
 }
 
 // takeEOF drops the first line's end.
-func (d *ldisc) takeEOF() { d.ends, d.eofs = d.ends[1:], d.eofs[1:] }
+func (d *ldisc) takeEOF() {
+	if d.eofs[0] {
+		d.nEOF--
+	}
+	d.ends, d.eofs = d.ends[1:], d.eofs[1:]
+}
 
 // setTermios changes modes; leaving canonical mode makes everything readable,
 // entering it makes one line of what is there.
@@ -376,12 +411,13 @@ func (d *ldisc) setTermios(t Termios) {
 	if now := d.is(unix.ICANON); was == now {
 		return
 	} else if now {
-		d.ends, d.eofs = d.ends[:0], d.eofs[:0]
+		d.dropEnds()
 		if len(d.ready) > 0 {
 			d.ends, d.eofs = append(d.ends, len(d.ready)), append(d.eofs, false)
 		}
 		return
 	}
 	d.ready = append(d.ready, d.line...)
-	d.line, d.marks, d.ends, d.eofs = d.line[:0], d.marks[:0], d.ends[:0], d.eofs[:0]
+	d.line, d.marks = d.line[:0], d.marks[:0]
+	d.dropEnds()
 }

@@ -8,8 +8,12 @@ import (
 	"hull/sentry/wait"
 )
 
-// maxOutput bounds what waits to be read by the master, in bytes.
-const maxOutput = 8192
+// maxOutput bounds what waits to be read by the master, and maxHeld what the master
+// wrote that the line discipline has no room for (TTYB_DEFAULT_MEM_LIMIT); in bytes.
+const (
+	maxOutput = 8192
+	maxHeld   = 64 << 10
+)
 
 // tty is one pseudo-terminal.
 type tty struct {
@@ -23,6 +27,7 @@ type tty struct {
 		lock.Mutex[lock.TTY]
 		ld         ldisc
 		out        []byte // what the slave wrote, for the master
+		held       []byte // what the master wrote, before the line discipline
 		size       unix.Winsize
 		locked     bool // TIOCSPTLCK: the slave cannot be opened
 		masterOpen bool

@@ -11,7 +11,10 @@ import (
 // dir is a directory.
 type dir struct {
 	inode
-	entries []proto.Dirent // guarded by mu: all of them, in an exclusive mount; nil if not known
+	// entries are all of them, in an exclusive mount; nil if not known. changes
+	// counts the changes of names. mu guards both.
+	entries []proto.Dirent
+	changes uint64
 }
 
 var (
@@ -68,6 +71,7 @@ func (d *dir) made(r *proto.Request) (*vfs.Inode, error) {
 func (d *dir) touched() {
 	d.mu.Lock()
 	d.entries = nil
+	d.changes++
 	d.mu.Unlock()
 	d.changed()
 }
@@ -146,9 +150,9 @@ func (d *dir) Rename(_ current.Task, name string, child *vfs.Inode, newDir *vfs.
 // list returns all entries.
 func (d *dir) list() ([]proto.Dirent, error) {
 	d.mu.Lock()
-	es := d.entries
+	es, changes := d.entries, d.changes
 	d.mu.Unlock()
-	if es != nil && d.fs.opts.Exclusive {
+	if es != nil {
 		return es, nil
 	}
 	// A directory may be as large as it likes, but not larger than this.
@@ -174,7 +178,9 @@ func (d *dir) list() ([]proto.Dirent, error) {
 		}
 	}
 	d.mu.Lock()
-	d.entries = es
+	if d.fs.opts.Exclusive && d.changes == changes { // a name that came meanwhile may be missing
+		d.entries = es
+	}
 	d.mu.Unlock()
 	return es, nil
 }

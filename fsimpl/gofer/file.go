@@ -15,14 +15,10 @@ import (
 // regular is a regular file.
 type regular struct {
 	inode
-	host hosts
-	// fixedSize is the length of a file that nobody changes, set by the first
-	// open and the same for all.
-	fixedSize int64
+	host      hosts
+	fixedSize int64      // immutable: the length of a file that nobody changes
 	appending sync.Mutex // serialises writers at the end
 }
-
-func newRegular() *regular { return &regular{} }
 
 // Release implements vfs.InodeImpl.
 func (r *regular) Release() {
@@ -32,17 +28,14 @@ func (r *regular) Release() {
 
 // Open implements vfs.InodeImpl.
 func (r *regular) Open(_ current.Task, f *vfs.File) (vfs.FileImpl, error) {
-	write := f.Flags()&unix.O_ACCMODE != unix.O_RDONLY
-	if write && r.fs.opts.ReadOnly {
+	access := f.Flags() & unix.O_ACCMODE
+	if access != unix.O_RDONLY && r.fs.opts.ReadOnly {
 		return nil, unix.EROFS
 	}
-	h, err := r.acquire(write)
+	h, err := r.acquire(access)
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	r.fixedSize = r.mu.attr.Size
-	r.mu.Unlock()
 	return &file{r: r, h: h}, nil
 }
 

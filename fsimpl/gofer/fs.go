@@ -53,10 +53,7 @@ func New(_ current.Task, c *client.Client, o Options) (*vfs.Filesystem, *vfs.Ino
 
 // call asks, and checks that an answer with nodes has one.
 func call(c *client.Client, r *proto.Request) (*proto.Reply, error) {
-	reply, fd, err := c.Call(r)
-	if fd >= 0 {
-		_ = unix.Close(fd)
-	}
+	reply, _, err := c.Call(r)
 	if err != nil {
 		return nil, err
 	}

@@ -22,20 +22,28 @@ type hostFile struct {
 // hosts are the donated descriptors of a regular file.
 type hosts struct {
 	mu sync.Mutex // guards the rest; held over a round trip to the gofer, under no other lock
-	// ro and rw are kept for whoever opens next; nil if there is none.
-	ro, rw *hostFile
+	// They are kept for whoever opens next; nil if there is none. wo is of a file that
+	// the gofer may write and not read.
+	ro, rw, wo *hostFile
 }
 
-// acquire returns the file's descriptor for reading, or for reading and
-// writing, with a reference.
-func (r *regular) acquire(write bool) (*hostFile, error) {
+// acquire returns the file's descriptor for an access of open(2), with a reference. What
+// may be written can be read by it too, if the gofer may.
+func (r *regular) acquire(access uint32) (*hostFile, error) {
 	r.host.mu.Lock()
 	defer r.host.mu.Unlock()
-	kept := &r.host.ro
-	flags := uint32(unix.O_RDONLY)
-	if write {
-		kept, flags = &r.host.rw, unix.O_RDWR
+	if access == unix.O_RDONLY {
+		return r.open(&r.host.ro, access)
 	}
+	h, err := r.open(&r.host.rw, unix.O_RDWR)
+	if err == unix.EACCES && access == unix.O_WRONLY {
+		return r.open(&r.host.wo, access)
+	}
+	return h, err
+}
+
+// open returns the descriptor that is kept, or gets one. host.mu is held.
+func (r *regular) open(kept **hostFile, flags uint32) (*hostFile, error) {
 	if h := *kept; h != nil {
 		h.refs++
 		return h, nil
@@ -52,7 +60,7 @@ func (r *regular) acquire(write bool) (*hostFile, error) {
 		_ = unix.Close(fd)
 		return nil, unix.EIO
 	}
-	h := &hostFile{fd: fd, writable: write, refs: 2} // the caller's and the inode's
+	h := &hostFile{fd: fd, writable: flags != unix.O_RDONLY, refs: 2} // the caller's and the inode's
 	*kept = h
 	return h, nil
 }
@@ -62,10 +70,14 @@ func (r *regular) acquire(write bool) (*hostFile, error) {
 func (r *regular) writable() *hostFile {
 	r.host.mu.Lock()
 	defer r.host.mu.Unlock()
-	if r.host.rw != nil {
-		r.host.rw.refs++
+	h := r.host.rw
+	if h == nil {
+		h = r.host.wo
 	}
-	return r.host.rw
+	if h != nil {
+		h.refs++
+	}
+	return h
 }
 
 // release drops a reference.
@@ -92,7 +104,7 @@ func (r *regular) best() *hostFile {
 func (r *regular) drop() {
 	r.host.mu.Lock()
 	defer r.host.mu.Unlock()
-	for _, h := range []*hostFile{r.host.ro, r.host.rw} {
+	for _, h := range []*hostFile{r.host.ro, r.host.rw, r.host.wo} {
 		if h == nil {
 			continue
 		}
@@ -100,7 +112,7 @@ func (r *regular) drop() {
 			_ = unix.Close(h.fd)
 		}
 	}
-	r.host.ro, r.host.rw = nil, nil
+	r.host.ro, r.host.rw, r.host.wo = nil, nil, nil
 }
 
 var _ mm.Mappable = (*regular)(nil)

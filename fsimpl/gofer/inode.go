@@ -48,7 +48,7 @@ func (fs *FS) newInode(n *proto.Node, k key) *inode {
 	case unix.S_IFDIR:
 		impl = &dir{}
 	case unix.S_IFREG:
-		impl = newRegular()
+		impl = &regular{fixedSize: n.Attr.Size}
 	case unix.S_IFLNK:
 		impl = &symlink{}
 	default:

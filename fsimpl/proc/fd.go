@@ -113,7 +113,9 @@ type fdInfo struct {
 }
 
 // FDInfo is implemented by open files that have more to say there.
-type FDInfo interface{ FDInfo(w *bytes.Buffer) }
+type FDInfo interface {
+	FDInfo(t current.Task, w *bytes.Buffer)
+}
 
 // Content implements pseudo.Content.
 func (i fdInfo) Content(t current.Task, w *bytes.Buffer) error {
@@ -139,7 +141,7 @@ func (i fdInfo) Content(t current.Task, w *bytes.Buffer) error {
 	}
 	fmt.Fprintf(w, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", f.Offset(), flags, mount, ino)
 	if x, ok := f.Impl().(FDInfo); ok {
-		x.FDInfo(w)
+		x.FDInfo(t, w)
 	}
 	return nil
 }

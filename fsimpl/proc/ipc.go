@@ -87,6 +87,9 @@ func (fs *FS) systemV() []pseudo.Entry {
 		file("sem", func(l limits) []*ipc.Tunable {
 			return []*ipc.Tunable{&l.SetSize, &l.Semaphores, &l.Operations, &l.Sets}
 		}),
+		file("shmmax", func(l limits) []*ipc.Tunable { return []*ipc.Tunable{&l.SegmentSize} }),
+		file("shmall", func(l limits) []*ipc.Tunable { return []*ipc.Tunable{&l.SegmentPages} }),
+		file("shmmni", func(l limits) []*ipc.Tunable { return []*ipc.Tunable{&l.Segments} }),
 	}
 }
 

@@ -32,7 +32,7 @@ func mountOptions(flags uint64) string {
 		bit  uint64
 		name string
 	}{{unix.MS_NOSUID, "nosuid"}, {unix.MS_NODEV, "nodev"}, {unix.MS_NOEXEC, "noexec"}, {unix.MS_NOATIME, "noatime"},
-		{unix.MS_NODIRATIME, "nodiratime"}, {unix.MS_RELATIME, "relatime"}} {
+		{unix.MS_NODIRATIME, "nodiratime"}, {unix.MS_RELATIME, "relatime"}, {unix.MS_NOSYMFOLLOW, "nosymfollow"}} {
 		if flags&o.bit != 0 {
 			s += "," + o.name
 		}

@@ -402,3 +402,15 @@ func (s schedstat) Content(_ current.Task, w *bytes.Buffer) error {
 	fmt.Fprintf(w, "%d 0 0\n", s.p.t.CPUTime().Nanoseconds())
 	return nil
 }
+
+// TaskOf returns the task whose directory /proc/PID the open file f is, or nil.
+func TaskOf(f *vfs.File) *kernel.Task {
+	i := f.Path.Inode()
+	if i == nil {
+		return nil
+	}
+	if p, ok := pseudo.ListerOf(i).(pid); ok && !p.thread {
+		return p.t
+	}
+	return nil
+}

@@ -190,7 +190,11 @@ func (l limitsFile) Content(_ current.Task, w *bytes.Buffer) error {
 	set := l.p.t.ThreadGroup().Limits()
 	for i, r := range rows {
 		v := set.Get(i)
-		fmt.Fprintf(w, "%-25s %-20s %-20s %-10s\n", r.name, value(v.Cur), value(v.Max), r.unit)
+		fmt.Fprintf(w, "%-25s %-20s %-20s ", r.name, value(v.Cur), value(v.Max))
+		if r.unit != "" {
+			fmt.Fprintf(w, "%-10s", r.unit)
+		}
+		w.WriteByte('\n')
 	}
 	return nil
 }

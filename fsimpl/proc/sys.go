@@ -37,7 +37,6 @@ func (fs *FS) sysctl() *vfs.Inode {
 			text("pid_max", 1<<22), text("threads-max", kernel.DefaultMaxTasks), text("ngroups_max", 65536),
 			text("cap_last_cap", auth.LastCap), text("overflowuid", 65534), text("overflowgid", 65534),
 			text("randomize_va_space", 2), text("core_pattern", "core"), text("core_uses_pid", 0),
-			text("shmmax", uint64(1)<<63-1-1<<24), text("shmall", uint64(1)<<63-1-1<<24), text("shmmni", 4096),
 			text("printk", "4\t4\t1\t7"), text("tainted", 0), text("sched_child_runs_first", 0), text("perf_event_paranoid", 4),
 			text("yama_ptrace_scope", 0), text("kptr_restrict", 2), text("dmesg_restrict", 0),
 			dir("random", text("boot_id", boot), live("uuid", 0444, freshUUID{}), text("entropy_avail", 256), text("poolsize", 256)),

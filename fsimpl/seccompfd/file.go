@@ -49,8 +49,8 @@ type response struct {
 // flagContinue lets the call be made.
 const flagContinue = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 
-// addition is struct seccomp_notif_addfd.
-type addition struct {
+// Addition is struct seccomp_notif_addfd: a descriptor that a supervisor gives.
+type Addition struct {
 	ID       uint64
 	Flags    uint32
 	Source   uint32
@@ -165,7 +165,7 @@ func (f file) add(t *kernel.Task, addr usermem.Addr, size int) (uintptr, error) 
 	if size < known || size >= usermem.PageSize {
 		return 0, unix.EINVAL
 	}
-	a, err := usermem.In[addition](t.Mem(), addr)
+	a, err := usermem.In[Addition](t.Mem(), addr)
 	if err != nil {
 		return 0, err
 	}
@@ -180,15 +180,18 @@ func (f file) add(t *kernel.Task, addr usermem.Addr, size int) (uintptr, error) 
 			}
 		}
 	}
-	if a.FDsFlags&^uint32(unix.O_CLOEXEC) != 0 || a.Flags&^uint32(addSet|addSend) != 0 || a.FD != 0 && a.Flags&addSet == 0 {
-		return 0, unix.EINVAL
+	if err := a.Check(); err != nil {
+		return 0, err
 	}
 	src, err := t.Files().Get(int32(a.Source))
 	if err != nil {
 		return 0, err
 	}
 	defer src.DecRef(t)
-	g := &seccomp.Gift{Send: a.Flags&addSend != 0, Give: func(ct current.Task) (int32, error) { return install(ct, src, &a) }}
+	g := a.Gift(func(*kernel.Task) (*vfs.File, error) {
+		src.IncRef()
+		return src, nil
+	})
 	if err := f.Offer(a.ID, g); err != nil {
 		return 0, err
 	}
@@ -203,14 +206,34 @@ func (f file) add(t *kernel.Task, addr usermem.Addr, size int) (uintptr, error) 
 	return uintptr(fd), err
 }
 
-// install puts src into the descriptors of the task of a call, which calls it.
-func install(ct current.Task, src *vfs.File, a *addition) (int32, error) {
-	t, ok := ct.(*kernel.Task)
-	if !ok {
-		return 0, unix.ESRCH
+// Check is EINVAL for what no addition is.
+func (a *Addition) Check() error {
+	if a.FDsFlags&^uint32(unix.O_CLOEXEC) != 0 || a.Flags&^uint32(addSet|addSend) != 0 || a.FD != 0 && a.Flags&addSet == 0 {
+		return unix.EINVAL
 	}
+	return nil
+}
+
+// Gift is the addition of a file, with a reference, that the task of the call has
+// from open.
+func (a *Addition) Gift(open func(*kernel.Task) (*vfs.File, error)) *seccomp.Gift {
+	return &seccomp.Gift{Send: a.Flags&addSend != 0, Give: func(ct current.Task) (int32, error) {
+		t, ok := ct.(*kernel.Task)
+		if !ok {
+			return 0, unix.ESRCH
+		}
+		src, err := open(t)
+		if err != nil {
+			return 0, err
+		}
+		return a.install(t, src)
+	}}
+}
+
+// install puts src into the descriptors of the task of a call, which calls it. The
+// reference is taken over.
+func (a *Addition) install(t *kernel.Task, src *vfs.File) (int32, error) {
 	cloexec, limit := a.FDsFlags != 0, t.Limits().Get(unix.RLIMIT_NOFILE).Cur
-	src.IncRef()
 	fd, err := int32(a.FD), error(nil)
 	if a.Flags&addSet != 0 {
 		if uint64(a.FD) >= limit {

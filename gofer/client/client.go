@@ -63,7 +63,8 @@ func New(fd int) (*Client, error) {
 func (c *Client) Roots() int { return c.roots }
 
 // Call asks and waits for the answer. The error is a unix.Errno: the gofer's,
-// or EIO when it is gone. fd is the descriptor that came with the answer, or -1.
+// or EIO when it is gone. fd is the descriptor that came with the answer to an
+// Open, or -1.
 // A Walk's reply is returned beside its error.
 func (c *Client) Call(r *proto.Request) (reply *proto.Reply, fd int, err error) {
 	w := &call{answer: make(chan answer, 2)}
@@ -85,7 +86,7 @@ func (c *Client) Call(r *proto.Request) (reply *proto.Reply, fd int, err error) 
 		err = proto.Send(c.fd, b, -1)
 	}
 	if err != nil {
-		c.withdraw(r.Tag, lead)
+		c.withdraw(w, r.Tag, lead)
 		if err == proto.ErrInvalid {
 			return nil, -1, unix.ENAMETOOLONG
 		}
@@ -95,29 +96,33 @@ func (c *Client) Call(r *proto.Request) (reply *proto.Reply, fd int, err error) 
 	if a.err != nil {
 		return nil, -1, unix.EIO
 	}
-	if a.reply.Op != r.Op {
-		if a.fd >= 0 {
-			_ = unix.Close(a.fd)
-		}
-		return nil, -1, unix.EIO
+	if a.fd >= 0 && (a.reply.Op != r.Op || r.Op != proto.Open || a.reply.Errno != 0) {
+		_ = unix.Close(a.fd)
+		a.fd = -1
 	}
-	if a.reply.Errno != 0 {
-		if a.fd >= 0 {
-			_ = unix.Close(a.fd)
-		}
+	switch {
+	case a.reply.Op != r.Op:
+		return nil, -1, unix.EIO
+	case a.reply.Errno != 0:
 		return a.reply, -1, unix.Errno(a.reply.Errno)
 	}
 	return a.reply, a.fd, nil
 }
 
-// withdraw takes back a request that was not sent.
-func (c *Client) withdraw(tag uint32, lead bool) {
+// withdraw takes back a request that was not sent. Its caller may have been made
+// the reader in between.
+func (c *Client) withdraw(w *call, tag uint32, lead bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	delete(c.pending, tag)
+	select {
+	case a := <-w.answer:
+		lead = lead || a.lead
+	default:
+	}
 	if lead {
 		c.passLead()
 	}
-	c.mu.Unlock()
 }
 
 // wait returns the answer to tag.

@@ -39,16 +39,22 @@ func attr(fd int) (proto.Attr, error) {
 // hold makes a node of the open O_PATH descriptor fd, which it takes over, and
 // answers with it. order is held.
 func (s *server) hold(fd int, parent *node, name string, readOnly bool, reply *proto.Reply) error {
-	a, err := attr(fd)
-	if err != nil {
-		_ = unix.Close(fd)
-		return err
-	}
-	n := &node{fd: fd, readOnly: readOnly, typ: a.Mode & unix.S_IFMT, dev: a.Dev, ino: a.Ino, refs: 1, name: name}
-	n.dir = n.typ == unix.S_IFDIR
+	n := &node{fd: fd, readOnly: readOnly, refs: 1, name: name}
 	if parent != nil {
 		n.parent = s.ref(parent)
 	}
+	return s.introduce(n, reply)
+}
+
+// introduce answers with a node that is new, which it takes over.
+func (s *server) introduce(n *node, reply *proto.Reply) error {
+	a, err := attr(n.fd)
+	if err != nil {
+		s.put(n)
+		return err
+	}
+	n.typ, n.dev, n.ino = a.Mode&unix.S_IFMT, a.Dev, a.Ino
+	n.dir = n.typ == unix.S_IFDIR
 	fid, err := s.add(n)
 	if err != nil {
 		s.put(n)
@@ -64,22 +70,11 @@ func (s *server) attach(i uint32, reply *proto.Reply) error {
 		return unix.ENOENT
 	}
 	r := s.roots[i]
-	// The root's own descriptor stays; the node has one of its own.
-	fd, err := unix.FcntlInt(uintptr(r.FD), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	var parent *node
+	n := &node{fd: r.FD, lent: true, readOnly: r.ReadOnly, name: r.Name, refs: 1}
 	if r.Name != "" {
-		dir, err := unix.FcntlInt(uintptr(r.Dir), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			_ = unix.Close(fd)
-			return err
-		}
-		parent = &node{fd: dir, readOnly: true, dir: true, typ: unix.S_IFDIR, refs: 1}
-		defer s.put(parent)
+		n.parent = &node{fd: r.Dir, lent: true, readOnly: true, dir: true, typ: unix.S_IFDIR, refs: 1}
 	}
-	return s.hold(fd, parent, r.Name, r.ReadOnly, reply)
+	return s.introduce(n, reply)
 }
 
 // walk goes from a directory by names, and answers with each file that it

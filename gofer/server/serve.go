@@ -6,7 +6,7 @@ import (
 	"hull/gofer/proto"
 )
 
-// serve carries a request out. give is a descriptor to send along.
+// serve carries a request out. give is the descriptor that an Open answers with.
 func (s *server) serve(r *proto.Request, reply *proto.Reply, give *int) error {
 	switch r.Op {
 	case proto.Hello:
@@ -29,7 +29,7 @@ func (s *server) serve(r *proto.Request, reply *proto.Reply, give *int) error {
 		}
 		s.order.Lock()
 		defer s.order.Unlock()
-		return s.change(n, r, reply, give)
+		return s.change(n, r, reply)
 	}
 	s.order.RLock()
 	defer s.order.RUnlock()
@@ -75,7 +75,7 @@ func changes(op proto.Op) bool {
 }
 
 // change carries out what changes files. order is held.
-func (s *server) change(n *node, r *proto.Request, reply *proto.Reply, give *int) error {
+func (s *server) change(n *node, r *proto.Request, reply *proto.Reply) error {
 	var other *node
 	if r.Op == proto.Link || r.Op == proto.Rename {
 		var err error
@@ -113,22 +113,22 @@ func (s *server) change(n *node, r *proto.Request, reply *proto.Reply, give *int
 	case proto.Rename:
 		return s.rename(n, r.Name, other, r.Name2, r.Flags)
 	}
-	return s.make(n, r, reply, give)
+	return s.make(n, r, reply)
 }
 
 // make carries out what makes a new file in n. order is held.
-func (s *server) make(n *node, r *proto.Request, reply *proto.Reply, give *int) error {
+func (s *server) make(n *node, r *proto.Request, reply *proto.Reply) error {
 	if !n.dir {
 		return unix.ENOTDIR
 	}
 	perm := r.Mode & 07777
+	made := -1
 	var err error
 	switch r.Op {
 	case proto.Create:
-		var fd int
-		fd, err = openAt(n.fd, r.Name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, perm)
-		if err == nil {
-			*give = fd
+		// A profile may allow to write and not to read.
+		if made, err = openAt(n.fd, r.Name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, perm); err == nil {
+			defer unix.Close(made)
 		}
 	case proto.Mkdir:
 		err = unix.Mkdirat(n.fd, r.Name, perm)
@@ -152,7 +152,7 @@ func (s *server) make(n *node, r *proto.Request, reply *proto.Reply, give *int) 
 	// Without the capability (rootless) the file stays the gofer's own.
 	_ = unix.Fchownat(n.fd, r.Name, int(r.UID), int(r.GID), unix.AT_SYMLINK_NOFOLLOW)
 	if r.Op == proto.Create {
-		_ = unix.Fchmod(*give, perm) // a change of owner takes set-id bits away
+		_ = unix.Fchmod(made, perm) // a change of owner takes set-id bits away
 	}
 	return s.found(n, r.Name, reply)
 }
@@ -281,9 +281,13 @@ func (n *node) utimes(ts []unix.Timespec) error {
 	return unix.UtimesNanoAt(n.fd, "", ts, unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// with opens the file for a moment.
+// with opens the file for a moment, of which f reads nothing: one that may not be
+// read is opened for writing.
 func (n *node) with(flags uint64, f func(fd int) error) error {
 	fd, err := n.reopen(flags)
+	if err == unix.EACCES && flags == unix.O_RDONLY && n.typ == unix.S_IFREG && !n.readOnly {
+		fd, err = n.reopen(unix.O_WRONLY)
+	}
 	if err == unix.ENXIO {
 		return unix.EOPNOTSUPP
 	}

@@ -48,7 +48,8 @@ type server struct {
 
 // node is a file that the sentry knows by a number.
 type node struct {
-	fd       int // O_PATH
+	fd       int  // O_PATH
+	lent     bool // fd is a root's, which stays open
 	readOnly bool
 	dir      bool
 	typ      uint32 // S_IFMT bits
@@ -62,7 +63,8 @@ type node struct {
 	list listing
 }
 
-// Serve serves until the connection ends.
+// Serve serves until the connection ends, and lets go of all files then. The
+// connection and the roots stay the caller's.
 func Serve(conn int, roots []Root) error {
 	s := &server{conn: conn, roots: roots, nodes: map[uint32]*node{}}
 	errs := make(chan error, workers)
@@ -74,6 +76,9 @@ func Serve(conn int, roots []Root) error {
 		if err := <-errs; err != nil && err != io.EOF && first == nil {
 			first = err
 		}
+	}
+	for _, n := range s.nodes { // nobody else is there any more
+		s.put(n)
 	}
 	return first
 }
@@ -165,7 +170,9 @@ func (s *server) put(n *node) {
 		if !last {
 			return
 		}
-		_ = unix.Close(n.fd)
+		if !n.lent {
+			_ = unix.Close(n.fd)
+		}
 		n.list.close()
 		n = n.parent
 	}

@@ -159,7 +159,11 @@ func (i *NICInfo) OperState() OperState {
 	switch {
 	case i.Flags&unix.IFF_UP == 0:
 		return OperDown
-	case i.Kind == KindLoopback, i.Kind == KindDummy, i.HWType == link.RawIP:
+	case i.Kind == KindTun && i.Flags&unix.IFF_LOWER_UP == 0:
+		return OperDown
+	case i.Kind == KindTun && i.Tun != nil && i.Tun.Lapsed:
+		return OperUp // its carrier has changed, which Linux looks at the state by
+	case i.Kind == KindLoopback, i.Kind == KindTun, i.Kind == KindDummy, i.HWType == link.RawIP:
 		return OperUnknown
 	case i.Flags&unix.IFF_LOWER_UP != 0:
 		return OperUp

@@ -146,6 +146,8 @@ func (i *NICInfo) Settings() (LinkSettings, bool) {
 	switch i.Kind {
 	case KindDevice, KindVeth, KindVLAN:
 		return LinkSettings{10000, DuplexFull, PortTP}, true
+	case KindTun:
+		return LinkSettings{10, DuplexFull, PortTP}, true
 	case KindBridge:
 		return LinkSettings{UnknownSpeed, UnknownDuplex, PortOther}, true
 	}
@@ -161,6 +163,11 @@ func (i *NICInfo) Driver() (name, version, bus string) {
 			return "tun", "1.6", "tun"
 		}
 		return "veth", "1.0", ""
+	case KindTun:
+		if i.HWType == link.RawIP {
+			return "tun", "1.6", "tun"
+		}
+		return "tun", "1.6", "tap"
 	case KindVeth:
 		return "veth", "1.0", ""
 	case KindBridge:

@@ -77,7 +77,7 @@ func segment(out []*buffer.Packet, x *buffer.Packet, fill bool) []*buffer.Packet
 		}
 		whole = start + header.TCP(x.Head()[start:]).DataOffset()
 	}
-	if !x.Pull(whole) || whole < start+header.UDPSize {
+	if !x.Pull(whole) || whole < start+header.UDPSize || !udp && whole < start+header.TCPMinSize {
 		return out
 	}
 	head := append([]byte(nil), x.Head()[:whole]...)

@@ -11,6 +11,7 @@ import (
 	"hull/netstack/filter"
 	"hull/netstack/header"
 	"hull/netstack/link"
+	"hull/netstack/link/tun"
 	"hull/netstack/neigh"
 )
 
@@ -21,7 +22,7 @@ type NIC struct {
 	index int
 	kind  NICKind
 	hw    link.Kind
-	ep    link.Endpoint // of a KindDevice, or nil
+	ep    link.Endpoint // of a KindDevice or KindTun, or nil
 	vlan  uint16
 	lower *NIC // that a VLAN is on
 
@@ -95,6 +96,15 @@ func (n *NIC) Index() int { return n.index }
 // Name returns its name.
 func (n *NIC) Name() string { return *n.name.Load() }
 
+// Tun returns the device of an interface that is a program's, or nil.
+func (n *NIC) Tun() *tun.Device {
+	d, _ := n.ep.(*tun.Device)
+	return d
+}
+
+// Remove removes the interface from its stack, whichever that is by now.
+func (n *NIC) Remove() { n.stack.removeNIC(n) }
+
 // MTU returns the largest packet of IP in bytes.
 func (n *NIC) MTU() int { return int(n.mtu.Load()) }
 
@@ -131,6 +141,10 @@ func (n *NIC) Info() NICInfo {
 	}
 	if a := n.alias.Load(); a != nil {
 		i.Alias = *a
+	}
+	if d, ok := n.ep.(*tun.Device); ok && n.kind == KindTun {
+		t := d.Info()
+		i.Tun = &t
 	}
 	if m := n.master.Load(); m != nil {
 		i.Master = m.nic.index
@@ -178,7 +192,7 @@ func (n *NIC) Neighbors(v6 bool) *neigh.Cache {
 // linkOffload is what the link could do.
 func (n *NIC) linkOffload() link.Offload {
 	switch n.kind {
-	case KindDevice:
+	case KindDevice, KindTun:
 		return n.ep.Offload()
 	case KindVLAN:
 		return n.lower.linkOffload() &^ (link.TSO4 | link.TSO6 | link.USO | link.TxChecksum)
@@ -246,7 +260,8 @@ func (n *NIC) LinkChanged(up bool, mtu int) {
 // transmit sends frames, link header included. It owns them. No lock is held.
 func (n *NIC) transmit(ps []*buffer.Packet) error { return n.transmitOf(ps, nil) }
 
-// transmitOf is transmit for a packet socket, which does not hear itself.
+// transmitOf is transmit for a packet socket, which does not hear itself, and may ask
+// that nobody hears it.
 func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 	if len(ps) == 0 {
 		return nil
@@ -256,7 +271,13 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 		release(ps)
 		return unix.ENETDOWN
 	}
-	if n.stack.seesFrames(filter.NetDev) {
+	direct := sender != nil && sender.bypass.Load()
+	if direct && !n.Carrier() {
+		n.stats.txDropped.Add(uint64(len(ps)))
+		release(ps)
+		return unix.ENOBUFS
+	}
+	if !direct && n.stack.seesFrames(filter.NetDev) {
 		if ps = n.stack.askFrames(filter.NetDev, filter.Egress, ps, nil, n, n); len(ps) == 0 {
 			return nil
 		}
@@ -264,7 +285,9 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 	if n.featuresOff.Load() != 0 {
 		ps = n.finish(ps)
 	}
-	n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
+	if !direct {
+		n.stack.tap(n, ps, unix.PACKET_OUTGOING, sender)
+	}
 	left(ps)
 	packets, bytes := len(ps), 0
 	for _, p := range ps {

@@ -58,7 +58,7 @@ func (s *Stack) makeNIC(c *NICConfig) (*NIC, error) {
 	mtu, addr := 1500, c.Address
 	n.carrier.Store(true)
 	switch c.Kind {
-	case KindDevice:
+	case KindDevice, KindTun:
 		if c.Link == nil {
 			return nil, unix.EINVAL
 		}
@@ -110,6 +110,12 @@ func (s *Stack) makeNIC(c *NICConfig) (*NIC, error) {
 	n.flags.Store(flags)
 	n.address.Store(pack(addr))
 	n.txqlen.Store(1000)
+	if c.Kind == KindTun {
+		if n.hw == link.RawIP {
+			n.txqlen.Store(500)
+		}
+		n.carrier.Store(false) // until somebody reads
+	}
 	n.initConf()
 	return n, nil
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -25,13 +26,15 @@ type RingRequest struct {
 	Retire, Private int
 }
 
-// Ringer is a packet socket that can have a ring.
+// Ringer is a packet socket that can have rings, one each way.
 type Ringer interface {
-	// ParseRing checks a request: EINVAL, EBUSY, ENOMEM.
-	ParseRing(b []byte) (RingRequest, error)
-	// SetRing gives the socket its ring: Blocks slices of BlockSize bytes each,
-	// aligned to pages and zero. None ends it.
-	SetRing(r RingRequest, blocks [][]byte) error
+	// ParseRing checks a request for the ring of what arrives, or of what is sent:
+	// EINVAL, EBUSY, ENOMEM.
+	ParseRing(b []byte, tx bool) (RingRequest, error)
+	// SetRing gives the socket that ring: Blocks slices of BlockSize bytes each,
+	// aligned to pages and zero. None ends it: when it returns, nothing of the
+	// ring is touched any more.
+	SetRing(r RingRequest, blocks [][]byte, tx bool) error
 }
 
 // maxRing bounds the bytes of a ring.
@@ -70,13 +73,16 @@ func ringHeadLen(version int) int { return ringHeaderSize(version) + sizeofLL }
 
 func align(n, to int) int { return (n + to - 1) &^ (to - 1) }
 
-// packetRing is a ring. The socket's lock guards it.
+// packetRing is a ring. The socket's lock guards it; that of one for what is sent is
+// sending.
 type packetRing struct {
 	r       RingRequest
 	version int
 	reserve int
+	vnet    int // as the socket's
 	blocks  [][]byte
-	head    int  // the next frame, or the block that is filled
+	head    int // the next frame, or the block that is filled
+	sending sync.Mutex
 	lost    bool // a frame was lost since the last one that was not
 
 	// Of version 3.
@@ -90,7 +96,7 @@ type packetRing struct {
 }
 
 // ParseRing checks a request by the version that was set.
-func (x *packetSocket) ParseRing(b []byte) (RingRequest, error) {
+func (x *packetSocket) ParseRing(b []byte, tx bool) (RingRequest, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	want := 16
@@ -113,7 +119,7 @@ func (x *packetSocket) ParseRing(b []byte) (RingRequest, error) {
 	}
 	page := unix.Getpagesize()
 	switch {
-	case x.ring != nil:
+	case *x.ringOf(tx) != nil:
 		return r, unix.EBUSY
 	case r.BlockSize <= 0 || r.BlockSize%page != 0 || r.BlockSize > 1<<30,
 		r.FrameSize < ringHeadLen(x.version)+x.reserve || r.FrameSize%tpAlign != 0,
@@ -122,28 +128,48 @@ func (x *packetSocket) ParseRing(b []byte) (RingRequest, error) {
 		return r, unix.EINVAL
 	case r.Blocks > maxRing/r.BlockSize:
 		return r, unix.ENOMEM
+	case x.version == 2 && tx && (r.Retire != 0 || r.Private != 0 || word(6) != 0):
+		return r, unix.EINVAL // what is sent has no blocks
 	}
 	return r, nil
 }
 
+// ringOf is where the ring of one way is kept.
+func (x *packetSocket) ringOf(tx bool) **packetRing {
+	if tx {
+		return &x.txRing
+	}
+	return &x.ring
+}
+
+// hasRing reports whether there is a ring either way. The caller holds the lock.
+func (x *packetSocket) hasRing() bool { return x.ring != nil || x.txRing != nil }
+
 // SetRing gives the socket its ring, or takes it away.
-func (x *packetSocket) SetRing(r RingRequest, blocks [][]byte) error {
+func (x *packetSocket) SetRing(r RingRequest, blocks [][]byte, tx bool) error {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	if len(blocks) == 0 {
-		if x.ring != nil {
-			x.ring.timer.drop()
+	at := x.ringOf(tx)
+	if old := *at; len(blocks) == 0 {
+		*at = nil
+		x.mu.Unlock()
+		if old != nil {
+			old.timer.drop()
+			old.sending.Lock() // who sends from it is done then
+			//lint:ignore SA2001 nothing is to be done with it
+			old.sending.Unlock()
 		}
-		x.ring = nil
 		return nil
 	}
-	if x.closed || x.ring != nil || len(blocks) != r.Blocks {
+	defer x.mu.Unlock()
+	if x.closed || *at != nil || len(blocks) != r.Blocks {
 		return unix.EBUSY
 	}
-	g := &packetRing{r: r, version: x.version, reserve: x.reserve, blocks: blocks}
+	g := &packetRing{r: r, version: x.version, reserve: x.reserve, vnet: x.vnet, blocks: blocks}
 	g.timer.init(&x.stack.timers, func() { x.retire(g) })
-	x.ring = g
-	x.queue.Clear()
+	*at = g
+	if !tx {
+		x.queue.Clear()
+	}
 	return nil
 }
 
@@ -170,6 +196,28 @@ func (g *packetRing) filled() bool {
 	return status(g.frame((g.head+g.r.Frames-1)%g.r.Frames), 0).Load()&tpUser != 0
 }
 
+// room says how much room there is: a quarter of the ring is how far is looked.
+func (g *packetRing) room() int {
+	free := func(ahead int) bool {
+		if g.version == 2 {
+			b := g.blocks[(g.head+ahead)%len(g.blocks)]
+			return g.open && ahead == 0 || status(b, blockStatusAt).Load() == tpKernel
+		}
+		return status(g.frame((g.head+ahead)%g.r.Frames), 0).Load() == tpKernel
+	}
+	n := len(g.blocks)
+	if g.version != 2 {
+		n = g.r.Frames
+	}
+	switch {
+	case free(n / 4):
+		return roomNormal
+	case free(0):
+		return roomLow
+	}
+	return roomNone
+}
+
 // intoRing puts a frame into the ring. It owns the packet.
 func (x *packetSocket) intoRing(n *NIC, c *buffer.Packet, info *dgram.LinkInfo) {
 	x.mu.Lock()
@@ -190,7 +238,7 @@ func (x *packetSocket) intoRing(n *NIC, c *buffer.Packet, info *dgram.LinkInfo) 
 	if g.lost {
 		f.bits |= tpLosing
 	}
-	f.place(g.version, g.reserve, x.typ == unix.SOCK_DGRAM)
+	f.place(g.version, g.reserve, g.vnet, x.typ == unix.SOCK_DGRAM)
 	var put, ready bool
 	if g.version == 2 {
 		put, ready = g.putBlock(&f, x.stack.now())
@@ -215,16 +263,18 @@ type ringFrame struct {
 	nic      int
 	bits     uint32
 	mac, net int // where its bytes and its network's header go
+	vnet     int // the length of the header before its bytes
 }
 
 // place finds where the bytes go, counted from the frame's header.
-func (f *ringFrame) place(version, reserve int, cooked bool) {
+func (f *ringFrame) place(version, reserve, vnet int, cooked bool) {
+	f.vnet = vnet
 	if cooked {
 		f.net = align(ringHeadLen(version), tpAlign) + 16 + reserve
 		f.mac = f.net
 		return
 	}
-	f.net = align(ringHeadLen(version)+max(16, f.info.NetOff), tpAlign) + reserve
+	f.net = align(ringHeadLen(version)+max(16, f.info.NetOff), tpAlign) + reserve + vnet
 	f.mac = f.net - f.info.NetOff
 }
 
@@ -248,6 +298,7 @@ func (g *packetRing) putFrame(f *ringFrame) bool {
 	}
 	g.head = (g.head + 1) % g.r.Frames
 	n := f.c.CopyTo(b[f.mac:], 0)
+	putVnet(b[f.mac-f.vnet:f.mac], f.c)
 	ne, at := binary.NativeEndian, 4
 	if g.version == 0 {
 		at = 8 // the status is a long
@@ -304,6 +355,7 @@ func (g *packetRing) putBlock(f *ringFrame, now int64) (put, ready bool) {
 	h := b[g.off : g.off+size]
 	t := f.c.Received
 	n := f.c.CopyTo(h[f.mac:], 0)
+	putVnet(h[f.mac-f.vnet:f.mac], f.c)
 	clear(h[:ringHeaderSize(2)])
 	ne.PutUint32(h[4:], uint32(t.Unix()))
 	ne.PutUint32(h[8:], uint32(t.Nanosecond()))

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/binary"
 	"io"
 	"net/netip"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"hull/netstack/bpf"
 	"hull/netstack/buffer"
 	"hull/netstack/dgram"
+	"hull/netstack/frag"
 	"hull/netstack/header"
 	"hull/netstack/link"
 )
@@ -32,13 +32,18 @@ type packetSocket struct {
 	packets  uint32 // since the last PACKET_STATISTICS, dropped ones included
 	drops    uint32
 
-	copyThresh  int // kept, as the next two: see SetOption
-	timestamp   int
-	qdiscBypass bool
+	copyThresh int // kept, as the next one: see SetOption
+	timestamp  int
+	bypass     atomic.Bool // PACKET_QDISC_BYPASS
+	vnet       int         // the length of the header of virtio-net before each frame, or 0
 
-	version int // of rings: TPACKET_V1 0, V2 1, V3 2
-	reserve int
-	ring    *packetRing
+	version      int // of rings: TPACKET_V1 0, V2 1, V3 2
+	reserve      int
+	txHasOff     bool
+	ring, txRing *packetRing
+
+	fanout atomic.Pointer[fanoutGroup] // nil for none; set once
+	rolled *rollover                   // of one whose group rolls over; set with fanout
 }
 
 // packetMember is one PACKET_ADD_MEMBERSHIP.
@@ -50,10 +55,20 @@ type packetMember struct {
 // maxPacketMembers bounds them.
 const maxPacketMembers = 256
 
-// taps is the packet sockets of a stack.
+// taps is the packet sockets of a stack, and the groups that some are of.
 type taps struct {
-	mu   sync.Mutex
-	list atomic.Pointer[[]*packetSocket]
+	mu     sync.Mutex
+	list   atomic.Pointer[[]*packetSocket]
+	groups atomic.Pointer[[]*fanoutGroup]
+
+	nextFanout uint16 // the last number that was given; guarded by mu
+	frags      *frag.Reassembler
+	fragTimer  timer
+}
+
+func (t *taps) init(s *Stack) {
+	t.frags = frag.New(fragConfig(s.tune(tIPFragHighThresh), s.tune(tIPFragTime)))
+	t.fragTimer.init(&s.timers, func() { t.fragTick(s.now()) })
 }
 
 func (t *taps) all() []*packetSocket {
@@ -105,6 +120,9 @@ func (x *packetSocket) Bind(a Address, privileged bool) error {
 	if a.Link == nil {
 		return unix.EINVAL
 	}
+	if x.fanout.Load() != nil {
+		return unix.EINVAL
+	}
 	var n *NIC
 	if a.Scope != 0 {
 		if n = x.stack.NIC(a.Scope); n == nil {
@@ -113,7 +131,7 @@ func (x *packetSocket) Bind(a Address, privileged bool) error {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.closed {
+	if x.closed || x.fanout.Load() != nil {
 		return unix.EINVAL
 	}
 	x.index = a.Scope
@@ -164,67 +182,6 @@ func (x *packetSocket) Ready() uint32 {
 	return e
 }
 
-// Send sends a frame: ENXIO, ENETDOWN, EMSGSIZE, EINVAL.
-func (x *packetSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
-	x.mu.Lock()
-	if err := x.takeError(); err != nil {
-		x.mu.Unlock()
-		return 0, err
-	}
-	index, proto, mark, prio := x.index, x.protocol, x.mark, x.priority
-	x.mu.Unlock()
-	to := &LinkAddress{}
-	if m.To != nil {
-		if m.To.Link == nil {
-			return 0, unix.EINVAL
-		}
-		index, to = m.To.Scope, m.To.Link
-		proto = to.Protocol
-	}
-	nic := x.stack.NIC(index)
-	if nic == nil || index <= 0 {
-		return 0, unix.ENXIO
-	}
-	if !nic.isUp() {
-		return 0, unix.ENETDOWN
-	}
-	size, cooked := nic.headerSize(), x.typ == unix.SOCK_DGRAM
-	room := nic.MTU()
-	if !cooked {
-		room += size
-	}
-	if n > room+header.VLANSize || cooked && n > room {
-		return 0, unix.EMSGSIZE
-	}
-	if !cooked && n < size || n == 0 {
-		return 0, unix.EINVAL
-	}
-	p := x.stack.cfg.Pool.NewPacket()
-	if err := copyIn(p, src, n); err != nil {
-		p.Release()
-		return 0, err
-	}
-	if m.HasMark {
-		mark = m.Mark
-	}
-	p.Mark, p.Priority = mark, prio
-	ps := []*buffer.Packet{p}
-	if cooked {
-		nic.frame(ps, to.Addr, header.EtherType(proto))
-	} else if !p.Pull(max(size, 1)) {
-		p.Release()
-		return 0, unix.EINVAL
-	} else if n > room && (size == 0 || header.Ethernet(p.Head()).Type() != header.EtherTypeVLAN) {
-		p.Release()
-		return 0, unix.EMSGSIZE // only a tag may come on top
-	}
-	p.NetOffset = size
-	if err := nic.transmitOf(ps, x); err != nil {
-		return 0, err
-	}
-	return n, nil
-}
-
 // Recv is recvmsg(2).
 func (x *packetSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 	if m.Flags&unix.MSG_ERRQUEUE != 0 {
@@ -248,10 +205,21 @@ func (x *packetSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 		m.Control |= WantAuxdata
 	}
 	x.fill(m, &msg)
-	l := msg.Link
+	l, vnet := msg.Link, x.vnet
 	m.From = Address{Scope: msg.IIF, Link: &LinkAddress{Protocol: l.Protocol, HWType: l.HWType, Type: l.Type, Addr: l.Addr, Len: l.AddrLen}}
 	x.mu.Unlock()
-	return copyMessage(dst, n, m, msg)
+	if vnet == 0 {
+		return copyMessage(dst, n, m, msg)
+	}
+	if err := x.writeVnet(dst, n, vnet, msg.Packet); err != nil {
+		msg.Packet.Release()
+		return 0, err
+	}
+	if n, err = copyMessage(dst, n-vnet, m, msg); err != nil {
+		return 0, err
+	}
+	m.Full += vnet
+	return n + vnet, nil
 }
 
 // Close gives the socket up.
@@ -260,9 +228,10 @@ func (x *packetSocket) Close() time.Duration {
 		return lingerNone
 	}
 	x.stack.taps.change(x, false)
+	x.stack.taps.leaveFanout(x)
 	x.mu.Lock()
 	members, ring := x.members, x.ring
-	x.members, x.ring = nil, nil
+	x.members, x.ring, x.txRing = nil, nil, nil
 	x.mu.Unlock()
 	if ring != nil {
 		ring.timer.drop()
@@ -284,6 +253,7 @@ func (x *packetSocket) nicGone(n *NIC) {
 	x.members = slices.DeleteFunc(x.members, func(m packetMember) bool { return m.nic == n.index })
 	x.mu.Unlock()
 	if hit {
+		x.stack.taps.partFanout(x)
 		x.wake(unix.EPOLLERR | readable)
 	}
 }
@@ -326,32 +296,50 @@ func (s *Stack) tapIn(n *NIC, p *buffer.Packet, typ uint8, proto header.EtherTyp
 			x.frameIn(n, p, typ, proto)
 		}
 	}
+	for _, g := range s.taps.fans() {
+		if g.listens(n, uint16(proto), false) {
+			g.take(n, p, typ, proto)
+		}
+	}
 }
 
 // tap gives copies of frames that are sent to the packet sockets that listen to
-// all protocols, but to the one that sends them.
+// all protocols, but to the one that sends them and his group.
 func (s *Stack) tap(n *NIC, ps []*buffer.Packet, typ uint8, sender *packetSocket) {
 	for _, x := range s.taps.all() {
 		if x == sender || !x.listens(n, 0, true) {
 			continue
 		}
 		for _, p := range ps {
-			proto := header.EtherType(0)
-			if n.headerSize() != 0 && len(p.Head()) >= header.EthernetSize {
-				proto = header.Ethernet(p.Head()).Type()
-			} else if len(p.Head()) > 0 {
-				proto = etherType(p.Head()[0]>>4 == 6)
-			}
-			x.frameIn(n, p, typ, proto)
+			x.frameIn(n, p, typ, n.typeOf(p))
+		}
+	}
+	for _, g := range s.taps.fans() {
+		if !g.listens(n, 0, true) || sender != nil && sender.fanout.Load() == g {
+			continue
+		}
+		for _, p := range ps {
+			g.take(n, p, typ, n.typeOf(p))
 		}
 	}
 }
 
-// listens reports whether frames of an interface and a protocol are for the socket.
+// typeOf is the protocol of a frame that is sent.
+func (n *NIC) typeOf(p *buffer.Packet) header.EtherType {
+	if n.headerSize() != 0 && len(p.Head()) >= header.EthernetSize {
+		return header.Ethernet(p.Head()).Type()
+	} else if len(p.Head()) > 0 {
+		return etherType(p.Head()[0]>>4 == 6)
+	}
+	return 0
+}
+
+// listens reports whether frames of an interface and a protocol are for the socket,
+// and for it alone.
 func (x *packetSocket) listens(n *NIC, proto uint16, sent bool) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.closed || x.index != 0 && x.index != n.index || sent && x.ownOnly {
+	if x.closed || x.index != 0 && x.index != n.index || sent && x.ownOnly || x.fanout.Load() != nil {
 		return false
 	}
 	return x.protocol == unix.ETH_P_ALL || !sent && x.protocol != 0 && x.protocol == proto
@@ -424,182 +412,4 @@ func (x *packetSocket) enqueue(n *NIC, c *buffer.Packet, info *dgram.LinkInfo) {
 	if ok {
 		x.wake(readable)
 	}
-}
-
-const solPacket = 263
-
-// Options of SOL_PACKET that x/sys may lack.
-const (
-	packetTimestamp      = 17
-	packetIgnoreOutgoing = 23
-)
-
-// SetOption is setsockopt(2). PACKET_RX_RING is SetRing's.
-func (x *packetSocket) SetOption(level, name int, value []byte, admin, raw bool) error {
-	if level != solPacket {
-		return x.setOption(level, name, value, admin, raw)
-	}
-	if name == unix.PACKET_ADD_MEMBERSHIP || name == unix.PACKET_DROP_MEMBERSHIP {
-		return x.setMember(name == unix.PACKET_ADD_MEMBERSHIP, value)
-	}
-	v, err := packetInt(name, value)
-	if err != nil {
-		return err
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	switch name {
-	case unix.PACKET_AUXDATA:
-		x.auxdata = v != 0
-	case unix.PACKET_ORIGDEV:
-		x.origDev = v != 0
-	case unix.PACKET_LOSS:
-		x.loss = v != 0
-	case packetIgnoreOutgoing:
-		if v < 0 || v > 1 {
-			return unix.EINVAL
-		}
-		x.ownOnly = v != 0
-	case unix.PACKET_VERSION:
-		if v < 0 || v > 2 {
-			return unix.EINVAL
-		}
-		if x.ring != nil {
-			return unix.EBUSY
-		}
-		x.version = v
-	case unix.PACKET_RESERVE:
-		if v < 0 {
-			return unix.EINVAL
-		}
-		if x.ring != nil {
-			return unix.EBUSY
-		}
-		x.reserve = v
-	// Nothing depends on these: frames are never copied to two places, their times
-	// are software's, and there is no queueing discipline.
-	case unix.PACKET_COPY_THRESH:
-		x.copyThresh = v
-	case packetTimestamp:
-		x.timestamp = v
-	case unix.PACKET_QDISC_BYPASS:
-		x.qdiscBypass = v != 0
-	default:
-		return unix.ENOPROTOOPT
-	}
-	return nil
-}
-
-// packetInt reads an option of SOL_PACKET: most take an int and nothing else.
-func packetInt(name int, b []byte) (int, error) {
-	switch name {
-	case unix.PACKET_AUXDATA, unix.PACKET_ORIGDEV:
-		return intValue(b)
-	case unix.PACKET_LOSS, packetIgnoreOutgoing, unix.PACKET_VERSION, unix.PACKET_RESERVE, unix.PACKET_COPY_THRESH,
-		packetTimestamp, unix.PACKET_QDISC_BYPASS:
-		if len(b) != 4 {
-			return 0, unix.EINVAL
-		}
-		return intValue(b)
-	}
-	return 0, unix.ENOPROTOOPT
-}
-
-// setMember adds or drops a membership: struct packet_mreq.
-func (x *packetSocket) setMember(add bool, b []byte) error {
-	if len(b) < 16 {
-		return unix.EINVAL
-	}
-	m := packetMember{nic: index32(b), typ: int(binary.NativeEndian.Uint16(b[4:])), addr: link.Address(b[8:14])}
-	n, size := x.stack.NIC(m.nic), int(binary.NativeEndian.Uint16(b[6:]))
-	if len(b) < 8+size {
-		return unix.EINVAL
-	}
-	if add {
-		bound := len(m.addr) // of the interface's addresses
-		if n != nil && n.hw == link.RawIP {
-			bound = 0
-		}
-		switch {
-		case n == nil:
-			return unix.ENODEV
-		case size > bound, size != bound && (m.typ == unix.PACKET_MR_MULTICAST || m.typ == unix.PACKET_MR_UNICAST):
-			return unix.EINVAL
-		}
-	}
-	x.mu.Lock()
-	switch i := slices.Index(x.members, m); {
-	case add && len(x.members) >= maxPacketMembers:
-		x.mu.Unlock()
-		return unix.ENOBUFS
-	case add:
-		x.members = append(x.members, m)
-	case i < 0:
-		x.mu.Unlock()
-		return nil // as Linux says
-	default:
-		x.members = slices.Delete(x.members, i, i+1)
-	}
-	x.mu.Unlock()
-	d := int32(1)
-	if !add {
-		d = -1
-	}
-	x.stack.packetMember(m, d)
-	return nil
-}
-
-// Option is getsockopt(2).
-func (x *packetSocket) Option(level, name, room int, in []byte) ([]byte, error) {
-	if level != solPacket {
-		return x.option(level, name, room, in)
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	v := 0
-	switch name {
-	case unix.PACKET_STATISTICS:
-		b := binary.NativeEndian.AppendUint32(nil, x.packets)
-		b = binary.NativeEndian.AppendUint32(b, x.drops)
-		if x.version == 2 {
-			freezes := uint32(0)
-			if x.ring != nil {
-				freezes, x.ring.freezes = x.ring.freezes, 0
-			}
-			b = binary.NativeEndian.AppendUint32(b, freezes)
-		}
-		x.packets, x.drops = 0, 0
-		return cut(b, room), nil
-	case unix.PACKET_AUXDATA:
-		v = bit(x.auxdata)
-	case unix.PACKET_ORIGDEV:
-		v = bit(x.origDev)
-	case unix.PACKET_LOSS:
-		v = bit(x.loss)
-	case packetIgnoreOutgoing:
-		v = bit(x.ownOnly)
-	case unix.PACKET_VERSION:
-		v = x.version
-	case unix.PACKET_HDRLEN:
-		if len(in) < 4 {
-			return nil, unix.EINVAL
-		}
-		ver, _ := intValue(in)
-		if ver < 0 || ver > 2 {
-			return nil, unix.EINVAL
-		}
-		v = ringHeaderSize(ver)
-	case unix.PACKET_RESERVE:
-		v = x.reserve
-	case packetTimestamp:
-		v = x.timestamp
-	case unix.PACKET_COPY_THRESH:
-		v = x.copyThresh
-	case unix.PACKET_QDISC_BYPASS:
-		v = bit(x.qdiscBypass)
-	case unix.PACKET_VNET_HDR:
-	default:
-		return nil, unix.ENOPROTOOPT
-	}
-	return intBytes(v, room), nil
 }

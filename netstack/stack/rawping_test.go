@@ -172,7 +172,7 @@ func TestPacketRing(t *testing.T) {
 		for _, w := range []uint32{blockSize, blocks, 1024, 16, 60, 0, 0} {
 			req = binary.NativeEndian.AppendUint32(req, w)
 		}
-		r, err := x.(Ringer).ParseRing(req)
+		r, err := x.(Ringer).ParseRing(req, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func TestPacketRing(t *testing.T) {
 		for i := range mem {
 			mem[i] = alignedBlock(blockSize)
 		}
-		if err := x.(Ringer).SetRing(r, mem); err != nil {
+		if err := x.(Ringer).SetRing(r, mem, false); err != nil {
 			t.Fatal(err)
 		}
 		u, y := socket(t, a, unix.AF_INET, unix.SOCK_DGRAM, 0), socket(t, b, unix.AF_INET, unix.SOCK_DGRAM, 0)

@@ -106,6 +106,7 @@ func New(cfg Config) *Stack {
 	s.ribs = [2]*route.RIB{route.NewRIB(false), route.NewRIB(true)}
 	s.frags4 = frag.New(fragConfig(s.tune(tIPFragHighThresh), s.tune(tIPFragTime)))
 	s.frags6 = frag.New(fragConfig(s.tune(tV6FragHighThresh), s.tune(tV6FragTime)))
+	s.taps.init(s)
 	s.fragTimer4.init(&s.timers, func() { s.fragTick(false) })
 	s.fragTimer6.init(&s.timers, func() { s.fragTick(true) })
 	s.routeTimer.init(&s.timers, s.routeTick)
@@ -264,7 +265,7 @@ type NICConfig struct {
 	Name  string // "" or one with %d is completed
 	Index int    // 0 takes the next
 	Kind  NICKind
-	// Link is what a KindDevice sends to and receives from. The NIC attaches to
+	// Link is what a KindDevice or a KindTun sends to and receives from. The NIC attaches to
 	// it, and closes it when it is removed.
 	Link    link.Endpoint
 	MTU     int          // 0 is the link's own

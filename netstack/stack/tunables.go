@@ -346,6 +346,7 @@ func (s *Stack) tuned(t tunable) {
 		s.icmpLimit.Set(int(s.tune(tICMPMsgsPerSec)), int(s.tune(tICMPMsgsBurst)))
 	case tIPFragHighThresh, tIPFragTime:
 		s.frags4.SetConfig(fragConfig(s.tune(tIPFragHighThresh), s.tune(tIPFragTime)))
+		s.taps.frags.SetConfig(fragConfig(s.tune(tIPFragHighThresh), s.tune(tIPFragTime)))
 	case tV6FragHighThresh, tV6FragTime:
 		s.frags6.SetConfig(fragConfig(s.tune(tV6FragHighThresh), s.tune(tV6FragTime)))
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hull/netstack/link"
+	"hull/netstack/link/tun"
 	"hull/netstack/neigh"
 	"hull/netstack/route"
 )
@@ -20,6 +21,7 @@ const (
 	KindVeth     NICKind = "veth"
 	KindBridge   NICKind = "bridge"
 	KindVLAN     NICKind = "vlan"
+	KindTun      NICKind = "tun" // over a tun.Device; a TAP is one too
 )
 
 // NICInfo is what is told of an interface: what RTM_NEWLINK says.
@@ -41,6 +43,7 @@ type NICInfo struct {
 	Group       uint32
 	Alias       string
 	Stats       NICStats
+	Tun         *tun.Info // of a KindTun
 }
 
 // NICStats are struct rtnl_link_stats64's counters.

@@ -11,12 +11,18 @@
 //	                     ◄───                      ◄───     Received: a call
 //	  ioctl NOTIF_SEND   ───►   Answer             ───►
 //	                     ◄───                      ◄───     Done
+//	  ioctl NOTIF_ADDFD  ───►   Give, and the file ───►
+//	                     ◄───                      ◄───     Done, once the guest has it
 //	  poll               ───►                      ◄───     Ready, when it changes
 //	  close              ───►   ends
 //
-// The helper is there for one thing that the sentry cannot do: tell the number
-// that a process of the sandbox has on the host, by which the agent finds the guest's
-// memory in /proc/PID/mem. It knows nothing of what calls mean.
+// The helper is there for what the sentry cannot do: tell the number that a process
+// of the sandbox has on the host, by which the agent finds the guest's memory in
+// /proc/PID/mem; and get a descriptor that the agent names, by pidfd_getfd(2), from
+// the process that the host's kernel says has made the ioctl. For that it has the right
+// to trace of who started the container, and therefore believes the sentry in nothing: what
+// that says are packets of one length, of which no number is used as one of a process
+// or a descriptor. It knows nothing of what calls mean.
 package agent
 
 import (
@@ -37,6 +43,7 @@ const (
 	Receive  Kind = iota + 1 // request: the next call (Received)
 	Answer                   // request: the result of call ID (Done)
 	Valid                    // request: does call ID wait? (Done)
+	Give                     // request: a file, which comes with it, for the process of call ID (Done)
 	Received                 // reply: a call, or Errno
 	Done                     // reply: of Tag, with Errno
 	Ready                    // reply, unasked: Poll is what poll(2) says from now
@@ -50,7 +57,9 @@ type Request struct {
 	ID    uint64
 	Value int64
 	Errno int32
-	_     uint32
+	// Of a Give, with Flags: as in struct seccomp_notif_addfd.
+	FD, FDFlags uint32
+	_           uint32
 }
 
 // Reply is a packet of the sentry's.
@@ -60,7 +69,7 @@ type Reply struct {
 	Tag   uint64
 	Call  Call
 	Poll  uint32
-	_     uint32
+	FD    int32 // of Done of a Give: the descriptor's number in the guest
 }
 
 // Call is struct seccomp_notif: what an agent is told of a call.
@@ -119,8 +128,73 @@ func receive[T Request | Reply](l *Line) (v T, err error) {
 // Ask sends a request.
 func (l *Line) Ask(r *Request) error { return send(l, r) }
 
-// Asked waits for the next request; io.EOF when the helper is gone.
-func (l *Line) Asked() (Request, error) { return receive[Request](l) }
+// AskWith sends a request, and a descriptor with it.
+func (l *Line) AskWith(r *Request, fd int) error {
+	b, err := binary.Append(nil, binary.NativeEndian, r)
+	if err != nil {
+		return err
+	}
+	c, err := l.f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	err = c.Write(func(s uintptr) bool {
+		sent = unix.Sendmsg(int(s), b, unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL)
+		return sent != unix.EAGAIN
+	})
+	return errors.Join(err, sent)
+}
+
+// Asked waits for the next request, and the descriptor that came with it, -1 if none
+// did; io.EOF when the helper is gone.
+func (l *Line) Asked() (r Request, fd int, err error) {
+	c, err := l.f.SyscallConn()
+	if err != nil {
+		return r, -1, err
+	}
+	b, oob := make([]byte, binary.Size(r)+1), make([]byte, unix.CmsgSpace(4))
+	n, oobn := 0, 0
+	var got error
+	err = c.Read(func(s uintptr) bool {
+		n, oobn, _, _, got = unix.Recvmsg(int(s), b, oob, unix.MSG_CMSG_CLOEXEC)
+		return got != unix.EAGAIN && got != unix.EINTR
+	})
+	if err == nil {
+		err = got
+	}
+	fd = -1
+	if err == nil {
+		fd, err = descriptor(oob[:oobn])
+	}
+	switch {
+	case err != nil:
+	case n == 0:
+		err = io.EOF
+	case n != len(b)-1:
+		err = errPacket
+	default:
+		_, err = binary.Decode(b[:n], binary.NativeEndian, &r)
+	}
+	if err != nil && fd >= 0 {
+		_ = unix.Close(fd)
+		fd = -1
+	}
+	return r, fd, err
+}
+
+// descriptor is the one that came with a packet; -1 if none did.
+func descriptor(oob []byte) (int, error) {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil || len(msgs) == 0 {
+		return -1, err
+	}
+	fds, err := unix.ParseUnixRights(&msgs[0]) // there is room for one
+	if err != nil || len(fds) == 0 {
+		return -1, err
+	}
+	return fds[0], nil
+}
 
 // Tell sends a reply.
 func (l *Line) Tell(r *Reply) error { return send(l, r) }

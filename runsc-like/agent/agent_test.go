@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -21,6 +22,8 @@ type world struct {
 	line     *Line
 	owner    int
 	ended    chan error
+	proc     int
+	gift     *os.File // what came with the last Give
 }
 
 func newWorld(t *testing.T) *world {
@@ -47,8 +50,14 @@ func newWorld(t *testing.T) *world {
 	if w.owner, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
+	proc, err := os.Open("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { proc.Close() })
+	w.proc = int(proc.Fd())
 	go func() {
-		err := Serve(int(dev.Fd()), far, w.owner)
+		err := Serve(int(dev.Fd()), far, w.owner, int(proc.Fd()))
 		dev.Close()
 		far.Close()
 		w.ended <- err
@@ -85,7 +94,13 @@ func (w *world) begin(cmd uintptr, arg unsafe.Pointer) chan error {
 
 func (w *world) asked(kind Kind) Request {
 	w.Helper()
-	r, err := w.line.Asked()
+	r, fd, err := w.line.Asked()
+	if err == nil && (kind == Give) != (fd >= 0) {
+		w.Fatalf("asked %+v, with descriptor %d", r, fd)
+	}
+	if fd >= 0 {
+		w.gift = os.NewFile(uintptr(fd), "gift")
+	}
 	if err != nil || r.Kind != kind {
 		w.Fatalf("asked %+v, %v; want kind %d", r, err, kind)
 	}
@@ -162,13 +177,84 @@ func TestRefused(t *testing.T) {
 	w := newWorld(t)
 	var b [128]byte
 	b[0] = 1
-	for cmd, want := range map[uintptr]error{notifReceive: unix.EINVAL, 0x40182103: unix.EOPNOTSUPP, 0x4030ff00: unix.EINVAL} {
+	for cmd, want := range map[uintptr]error{notifReceive: unix.EINVAL, 0x40102103: unix.EINVAL, 0x4030ff00: unix.EINVAL} {
 		if err := w.ioctl(cmd, unsafe.Pointer(&b)); err != want {
 			t.Errorf("ioctl %#x: %v, want %v", cmd, err, want)
 		}
 	}
 	if _, err := w.listener.Read(b[:]); !errors.Is(err, unix.EINVAL) {
 		t.Errorf("read: %v", err)
+	}
+}
+
+// A descriptor of the agent's goes to the sentry, if it is of a file to read and write.
+func TestGive(t *testing.T) {
+	w := newWorld(t)
+	own, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	if _, err := own.WriteString("of the agent"); err != nil {
+		t.Fatal(err)
+	}
+	a := addition{ID: 77, Flags: addSet, Source: uint32(own.Fd()), FD: 50, FDFlags: unix.O_CLOEXEC}
+	result := make(chan int, 1)
+	// On a thread that is not the process's first.
+	go func() {
+		runtime.LockOSThread()
+		n, _, errno := unix.Syscall(unix.SYS_IOCTL, w.listener.Fd(), 0x40182103, uintptr(unsafe.Pointer(&a)))
+		if errno != 0 {
+			n = -uintptr(errno)
+		}
+		result <- int(n)
+	}()
+	r := w.asked(Give)
+	if r.ID != a.ID || r.Flags != a.Flags || r.FD != a.FD || r.FDFlags != a.FDFlags {
+		t.Errorf("asked %+v", r)
+	}
+	b := make([]byte, 32)
+	if n, err := w.gift.ReadAt(b, 0); string(b[:n]) != "of the agent" || err != io.EOF {
+		t.Errorf("the file is %q, %v", b[:n], err)
+	}
+	w.gift.Close()
+	if err := w.line.Tell(&Reply{Kind: Done, Tag: r.Tag, FD: 50}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case n := <-result:
+		if n != 50 {
+			t.Errorf("the ioctl returned %d", n)
+		}
+	case <-time.After(limit):
+		t.Fatal("the ioctl does not end")
+	}
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	long := struct {
+		addition
+		more uint64
+	}{addition{Source: a.Source}, 1}
+	for _, c := range []struct {
+		a    addition
+		want error
+	}{
+		{addition{Source: uint32(dir.Fd())}, unix.EOPNOTSUPP}, {addition{Source: 1 << 20}, unix.EBADF}, {addition{Source: a.Source, Flags: 4}, unix.EINVAL},
+		{addition{Source: a.Source, FD: 3}, unix.EINVAL}, {addition{Source: a.Source, FDFlags: unix.O_APPEND}, unix.EINVAL},
+	} {
+		if err := w.ioctl(0x40182103, unsafe.Pointer(&c.a)); err != c.want {
+			t.Errorf("%+v: %v, want %v", c.a, err, c.want)
+		}
+	}
+	if err := w.ioctl(0x40202103, unsafe.Pointer(&long)); err != unix.E2BIG {
+		t.Errorf("a longer addition: %v", err)
+	}
+	h := helper{proc: w.proc}
+	if pid, err := h.leader(unix.Gettid()); pid != os.Getpid() || err != nil {
+		t.Errorf("this thread is said to be of process %d, %v", pid, err)
 	}
 }
 
@@ -253,7 +339,7 @@ func TestEndOfSentry(t *testing.T) {
 func TestEndOfAgent(t *testing.T) {
 	w := newWorld(t)
 	w.listener.Close()
-	if _, err := w.line.Asked(); err != io.EOF {
+	if _, _, err := w.line.Asked(); err != io.EOF {
 		t.Errorf("asked: %v", err)
 	}
 }
@@ -268,11 +354,11 @@ func TestPackets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	for _, n := range []int{1, 39, 41, 4096} {
+	for _, n := range []int{1, 55, 57, 4096} {
 		if _, err := unix.Write(fds[1], make([]byte, n)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Asked(); err != errPacket {
+		if _, _, err := l.Asked(); err != errPacket {
 			t.Errorf("a request of %d bytes: %v", n, err)
 		}
 	}

@@ -34,6 +34,7 @@ type helper struct {
 	dev   device
 	line  *Line
 	owner int // whose owner (F_SETOWN) is the process of a call
+	proc  int // the host's /proc
 
 	mu      sync.Mutex // guards what follows
 	waiting []uint64   // ioctls that wait for a call
@@ -48,9 +49,10 @@ type helper struct {
 // Serve serves the listener of a device until the agent has closed it, or the
 // sentry at the other end of line is gone. owner is a descriptor that the sentry has
 // too: before it tells of a call it makes the process that has the call's memory the
-// owner, whose number the kernel then tells each side in its own pid namespace.
-func Serve(dev int, line *Line, owner int) error {
-	h := &helper{dev: device{dev}, line: line, owner: owner}
+// owner, whose number the kernel then tells each side in its own pid namespace. proc is
+// a descriptor of /proc.
+func Serve(dev int, line *Line, owner, proc int) error {
+	h := &helper{dev: device{dev}, line: line, owner: owner, proc: proc}
 	told, closed := make(chan error, 1), make(chan error, 1)
 	go func() { told <- h.serveLine() }()
 	go func() { closed <- h.serveDevice() }()
@@ -105,7 +107,7 @@ func (h *helper) serveLine() error {
 		case Done:
 			if i := slices.Index(h.sent, r.Tag); i >= 0 {
 				h.sent = slices.Delete(h.sent, i, i+1)
-				_ = h.dev.answer(r.Tag, errnoOf(r.Errno), ioctlOut{}) // who has gone needs no answer
+				_ = h.dev.answer(r.Tag, errnoOf(r.Errno), ioctlOut{Result: max(r.FD, 0)}) // who has gone needs no answer
 			}
 		case Ready:
 			h.poll = r.Poll
@@ -190,7 +192,7 @@ func (h *helper) special(r *request) unix.Errno {
 		if err != nil || len(r.body)-n < int(in.InSize) {
 			return unix.EINVAL
 		}
-		return h.ioctl(r.header.Unique, in.Cmd, r.body[n:])
+		return h.ioctl(r, in.Cmd, r.body[n:])
 	case opPoll:
 		var in pollIn
 		if _, err := binary.Decode(r.body, binary.NativeEndian, &in); err != nil {
@@ -228,7 +230,8 @@ func (h *helper) ready() uint32 {
 }
 
 // ioctl handles an ioctl. mu is held.
-func (h *helper) ioctl(unique uint64, cmd uint32, in []byte) unix.Errno {
+func (h *helper) ioctl(req *request, cmd uint32, in []byte) unix.Errno {
+	unique := req.header.Unique
 	switch cmd {
 	case notifReceive:
 		switch {
@@ -265,19 +268,22 @@ func (h *helper) ioctl(unique uint64, cmd uint32, in []byte) unix.Errno {
 		return h.forward(&Request{Kind: Valid, Tag: unique, ID: binary.NativeEndian.Uint64(in)})
 	}
 	if cmd&addFDMask == notifAddFD {
-		return unix.EOPNOTSUPP // descriptors of the host are not the guest's
+		return h.hand(req, in)
 	}
 	return unix.EINVAL
 }
 
 // forward asks the sentry, whose answer is the ioctl's. mu is held.
-func (h *helper) forward(r *Request) unix.Errno {
+func (h *helper) forward(r *Request) unix.Errno { return h.forwardBy(r, h.line.Ask) }
+
+// forwardBy is forward, with the function that sends the request. mu is held.
+func (h *helper) forwardBy(r *Request, ask func(*Request) error) unix.Errno {
 	switch {
 	case h.over:
 		return unix.ENOENT
 	case len(h.sent) >= maxWaiting:
 		return unix.EBUSY
-	case h.line.Ask(r) != nil:
+	case ask(r) != nil:
 		return unix.ENOENT
 	}
 	h.sent = append(h.sent, r.Tag)

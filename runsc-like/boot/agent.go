@@ -1,14 +1,18 @@
 package boot
 
 import (
+	"cmp"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/host"
+	"hull/fsimpl/seccompfd"
 	"hull/runsc-like/agent"
 	"hull/sentry/kernel"
 	"hull/sentry/seccomp"
 	"hull/sentry/usermem"
+	"hull/sentry/vfs"
 	"hull/sentry/wait"
 )
 
@@ -55,9 +59,16 @@ func (s *supervision) listen() {
 	defer close(s.done)
 	defer s.l.Close()
 	for {
-		r, err := s.line.Asked()
+		r, fd, err := s.line.Asked()
 		if err != nil {
 			return
+		}
+		if r.Kind == agent.Give && fd >= 0 {
+			if err = s.give(&r, fd); err == nil {
+				continue
+			}
+		} else if fd >= 0 {
+			_ = unix.Close(fd)
 		}
 		switch r.Kind {
 		case agent.Receive:
@@ -68,6 +79,8 @@ func (s *supervision) listen() {
 			err = s.answer(&r)
 		case agent.Valid:
 			err = s.l.Valid(r.ID)
+		case agent.Give:
+			err = cmp.Or(err, error(unix.EBADF))
 		default:
 			err = unix.EINVAL
 		}
@@ -75,6 +88,64 @@ func (s *supervision) listen() {
 		if s.line.Tell(&agent.Reply{Kind: agent.Done, Tag: r.Tag, Errno: int32(errno)}) != nil {
 			return
 		}
+	}
+}
+
+// give has a descriptor of the agent's for the process of a call. It is taken over. If
+// there is no error, the agent is told once the process has it.
+func (s *supervision) give(r *agent.Request, fd int) error {
+	a := &seccompfd.Addition{ID: r.ID, Flags: r.Flags, FD: r.FD, FDsFlags: r.FDFlags}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err == nil {
+		err = a.Check()
+	}
+	taken := false // by the process, whose turn it is until the gift has a result
+	g := a.Gift(func(t *kernel.Task) (*vfs.File, error) {
+		open := uint32(flags) & (unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK)
+		f, err := host.New(t.Kernel().Anon(), fd, open, t.Cred())
+		taken = err == nil
+		return f, err
+	})
+	if err == nil {
+		err = s.l.Offer(r.ID, g)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	go func() {
+		n, err := given(g)
+		if !taken {
+			_ = unix.Close(fd)
+		}
+		errno, _ := err.(unix.Errno)
+		_ = s.line.Tell(&agent.Reply{Kind: agent.Done, Tag: r.Tag, Errno: int32(errno), FD: n}) // unless it has gone
+	}()
+	return nil
+}
+
+// given waits for what becomes of a gift: the process takes it, or ends.
+func given(g *seccomp.Gift) (int32, error) {
+	woken := make(chan struct{}, 1)
+	e := wait.Entry{Listener: notice(woken)}
+	g.Register(&e, wait.In)
+	defer g.Unregister(&e)
+	for {
+		if n, err := g.Result(); err != unix.EAGAIN {
+			return n, err
+		}
+		<-woken
+	}
+}
+
+// notice is a wait.Listener that leaves word.
+type notice chan struct{}
+
+// Notify implements wait.Listener.
+func (n notice) Notify(wait.Mask) {
+	select {
+	case n <- struct{}{}:
+	default:
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"hull/fsimpl/devpts"
 	"hull/fsimpl/pipe"
 	"hull/sentry/current"
+	"hull/sentry/socket/tun"
 	"hull/sentry/vfs"
 )
 
@@ -37,6 +38,7 @@ func newEnvironment(c console) *vfs.Environment {
 	}
 	d[vfs.Dev(unix.Mkdev(devpts.TTYMajor, devpts.TTYMinor))] = devpts.CTTY{}
 	d[consoleDev] = c
+	d[vfs.Dev(unix.Mkdev(tun.Major, tun.Minor))] = tun.Driver{}
 	return &vfs.Environment{Char: d, FIFO: pipe.FIFOs{}}
 }
 

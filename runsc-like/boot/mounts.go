@@ -44,14 +44,14 @@ func (c *container) mountAll() (*vfs.Namespace, error) {
 	if err := c.setSysctl(); err != nil {
 		return nil, err
 	}
-	for i, p := range spec.Linux.MaskedPaths {
-		if err := c.mask(ns, ctx, p); err != nil {
-			return nil, fmt.Errorf("linux.maskedPaths[%d]: %s: %w", i, p, err)
-		}
-	}
 	for i, p := range spec.Linux.ReadonlyPaths {
 		if err := c.readOnly(ns, ctx, p); err != nil {
 			return nil, fmt.Errorf("linux.readonlyPaths[%d]: %s: %w", i, p, err)
+		}
+	}
+	for i, p := range spec.Linux.MaskedPaths {
+		if err := c.mask(ns, ctx, p); err != nil {
+			return nil, fmt.Errorf("linux.maskedPaths[%d]: %s: %w", i, p, err)
 		}
 	}
 	if spec.Root.Readonly {
@@ -76,13 +76,18 @@ func (c *container) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount) er
 		return fmt.Errorf("file systems of type %s are not supported", m.Type)
 	}
 	o := c.s.parseOptions(m.Options)
-	at, err := c.mountPoint(ctx, m.Destination, true)
+	at, err := c.walk(ctx, m.Destination)
+	there := err == nil
+	if errors.Is(err, unix.ENOENT) {
+		at, err = c.mountPoint(ctx, m.Destination, true)
+	}
 	if err != nil {
 		return err
 	}
 	defer at.DecRef()
-	if m.Type == "tmpfs" && !strings.Contains(","+o.data, ",mode=") {
-		// As other runtimes do: it is what was there before, empty.
+	if m.Type == "tmpfs" && there && !strings.Contains(","+o.data, ",mode=") {
+		// As other runtimes do: it is what was there before, empty. Where nothing was,
+		// anybody may write, as the file system has it by itself.
 		if st, err := vfs.StatPath(c.boot, at); err == nil {
 			o.data = strings.TrimPrefix(fmt.Sprintf("%s,mode=%o", o.data, st.Mode&0o7777), ",")
 		}
@@ -162,7 +167,7 @@ func (c *container) mask(ns *vfs.Namespace, ctx *vfs.Context, name string) error
 	}
 	defer at.DecRef()
 	if at.Inode().Type == unix.S_IFDIR {
-		fs, root, err := c.s.types["tmpfs"].New(c.boot, "tmpfs", "size=0,mode=755")
+		fs, root, err := c.s.types["tmpfs"].New(c.boot, "tmpfs", "size=0")
 		if err != nil {
 			return err
 		}
@@ -195,7 +200,7 @@ func (c *container) readOnly(ns *vfs.Namespace, ctx *vfs.Context, name string) e
 		return err
 	}
 	defer top.DecRef()
-	return ns.Remount(c.boot, top, unix.MS_RDONLY)
+	return ns.Remount(c.boot, top, top.Mount.Flags()|unix.MS_RDONLY)
 }
 
 // enterCwd makes name the working directory of ctx. The first process's is made

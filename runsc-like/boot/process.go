@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -26,6 +25,7 @@ type process struct {
 	fds      []int  // descriptors of the host, for those from 0 on; taken over
 	terminal bool   // the first of them is a terminal, the controlling one
 	main     bool   // the container's first: its terminal is the console
+	hook     string // the program of a hook; "" for other processes
 	release  func() // takes back what initArgs gave, when the process has ended; nil for nothing
 }
 
@@ -49,7 +49,7 @@ func (c *container) initArgs(p *process) (a kernel.InitArgs, err error) {
 			a.FS.DecRef()
 		}
 	}()
-	a = kernel.InitArgs{Seccomp: c.filter, Args: p.spec.Args, Namespace: c.ns, Ignored: p.ignored, Direct: p.direct,
+	a = kernel.InitArgs{Seccomp: c.filter, Args: p.spec.Args, Program: p.hook, Namespace: c.ns, Ignored: p.ignored, Direct: p.direct,
 		Container: c.procs, PIDs: c.pids, UTS: c.uts, IPC: c.ipc}
 	setAttributes(&a, p.spec, c.spec.Linux)
 	if a.Cred, err = credOf(p.spec, c.s.kernel.UserNS()); err != nil {
@@ -59,7 +59,7 @@ func (c *container) initArgs(p *process) (a kernel.InitArgs, err error) {
 		return a, err
 	}
 	a.FS = vfs.NewContext(c.ns)
-	if a.Env = p.spec.Env; !p.direct {
+	if a.Env = p.spec.Env; !p.direct && p.hook == "" {
 		a.Env = withHome(a.Env, func() string { return c.homeOf(a.FS, p.spec.User.UID) })
 	}
 	if err := c.enterCwd(a.FS, p.spec.Cwd, p.main); err != nil {
@@ -144,15 +144,10 @@ func compiled(p *profile.Program) (*seccomp.Filter, *seccomp.Listener, error) {
 	if p == nil {
 		return nil, nil, nil
 	}
-	const size = 8 // of struct sock_filter
-	code := make([]seccomp.Instr, len(p.Code)/size)
-	for i := range code {
-		b := p.Code[i*size:]
-		code[i] = seccomp.Instr{Code: binary.LittleEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.LittleEndian.Uint32(b[4:])}
-	}
-	program, err := seccomp.Compile(code)
+	n := len(p.Code) / seccomp.InstructionSize
+	program, err := seccomp.Parse(p.Code)
 	if err != nil {
-		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", n, err)
 	}
 	var none *seccomp.Filter
 	var l *seccomp.Listener
@@ -161,7 +156,7 @@ func compiled(p *profile.Program) (*seccomp.Filter, *seccomp.Listener, error) {
 	}
 	f, err := none.Add(program, p.Log, l)
 	if err != nil {
-		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", len(code), err)
+		return nil, nil, fmt.Errorf("linux.seccomp: %d instructions: %w", n, err)
 	}
 	return f, l, nil
 }

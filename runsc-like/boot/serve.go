@@ -91,7 +91,7 @@ func (s *sandbox) answer(conn *control.Conn, m control.Message) error {
 		c.mu.Lock()
 		status, code := c.status, c.code
 		c.mu.Unlock()
-		return conn.Send(control.Message{Kind: control.Is, Status: status, Code: code, Frozen: c.procs.Frozen()})
+		return conn.Send(control.Message{Kind: control.Is, Status: status, Code: code, Frozen: c.procs.Frozen(), Tasks: c.procs.Tasks()})
 	case control.Start:
 		_ = c.start(conn) // what became of it was told
 		return nil
@@ -236,7 +236,7 @@ func (s *sandbox) startExec(conn *control.Conn, id string, fds []int, p *process
 	}
 	defer c.letGo()
 	const umask = 0o022 // as other runtimes have it
-	p.spec, p.umask, p.terminal = &cfg.Process, umask, cfg.Terminal
+	p.spec, p.umask, p.terminal, p.hook = &cfg.Process, umask, cfg.Terminal, cfg.Hook
 	args, err := c.initArgs(p)
 	if err != nil {
 		return nil, nil, err

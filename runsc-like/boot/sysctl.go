@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -29,9 +28,8 @@ func domainname(s *specs.Spec) string {
 	return cmp.Or(s.Domainname, "(none)")
 }
 
-// setSysctl writes the configuration's parameters to an instance of /proc that
-// nobody else sees. What the guest's kernel has no network protocol for cannot
-// be set, and does nothing: that is logged.
+// setSysctl writes the configuration's parameters to an instance of /proc that nobody
+// else sees.
 func (c *container) setSysctl() error {
 	list := c.cfg.Spec.Linux.Sysctl
 	if len(list) == 0 {
@@ -54,10 +52,6 @@ func (c *container) setSysctl() error {
 			continue // the launcher has set it, in the host's namespace
 		}
 		err := c.writeFile(ctx, name, list[key])
-		if errors.Is(err, unix.ENOENT) && c.isForeign(ctx, name) {
-			fmt.Fprintf(os.Stderr, "warning: linux.sysctl[%q]: has no effect: the guest's kernel has no such protocol\n", key)
-			continue
-		}
 		switch {
 		case errors.Is(err, unix.EIO), errors.Is(err, unix.EACCES):
 			return fmt.Errorf("linux.sysctl[%q]: is fixed in the guest's kernel", key)
@@ -77,21 +71,6 @@ func sysctlPath(key string) string {
 		key = strings.NewReplacer(".", "/", "/", ".").Replace(key)
 	}
 	return path.Join("/sys", path.Clean("/"+key))
-}
-
-// isForeign reports whether name is of a directory of /proc/sys/net that the
-// guest's kernel does not have.
-func (c *container) isForeign(ctx *vfs.Context, name string) bool {
-	rest, ok := strings.CutPrefix(name, "/sys/net/")
-	if !ok {
-		return false
-	}
-	family, _, _ := strings.Cut(rest, "/")
-	p, err := c.walk(ctx, "/sys/net/"+family)
-	if err == nil {
-		p.DecRef()
-	}
-	return errors.Is(err, unix.ENOENT)
 }
 
 // writeFile writes a text to a file that exists.

@@ -78,7 +78,7 @@ type MemoryUsage struct {
 	Failcnt uint64 `json:"failcnt"`
 }
 
-// Pids is how many tasks there are, on the host: those of hull.
+// Pids is how many tasks there are, and how many there may be: 0 is no limit.
 type Pids struct {
 	Current uint64 `json:"current,omitempty"`
 	Limit   uint64 `json:"limit,omitempty"`

@@ -6,6 +6,13 @@ import (
 	"hull/runsc-like/jail"
 )
 
+// The descriptors of the helper of a seccomp agent, see agent.Serve.
+const (
+	agentDevice = control.ProxyFDs + iota
+	agentOwner
+	agentProc
+)
+
 // agentHelper is the process that serves the listener of a seccomp agent, inside its
 // jail.
 func agentHelper(cfg *control.Role) (int, error) {
@@ -13,9 +20,8 @@ func agentHelper(cfg *control.Role) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	const device, owner = control.ProxyFDs, control.ProxyFDs + 1
-	if err := jail.Seal(jail.AgentRules(), denied(cfg)); err != nil {
+	if err := jail.Seal(jail.AgentRules(agentProc), denied(cfg)); err != nil {
 		return 0, err
 	}
-	return 0, agent.Serve(device, line, owner)
+	return 0, agent.Serve(agentDevice, line, agentOwner, agentProc)
 }

@@ -35,7 +35,7 @@ func newDebugSeccomp(g *globals) *cobra.Command {
 			if err := jail.Format(c.OutOrStdout(), "network proxy", jail.ProxyRules()); err != nil {
 				return err
 			}
-			return jail.Format(c.OutOrStdout(), "helper of a seccomp agent", jail.AgentRules())
+			return jail.Format(c.OutOrStdout(), "helper of a seccomp agent", jail.AgentRules(agentProc))
 		},
 	}
 }

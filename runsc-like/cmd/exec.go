@@ -42,9 +42,12 @@ func newExec(g *globals) *cobra.Command {
 			if o.Extra, err = preserved(firstFD, preserveFDs, false); err != nil {
 				return err
 			}
-			if o.Process, err = g.containers().ExecProcess(args[0], file, &f); err != nil {
+			p, warnings, err := g.containers().ExecProcess(args[0], file, &f)
+			if err != nil {
 				return err
 			}
+			g.warn(warnings)
+			o.Process = *p
 			status, err := g.containers().Exec(args[0], o)
 			if err != nil {
 				return fmt.Errorf("exec failed: %w", err)

@@ -27,7 +27,7 @@ func newKill(g *globals) *cobra.Command {
 		},
 		RunE: failing(1, func(_ *cobra.Command, args []string) error {
 			signo := unix.SIGTERM
-			if len(args) == 2 {
+			if len(args) == 2 && args[1] != "" {
 				var err error
 				if signo, err = container.ParseSignal(args[1]); err != nil {
 					return err

@@ -84,6 +84,7 @@ its process has ended, deletes it, and ends with its status. ID is its name.`,
 	}
 	f.add(c)
 	c.Flags().BoolVarP(&ro.Detach, "detach", "d", false, "return when the process runs")
+	c.Flags().Bool("no-subreaper", false, "accepted; hull reaps only what it started")
 	c.Flags().BoolVar(&ro.Keep, "keep", false, "do not delete the container at the end")
 	return c
 }

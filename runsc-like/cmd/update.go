@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"io"
 	"math"
 	"os"
@@ -42,6 +41,9 @@ func newUpdate(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if f.kernelMemory != "" || f.kernelMemoryTCP != "" {
+				g.warn([]string{"--kernel-memory, --kernel-memory-tcp: have no effect: the host's kernel has no such limit any more"})
+			}
 			return g.containers().Update(args[0], res)
 		}),
 	}
@@ -70,8 +72,10 @@ func newUpdate(g *globals) *cobra.Command {
 
 // read returns the limits that were given.
 func (f *updateFlags) read(c *cobra.Command) (*specs.LinuxResources, error) {
-	if f.l3 != "" || f.bandwidth != "" {
-		return nil, &container.FieldError{Field: "--l3-cache-schema", Why: "hull makes no groups of Intel RDT"}
+	for _, rdt := range []struct{ flag, value string }{{"--l3-cache-schema", f.l3}, {"--mem-bw-schema", f.bandwidth}} {
+		if rdt.value != "" {
+			return nil, &container.FieldError{Field: rdt.flag, Why: "hull makes no groups of Intel RDT"}
+		}
 	}
 	if f.resources != "" {
 		return f.readFile(c.InOrStdin())
@@ -101,8 +105,8 @@ func (f *updateFlags) readFile(stdin io.Reader) (*specs.LinuxResources, error) {
 		defer file.Close()
 		in = file
 	}
-	r := &specs.LinuxResources{}
-	if err := json.NewDecoder(in).Decode(r); err != nil {
+	r, err := container.ReadResources(in)
+	if err != nil {
 		return nil, &container.FieldError{Field: "--resources", Why: f.resources + ": " + err.Error()}
 	}
 	return r, nil
@@ -131,15 +135,18 @@ func (p *parser) bytes(flag, s string) *int64 {
 			number, shift = number[:len(number)-1], 10*(i+1)
 		}
 	}
-	n := p.signed(flag, number)
-	if n == nil || shift == 0 {
-		return n
+	if shift == 0 {
+		return p.signed(flag, number)
 	}
-	if *n < 0 || *n > math.MaxInt64>>shift {
+	// 1.5g is a number of bytes too.
+	n, err := strconv.ParseFloat(number, 64)
+	n *= float64(int64(1) << shift)
+	if err != nil || !(n >= 0 && n < math.MaxInt64) {
 		p.fail(flag, s)
+		return nil
 	}
-	*n <<= shift
-	return n
+	b := int64(n)
+	return &b
 }
 
 func (p *parser) fail(flag, s string) {

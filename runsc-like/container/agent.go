@@ -98,12 +98,20 @@ func (c *Container) startAgentHelper(a *agentLink, far, dev *os.File) error {
 		return err
 	}
 	defer null.Close()
-	owner := a.sentry[1]
-	b, err := sentryBirth("agent", []*os.File{null, log, log, null, far, f, dev, owner}, true)
+	proc, err := viewTree("/proc", true, false)
 	if err != nil {
 		return err
 	}
-	b.Namespaces &^= unix.CLONE_NEWPID // numbers of processes are to be the agent's
+	defer proc.Close()
+	// It gets what the agent has from there, as far as this process may: so it is who
+	// this process is, with one right of that one's.
+	b := birthOf("agent", []*os.File{null, log, log, null, far, f, dev, a.sentry[1], proc}, true)
+	b.Namespaces &^= unix.CLONE_NEWUSER | unix.CLONE_NEWPID // numbers of processes are to be the agent's
+	b.Map = func(int) error { return nil }
+	b.Root = os.Geteuid() == 0
+	if mayTrace() {
+		b.Caps = []int{unix.CAP_SYS_PTRACE}
+	}
 	helper, err := startIn(-1, b, "helper of the seccomp agent")
 	if err != nil {
 		return err
@@ -116,6 +124,13 @@ func (c *Container) startAgentHelper(a *agentLink, far, dev *os.File) error {
 		helper.Wait()
 	}
 	return err
+}
+
+// mayTrace reports whether this process has the right to trace others.
+func mayTrace() bool {
+	var data [2]unix.CapUserData
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0])
+	return err == nil && data[0].Permitted&(1<<unix.CAP_SYS_PTRACE) != 0
 }
 
 // hand gives the agent its listener, with what the specification wants it to be told.

@@ -12,12 +12,6 @@ import (
 	"hull/runsc-like/control"
 )
 
-// checkProcess checks the process of s alone, as of an exec.
-func checkProcess(s *specs.Spec, _ string) error {
-	c := checker{s: *s}
-	return c.checkProcess()
-}
-
 func (c *checker) checkProcess() error {
 	if c.s.Process == nil {
 		return fieldf("process", "is missing")

@@ -256,3 +256,27 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	})
 }
+
+// TestUnknownProperties: what the specification does not have is an error that names it.
+func TestUnknownProperties(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{`{"memory":{"limit":5,"limitt":5}}`, "linux.resources.memory.limitt"}, {`{"nosuch":1}`, "linux.resources.nosuch"},
+		{`{"memory":{"limit":"x"}}`, "memory.limit"}, {`{`, "EOF"}, {`{} {}`, "byte"}, {`[]`, "not an object"},
+	} {
+		if _, err := ReadResources(strings.NewReader(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, which does not name %s", tt.text, err, tt.want)
+		}
+	}
+	name := filepath.Join(t.TempDir(), "process.json")
+	for _, tt := range []struct{ text, want string }{
+		{`{"args":["true"],"cwd":"/","user":{"uid":0,"gid":0,"name":"x"}}`, "process.user.name"}, {`{"argv":["true"],"cwd":"/"}`, "process.argv"},
+		{`{"args":"true"}`, "args"}, {`{`, "EOF"},
+	} {
+		if err := os.WriteFile(name, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readProcess(name); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, which does not name %s", tt.text, err, tt.want)
+		}
+	}
+}

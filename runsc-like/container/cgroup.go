@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/runsc-like/cgroup"
 	"hull/runsc-like/control"
+	"hull/runsc-like/leanjson"
 )
 
 // planCgroup decides where the container's processes will be. Nothing is made.
@@ -34,11 +37,41 @@ func hostResources(r *specs.LinuxResources) *specs.LinuxResources {
 	if r == nil || r.Pids == nil || r.Pids.Limit == nil || *r.Pids.Limit <= 0 {
 		return r
 	}
-	const perTask, own = 2, 128
-	limit := *r.Pids.Limit*perTask + own
+	limit := *r.Pids.Limit
+	if limit <= (math.MaxInt64-ownTasks)/hostTasks {
+		limit = limit*hostTasks + ownTasks
+	}
 	more := *r
 	more.Pids = &specs.LinuxPids{Limit: &limit}
 	return &more
+}
+
+// How many tasks of the host stand for one of the guest's, and how many sentry and
+// gofer may have besides.
+const hostTasks, ownTasks = 2, 128
+
+// guestPids are the tasks that the guest has, and how many it may have: the cgroup's
+// numbers are the host's. Of a paused container nobody can be asked how many there
+// are: it has 0.
+func (c *Container) guestPids(host cgroup.Pids) (cgroup.Pids, error) {
+	var p cgroup.Pids
+	if host.Limit > ownTasks {
+		p.Limit = (host.Limit - ownTasks) / hostTasks
+	}
+	if still, err := c.still(); err != nil || still {
+		return p, err
+	}
+	conn, err := c.dial()
+	if err != nil {
+		return p, err
+	}
+	defer conn.Close()
+	m, err := ask(conn, control.Message{Kind: control.Ask})
+	if errors.Is(err, errPaused) {
+		return p, nil
+	}
+	p.Current = uint64(max(m.Tasks, 0))
+	return p, err
 }
 
 // manager returns the container's cgroup; nil if it has none.
@@ -175,8 +208,29 @@ func (r Root) Pause(id string) error {
 		if c.inPod() {
 			return c.order(control.Freeze) // the processes that run its code run others'
 		}
-		return m.Freeze()
+		if err := c.notePaused(); err != nil {
+			return err
+		}
+		return c.freeze(m)
 	})
+}
+
+// freeze stops the container's processes on the host. Who kills a container that is
+// paused thaws it: then it is tried again, unless that was its end.
+func (c *Container) freeze(m *cgroup.Manager) error {
+	const tries, pause = 10, 20 * time.Millisecond
+	for try := 1; ; try++ {
+		err := m.Freeze()
+		switch {
+		case err == nil:
+			return nil
+		case !c.alive():
+			return fmt.Errorf("container not running or created: %s", StatusStopped)
+		case try == tries:
+			return err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // Resume is the end of Pause.
@@ -192,7 +246,8 @@ func (r Root) Resume(id string) error {
 		case err != nil:
 			return err
 		case still && c.Sandbox == "":
-			return m.Thaw()
+			c.Paused = nil
+			return errors.Join(c.save(), m.Thaw())
 		}
 		return c.order(control.Thaw)
 	})
@@ -227,6 +282,23 @@ func (r Root) Update(id string, res *specs.LinuxResources) error {
 		}
 		return c.save()
 	})
+}
+
+// ReadResources reads limits to set.
+func ReadResources(in io.Reader) (*specs.LinuxResources, error) {
+	b, err := io.ReadAll(io.LimitReader(in, maxConfig))
+	if err != nil {
+		return nil, err
+	}
+	r := &specs.LinuxResources{}
+	unknown, err := leanjson.Decode(b, r)
+	if err != nil {
+		return nil, jsonError(err)
+	}
+	if len(unknown) > 0 {
+		return nil, fieldf("linux.resources."+unknown[0], "is no property of version %s of the specification", specs.Version)
+	}
+	return r, nil
 }
 
 // visible is the part of r that the guest sees.
@@ -285,6 +357,9 @@ func (c *Container) stats() (*Event, error) {
 	}
 	s, err := m.Stats()
 	if err != nil {
+		return nil, err
+	}
+	if s.Pids, err = c.guestPids(s.Pids); err != nil {
 		return nil, err
 	}
 	return &Event{Type: "stats", ID: c.ID, Data: s}, nil

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"golang.org/x/sys/unix"
 )
 
 func valid() *specs.Spec {
@@ -140,6 +142,18 @@ func TestDoSpec(t *testing.T) {
 		var fe *FieldError
 		if _, err := bad.Spec(); !errors.As(err, &fe) {
 			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+func TestParseSignal(t *testing.T) {
+	for s, want := range map[string]unix.Signal{
+		"9": 9, "0": 0, "64": 64, "kill": 9, "SIGKILL": 9, "sigUsr1": 10, "IO": 29, "RTMIN": 34, "SIGRTMIN+3": 37, "rtmax": 64, "RTMAX-30": 34,
+		"": -1, "-1": -1, "65": -1, "SIG": -1, "SIGSIGKILL": -1, "RTMIN+31": -1, "RTMIN-1": -1, "RTMAX+1": -1, "RTMIN5": -1, "RTMIN+": -1, "RTMIN+99999999999999999999": -1,
+	} {
+		n, err := ParseSignal(s)
+		if want < 0 && err == nil || want >= 0 && (err != nil || n != want) {
+			t.Errorf("%q: %d, %v", s, n, err)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func Exceptions() []Exception {
 		{exMountType, "a host file system's", true, "the guest's kernel mounts its own file systems; the host's come by bind mounts"},
 		{exMountIDs, "but of bind mounts", true, "the guest's own file systems have no ids of the host"},
 		{exDeadline, "SCHED_DEADLINE", true, "a sandbox has many threads, which cannot share a deadline"},
-		{exSeccomp, "`SECCOMP_IOCTL_NOTIF_ADDFD` of the agent", true, "descriptors of the host are not the guest's; all processes of a container have one listener, handed over once"},
+		{exSeccomp, "`SECCOMP_IOCTL_NOTIF_ADDFD` of directories and anonymous inodes", true, "what leads to other files of the host is not the guest's; all processes of a container have one listener, handed over once"},
 		{exTime, "of a container that joins others", true, "those of the first are the sandbox's: its containers share one time namespace"},
 		{exRDT, "", true, "cache and memory bandwidth are not divided"},
 		{exMemoryPolicy, "", true, "the guest's memory has no nodes; linux.resources.cpu.mems sets the sandbox's"},

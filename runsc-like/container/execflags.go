@@ -1,14 +1,12 @@
 package container
 
 import (
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"hull/runsc-like/control"
 	"hull/runsc-like/leanjson"
 )
 
@@ -31,25 +29,21 @@ type ExecFlags struct {
 
 // ExecProcess returns the process that exec is to run in a container: what file
 // holds, or, without one, the container's own changed by f.
-func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) {
+// Warnings are of what is left out.
+func (r Root) ExecProcess(id, file string, f *ExecFlags) (*specs.Process, []string, error) {
 	c, err := r.Look(id)
 	if err != nil {
-		return specs.Process{}, err
+		return nil, nil, err
 	}
 	p := *c.Process
 	if file != "" {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return p, fieldf("--process", "%v", err)
-		}
-		p = specs.Process{}
-		if err := leanjson.Unmarshal(b, &p); err != nil {
-			return p, fieldf("--process", "%s: %v", file, err)
+		if p, err = readProcess(file); err != nil {
+			return nil, nil, err
 		}
 		if p.Capabilities == nil {
 			p.Capabilities = c.Process.Capabilities
 		}
-		return p, c.checkAdded(&p)
+		return c.checkAdded(&p)
 	}
 	p.Args, p.Terminal = f.Args, f.Terminal
 	if f.Cwd != "" {
@@ -58,7 +52,7 @@ func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) 
 	p.Env = slices.Concat(p.Env, f.Env)
 	if f.User != "" {
 		if p.User, err = parseUser(f.User); err != nil {
-			return p, err
+			return nil, nil, err
 		}
 	}
 	for _, g := range f.AdditionalGids {
@@ -68,9 +62,7 @@ func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) 
 		p.NoNewPrivileges = true
 	}
 	if len(f.Caps) > 0 {
-		if p.Capabilities, err = moreCaps(p.Capabilities, f.Caps); err != nil {
-			return p, err
-		}
+		p.Capabilities = moreCaps(p.Capabilities, f.Caps)
 	}
 	if f.AppArmor != "" {
 		p.ApparmorProfile = f.AppArmor
@@ -78,15 +70,33 @@ func (r Root) ExecProcess(id, file string, f *ExecFlags) (specs.Process, error) 
 	if f.SELinux != "" {
 		p.SelinuxLabel = f.SELinux
 	}
-	return p, c.checkAdded(&p)
+	return c.checkAdded(&p)
 }
 
-// checkAdded checks a process that is to be added to the container.
-func (c *Container) checkAdded(p *specs.Process) error {
-	if err := checkProcess(&specs.Spec{Process: p}, ""); err != nil {
-		return err
+// readProcess reads a process.json.
+func readProcess(file string) (p specs.Process, err error) {
+	b, err := readBounded(file)
+	if err != nil {
+		return p, fieldf("--process", "%v", err)
 	}
-	return checkSameLabel(c.Process, p)
+	unknown, err := leanjson.Decode(b, &p)
+	if err != nil {
+		return p, fieldf("--process", "%s: %v", file, err)
+	}
+	if len(unknown) > 0 {
+		return p, fieldf("--process", "%s: process.%s: is no property of version %s of the specification", file, unknown[0], specs.Version)
+	}
+	return p, nil
+}
+
+// checkAdded checks a process that is to be added to the container, and returns what
+// is to be run.
+func (c *Container) checkAdded(p *specs.Process) (*specs.Process, []string, error) {
+	ch := checker{s: specs.Spec{Process: p}}
+	if err := ch.checkProcess(); err != nil {
+		return nil, nil, err
+	}
+	return ch.s.Process, ch.warnings, checkSameLabel(c.Process, ch.s.Process)
 }
 
 // parseUser reads uid[:gid].
@@ -107,19 +117,13 @@ func parseUser(s string) (specs.User, error) {
 }
 
 // moreCaps adds capabilities to all sets but the inheritable and ambient ones.
-func moreCaps(c *specs.LinuxCapabilities, more []string) (*specs.LinuxCapabilities, error) {
+func moreCaps(c *specs.LinuxCapabilities, more []string) *specs.LinuxCapabilities {
 	sum := specs.LinuxCapabilities{}
 	if c != nil {
 		sum = *c
 	}
-	all := control.Capabilities()
-	for _, m := range more {
-		if !slices.Contains(all, m) {
-			return nil, fieldf("--cap", "%q is no capability", m)
-		}
-	}
 	for _, set := range []*[]string{&sum.Bounding, &sum.Effective, &sum.Permitted} {
 		*set = slices.Concat(*set, more)
 	}
-	return &sum, nil
+	return &sum
 }

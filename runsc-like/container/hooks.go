@@ -2,10 +2,12 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/hooks"
 )
@@ -33,26 +35,44 @@ func (c *Container) prepareHooks() error {
 	for _, kind := range []struct {
 		name string
 		list []specs.Hook
+		dir  string
 	}{
 		//lint:ignore SA1019 prestart is deprecated, and what dockerd uses
-		{"prestart", h.Prestart},
-		{"createRuntime", h.CreateRuntime},
-		{"createContainer", h.CreateContainer},
+		{"prestart", h.Prestart, ""},
+		{"createRuntime", h.CreateRuntime, ""},
+		{"createContainer", h.CreateContainer, c.Rootfs},
 	} {
-		if err := hooks.Run(context.Background(), kind.list, state); err != nil {
+		if err := hooks.Run(context.Background(), kind.list, state, kind.dir); err != nil {
 			return fmt.Errorf("hooks.%s: %w", kind.name, err)
 		}
 	}
 	return nil
 }
 
-// lateHooks runs hooks whose failure changes nothing; it is told on standard
-// error.
-func (c *Container) lateHooks(name string, of func(*specs.Hooks) []specs.Hook, status specs.ContainerState) {
+// startedHooks runs the hooks after the process's start. The first that fails is the
+// container's failure, which ends it.
+func (c *Container) startedHooks() error {
+	if c.Hooks == nil {
+		return nil
+	}
+	err := hooks.Run(context.Background(), c.Hooks.Poststart, c.hookState(specs.StateRunning), "")
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("hooks.poststart: %w", err)
+	if kill := c.signal(unix.SIGKILL, false); !errors.Is(kill, ErrNotRunning) {
+		err = errors.Join(err, kill)
+	}
+	return err
+}
+
+// stoppedHooks runs the hooks at the end, whose failure changes nothing; it is told on
+// standard error.
+func (c *Container) stoppedHooks() {
 	if c.Hooks == nil {
 		return
 	}
-	if err := hooks.RunAll(context.Background(), of(c.Hooks), c.hookState(status)); err != nil {
-		fmt.Fprintf(os.Stderr, "hull: warning: hooks.%s: %v\n", name, err)
+	if err := hooks.RunAll(context.Background(), c.Hooks.Poststop, c.hookState(specs.StateStopped)); err != nil {
+		fmt.Fprintf(os.Stderr, "hull: warning: hooks.poststop: %v\n", err)
 	}
 }

@@ -28,7 +28,12 @@ const HostNetworkWarning = "--network=host: the guest's sockets are the host ker
 func startSentry(cgroup int, b *jail.Birth, spec *specs.Spec, hostNetwork bool) (p *jail.Process, err error) {
 	i := networkOf(spec)
 	switch {
-	case !hostNetwork, i >= 0 && spec.Linux.Namespaces[i].Path == "":
+	case !hostNetwork:
+		return startIn(cgroup, b, "sentry")
+	case i >= 0 && spec.Linux.Namespaces[i].Path == "":
+		if b.Network, err = newNetwork(spec); err != nil {
+			return nil, err
+		}
 		return startIn(cgroup, b, "sentry")
 	case i < 0:
 		b.Namespaces &^= unix.CLONE_NEWNET
@@ -75,18 +80,31 @@ func netSysctls(spec *specs.Spec) []string {
 	})
 }
 
-// prepareHostNetwork sets up the namespace that the sentry is in, if it is not the
-// caller's: parameters, and of a new one the loopback interface.
+// newNetwork is how the sentry sets up a namespace of its own.
+func newNetwork(spec *specs.Spec) (*jail.NewNetwork, error) {
+	n := &jail.NewNetwork{}
+	for _, k := range netSysctls(spec) {
+		path, err := netconf.SysctlPath(k)
+		if err != nil {
+			return nil, fieldf("linux.sysctl", "%s: %v", k, err)
+		}
+		n.Parameters = append(n.Parameters, jail.Parameter{Name: k, Path: path, Value: spec.Linux.Sysctl[k]})
+	}
+	return n, nil
+}
+
+// prepareHostNetwork sets parameters of the namespace that the sentry is in, if that
+// was there before.
 func (c *Container) prepareHostNetwork(spec *specs.Spec) error {
 	i := networkOf(spec)
-	if !c.hostNetwork() || i < 0 {
+	if !c.hostNetwork() || i < 0 || spec.Linux.Namespaces[i].Path == "" {
 		return nil
 	}
 	values := map[string]string{}
 	for _, k := range netSysctls(spec) {
 		values[k] = spec.Linux.Sysctl[k]
 	}
-	return netconf.Prepare(c.networkPath(), spec.Linux.Namespaces[i].Path == "", values)
+	return netconf.Prepare(c.networkPath(), values)
 }
 
 // connectHost shows the guest the network of the namespace at path.

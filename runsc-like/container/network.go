@@ -89,7 +89,11 @@ func (c *Container) connect(conn *control.Conn) error {
 	case c.Network.Mode == control.NetworkUser:
 		return c.connectUser(conn)
 	case c.Network.Mode == control.NetworkHost:
-		return connectHost(conn, c.networkPath())
+		err := connectHost(conn, c.networkPath())
+		if errors.Is(err, netconf.ErrPermission) && c.Network.Namespace == "" {
+			return nil // as below: the guest sees what each new one has
+		}
+		return err
 	}
 	n, err := netconf.Read(c.networkPath())
 	if errors.Is(err, netconf.ErrPermission) && c.Network.Namespace == "" {

@@ -24,8 +24,24 @@ func (c *Container) startHooks() error {
 	if c.Hooks == nil {
 		return nil
 	}
+	if len(c.Hooks.StartContainer) == 0 {
+		return nil
+	}
+	told := c.hookState(specs.StateCreated)
+	// Its number as the container sees it.
+	list, err := Root{c.rootDir()}.Processes(c.ID)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		told.Pid = int(list[0].PID)
+	}
+	state, err := json.Marshal(told)
+	if err != nil {
+		return err
+	}
 	for i, h := range c.Hooks.StartContainer {
-		if err := c.startHook(h); err != nil {
+		if err := c.startHook(h, state); err != nil {
 			err = fmt.Errorf("hooks.startContainer[%d]: %s: %w", i, h.Path, err)
 			return errors.Join(err, c.signal(unix.SIGKILL, false))
 		}
@@ -36,22 +52,18 @@ func (c *Container) startHooks() error {
 // hookOutput is how much of what a hook says is kept, for the error.
 const hookOutput = 4 << 10
 
-func (c *Container) startHook(h specs.Hook) error {
-	state, err := json.Marshal(c.hookState(specs.StateCreated))
-	if err != nil {
-		return err
-	}
+func (c *Container) startHook(h specs.Hook, state []byte) error {
 	conn, err := c.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	p := *c.Process
-	p.Terminal, p.Cwd, p.Env, p.Args = false, "/", h.Env, []string{h.Path}
-	if len(h.Args) > 1 {
-		p.Args = append(p.Args, h.Args[1:]...)
+	p.Terminal, p.Cwd, p.Env, p.Args = false, "/", h.Env, h.Args
+	if len(p.Args) == 0 {
+		p.Args = []string{h.Path}
 	}
-	cfg, err := control.WriteExec(&control.ExecConfig{Process: p})
+	cfg, err := control.WriteExec(&control.ExecConfig{Process: p, Hook: h.Path})
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,8 @@ type Record struct {
 	Watcher Process       `json:"watcher,omitzero"` // of the network, see Watch
 	Agent   Process       `json:"agent,omitzero"`   // serves the listener of a seccomp agent
 	Network *NetworkState `json:"network,omitempty"`
+	// Paused are the guest's processes when the container was paused.
+	Paused []control.ProcessInfo `json:"paused,omitempty"`
 	// Cgroup is where they are.
 	Cgroup *cgroup.State `json:"cgroup,omitempty"`
 }
@@ -195,6 +197,26 @@ func (c *Container) take(create int) error {
 	}
 	c.lock = f
 	return nil
+}
+
+// takeSoon locks the container for who only looked at it, unless somebody keeps the lock
+// for long. The function that it returns gives it back.
+func (c *Container) takeSoon() (giveBack func()) {
+	const step = 5 * time.Millisecond
+	giveBack = func() {}
+	if c.lock != nil {
+		return giveBack
+	}
+	f, err := os.OpenFile(c.path(lockFile), os.O_RDWR, 0)
+	if err != nil {
+		return giveBack // it is being deleted
+	}
+	for end := time.Now().Add(patience); unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; time.Sleep(step) {
+		if time.Now().After(end) {
+			break
+		}
+	}
+	return func() { f.Close() }
 }
 
 // Close gives the lock back.

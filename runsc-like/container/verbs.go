@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -93,10 +94,10 @@ func (c *Container) startOver(conn *control.Conn) error {
 	if err == nil && m.Kind != control.Started {
 		err = unexpected(m)
 	}
-	if err == nil {
-		c.lateHooks("poststart", func(h *specs.Hooks) []specs.Hook { return h.Poststart }, specs.StateRunning)
+	if err != nil {
+		return err
 	}
-	return err
+	return c.startedHooks()
 }
 
 // Kill sends a signal to the first process of a container, or to all.
@@ -105,7 +106,11 @@ func (r Root) Kill(id string, signo unix.Signal, all bool) error {
 	if err != nil {
 		return err
 	}
-	return c.signal(signo, all)
+	err = c.signal(signo, all)
+	if all && errors.Is(err, ErrNotRunning) {
+		return nil // nobody is left, as runc has it
+	}
+	return err
 }
 
 func (c *Container) signal(signo unix.Signal, all bool) error {
@@ -154,20 +159,40 @@ func (c *Container) signalFrozen(signo unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	return m.Thaw() // a frozen process of cgroup v1 dies when it thaws
+	// A frozen process of cgroup v1 dies when it thaws: until it has, nobody is to freeze
+	// it again.
+	defer c.takeSoon()()
+	if err := m.Thaw(); err != nil {
+		return err
+	}
+	waitEnd(fd, deathPatience) // what takes longer dies later
+	return nil
 }
 
-// ParseSignal reads a signal's number or name, with or without SIG.
+// ParseSignal reads a signal's number or name, with or without SIG. Real-time
+// signals are RTMIN+n and RTMAX-n, as signal(7) has them.
 func ParseSignal(s string) (unix.Signal, error) {
-	const last = 64
+	const first, last = 34, 64 // real-time signals, but for those of the C library
 	if n, err := strconv.Atoi(s); err == nil {
 		if n < 0 || n > last {
 			return 0, fieldf("SIGNAL", "%q is no signal", s)
 		}
 		return unix.Signal(n), nil
 	}
-	if n := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")); n != 0 {
+	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	if n := unix.SignalNum("SIG" + name); n != 0 {
 		return n, nil
+	}
+	for _, base := range []struct {
+		name string
+		n    int
+	}{{"RTMIN", first}, {"RTMAX", last}} {
+		if by, ok := strings.CutPrefix(name, base.name); ok {
+			n, err := strconv.Atoi(cmp.Or(by, "0"))
+			if n += base.n; err == nil && n >= first && n <= last && (by == "" || by[0] == '+' || by[0] == '-') {
+				return unix.Signal(n), nil
+			}
+		}
 	}
 	return 0, fieldf("SIGNAL", "%q is no signal", s)
 }
@@ -244,7 +269,7 @@ func (c *Container) destroy() error {
 		return err
 	}
 	c.disconnect()
-	c.lateHooks("poststop", func(h *specs.Hooks) []specs.Hook { return h.Poststop }, specs.StateStopped)
+	c.stoppedHooks()
 	return c.removeDir()
 }
 
@@ -280,7 +305,8 @@ type Status struct {
 	Rootfs      string            `json:"rootfs"`
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	Owner       string            `json:"owner"`
+	Owner       string            `json:"owner"` // its name; only list tells it
+	owner       int               // its number
 }
 
 func (c *Container) describe() (*Status, error) {
@@ -290,8 +316,7 @@ func (c *Container) describe() (*Status, error) {
 	}
 	s := &Status{
 		Version: specs.Version, ID: c.ID, PID: c.first().PID, Status: status, Bundle: c.Bundle,
-		Rootfs: c.Rootfs, Created: c.Created, Annotations: c.Annotations,
-		Owner: strconv.Itoa(c.Owner),
+		Rootfs: c.Rootfs, Created: c.Created, Annotations: c.Annotations, owner: c.Owner,
 	}
 	if status == StatusStopped {
 		s.PID = 0
@@ -301,10 +326,11 @@ func (c *Container) describe() (*Status, error) {
 
 // OwnerName is the name of the owner, or its number.
 func (s *Status) OwnerName() string {
-	if u, err := user.LookupId(s.Owner); err == nil {
+	id := strconv.Itoa(s.owner)
+	if u, err := user.LookupId(id); err == nil {
 		return u.Username
 	}
-	return "#" + s.Owner
+	return "#" + id
 }
 
 // ids lists what may be containers.
@@ -351,102 +377,4 @@ func (r Root) List() ([]*Status, error) {
 		return 1
 	})
 	return all, errors.Join(errs...)
-}
-
-// Processes lists the guest's processes: none if the container has stopped.
-func (r Root) Processes(id string) ([]control.ProcessInfo, error) {
-	c, err := r.Look(id)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := c.dial()
-	if errors.Is(err, ErrNotRunning) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	m, err := ask(conn, control.Message{Kind: control.Processes})
-	if errors.Is(err, ErrNotRunning) || isUnknown(err) {
-		return nil, nil
-	}
-	var list []control.ProcessInfo
-	for ; err == nil && m.Kind == control.Process && m.Info != nil; m, err = answer(conn) {
-		list = append(list, *m.Info)
-	}
-	if err == nil && m.Kind != control.Done {
-		err = unexpected(m)
-	}
-	return list, err
-}
-
-// HostProcesses lists the host's processes that run the code of a container's.
-// Where the sandbox cannot be asked, or nothing runs yet, it lists all that the
-// container is made of.
-func (r Root) HostProcesses(id string) ([]int, error) {
-	c, err := r.Look(id)
-	if err != nil {
-		return nil, err
-	}
-	pids := []int{}
-	if still, err := c.still(); err == nil && !still {
-		list, err := r.Processes(id)
-		if err != nil && !errors.Is(err, errPaused) {
-			return nil, err
-		}
-		stubs := c.stubs()
-		for _, p := range list {
-			if pid := stubs[p.Process]; pid != 0 && !slices.Contains(pids, pid) {
-				pids = append(pids, pid)
-			}
-		}
-		if len(pids) > 0 {
-			return pids, nil
-		}
-	}
-	if m, err := c.manager(); err == nil && m != nil && m.Exists() {
-		return m.Pids()
-	}
-	for _, p := range c.processes() {
-		if p.Alive() {
-			pids = append(append(pids, p.PID), children(p.PID)...)
-		}
-	}
-	return pids, nil
-}
-
-// stubs returns the processes on the host of the container's sandbox, beside the
-// sentry, by the numbers that they have there.
-func (c *Container) stubs() map[int]int {
-	all := map[int]int{}
-	for _, pid := range children(c.Sentry.PID) {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // it may be gone
-		for line := range strings.Lines(string(b)) {
-			// Its number in each pid namespace, the sandbox's last.
-			if ids, ok := strings.CutPrefix(line, "NSpid:"); ok {
-				f := strings.Fields(ids)
-				if n, err := strconv.Atoi(f[len(f)-1]); err == nil && len(f) > 1 {
-					all[n] = pid
-				}
-				break
-			}
-		}
-	}
-	return all
-}
-
-// children lists the descendants of a process.
-func children(pid int) []int {
-	var all []int
-	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // it may be gone
-	for _, t := range tasks {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))
-		for _, f := range strings.Fields(string(b)) {
-			if n, err := strconv.Atoi(f); err == nil {
-				all = append(append(all, n), children(n)...)
-			}
-		}
-	}
-	return all
 }

@@ -75,8 +75,9 @@ type Message struct {
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// Of a Process.
 	Info *ProcessInfo `json:"info,omitempty"`
-	// Frozen, of an Is.
+	// Of an Is.
 	Frozen bool `json:"frozen,omitempty"`
+	Tasks  int  `json:"tasks,omitempty"` // how many it has
 }
 
 // ProcessInfo is what ps(1) shows of a process of the guest.
@@ -96,6 +97,7 @@ type ProcessInfo struct {
 type ExecConfig struct {
 	Container string        `json:"container,omitempty"` // as in Message
 	Process   specs.Process `json:"process"`
+	Hook      string        `json:"hook,omitempty"`     // the program, if it is a hook: it gets no more of an environment than it was given
 	Terminal  bool          `json:"terminal,omitempty"` // its standard input is a terminal of the host
 	Extra     int           `json:"extra,omitempty"`    // how many descriptors it has beside the standard streams
 }

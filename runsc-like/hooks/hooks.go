@@ -15,6 +15,7 @@ package hooks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,10 +81,11 @@ func check(h specs.Hook) error {
 	return nil
 }
 
-// Run runs the hooks in order until one fails.
-func Run(ctx context.Context, hooks []specs.Hook, state specs.State) error {
+// Run runs the hooks in order until one fails, in the directory dir, or, if that is
+// "", in the bundle's.
+func Run(ctx context.Context, hooks []specs.Hook, state specs.State, dir string) error {
 	for i, h := range hooks {
-		if err := run(ctx, h, state); err != nil {
+		if err := run(ctx, h, state, dir); err != nil {
 			return fmt.Errorf("hook %d: %w", i, err)
 		}
 	}
@@ -94,7 +96,7 @@ func Run(ctx context.Context, hooks []specs.Hook, state specs.State) error {
 func RunAll(ctx context.Context, hooks []specs.Hook, state specs.State) error {
 	var errs []error
 	for i, h := range hooks {
-		if err := run(ctx, h, state); err != nil {
+		if err := run(ctx, h, state, ""); err != nil {
 			errs = append(errs, fmt.Errorf("hook %d: %w", i, err))
 		}
 	}
@@ -107,7 +109,7 @@ const lastOutput = 4 << 10
 // patience is how long a pipe may stay open that a killed hook's child has.
 const patience = 2 * time.Second
 
-func run(ctx context.Context, h specs.Hook, state specs.State) error {
+func run(ctx context.Context, h specs.Hook, state specs.State, dir string) error {
 	if err := check(h); err != nil {
 		return err
 	}
@@ -129,7 +131,7 @@ func run(ctx context.Context, h specs.Hook, state specs.State) error {
 	if c.Env == nil {
 		c.Env = []string{}
 	}
-	c.Dir = state.Bundle
+	c.Dir = cmp.Or(dir, state.Bundle)
 	if _, err := os.Stat(c.Dir); err != nil {
 		c.Dir = "/" // at poststop, the bundle may be gone
 	}

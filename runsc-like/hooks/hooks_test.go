@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 	state := specs.State{Version: specs.Version, ID: "web", Status: specs.StateCreating, Pid: 7, Bundle: dir}
 	h := sh(`cat >state; echo "$0 $A $HOME" >env`)
 	h.Env = append(h.Env, "A=b")
-	if err := Run(context.Background(), []specs.Hook{h, sh("test -s state && echo second >>env")}, state); err != nil {
+	if err := Run(context.Background(), []specs.Hook{h, sh("test -s state && echo second >>env")}, state, ""); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "state"))
@@ -59,7 +59,7 @@ func TestFailures(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			begin := time.Now()
-			err := Run(context.Background(), []specs.Hook{tt.hook, sh("echo next >>" + dir + "/" + strings.ReplaceAll(tt.name, " ", ""))}, specs.State{Bundle: "/gone"})
+			err := Run(context.Background(), []specs.Hook{tt.hook, sh("echo next >>" + dir + "/" + strings.ReplaceAll(tt.name, " ", ""))}, specs.State{Bundle: "/gone"}, "")
 			_, next := os.Stat(dir + "/" + strings.ReplaceAll(tt.name, " ", ""))
 			if tt.want == "" {
 				if err != nil || next != nil {

@@ -37,6 +37,9 @@ type Birth struct {
 	// Label is what it is to the security modules of the host's kernel. The roots of
 	// one that has a profile of AppArmor are found by RootFDs.
 	Label Label
+	// Network sets up the network namespace that is among Namespaces; nil leaves it
+	// as it is.
+	Network *NewNetwork
 	// Points are made before it has the label.
 	Points []Point
 	Confinement
@@ -124,6 +127,9 @@ func (p *Process) write(far, self *os.File) error {
 	}
 	if b.Hold != 0 {
 		l.meet(b.Hold)
+	}
+	if b.Network != nil {
+		b.Network.setUp(l, p.self+1)
 	}
 	if b.Label != (Label{}) {
 		dir := attributes

@@ -30,8 +30,11 @@ func runtimeRules() []Rule {
 		}, {
 			Call: "clone3", Errno: unix.ENOSYS,
 			Reason: "flags are in memory, out of a filter's sight: glibc falls back to clone",
+		}, {
+			Call: "set_robust_list", Errno: unix.ENOSYS,
+			Reason: "glibc: start of a thread, which does without",
 		}},
-		allow("glibc: start of a thread", "set_robust_list", "rseq"),
+		allow("glibc: start of a thread", "rseq"),
 		allow("Go: end of a thread, of the process", "exit", "exit_group"),
 		allow("Go: wait for timers and descriptors", "epoll_pwait"),
 		allow("Go: wake the poller; the log, streams, the control socket", "read", "write"),
@@ -154,13 +157,19 @@ func ProxyRules() []Rule {
 }
 
 // AgentRules returns what the helper of a seccomp agent may ask of the host: it has
-// a device of FUSE and a socket, and opens nothing.
-func AgentRules() []Rule {
+// a device of FUSE, a socket, and as proc a descriptor of /proc.
+func AgentRules(proc int) []Rule {
 	rules := runtimeRules()
 	for _, part := range [][]Rule{
 		allow("Go: put descriptors into the poller", "epoll_ctl"),
 		allow("Go: what a descriptor is", "fstat"),
 		each("descriptors' flags; which stub has the memory", "fcntl", 1, unix.F_GETFL, unix.F_SETFL, unix.F_GETOWN),
+		allow("a descriptor that the agent names is the guest's: get it from the agent", "pidfd_open", "pidfd_getfd"),
+		allow("a descriptor that the agent names is the guest's: hand it to the sentry", "sendmsg"),
+		{{
+			Call: "openat", Args: []Arg{is(0, uint64(proc)), is(2, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_LARGEFILE)},
+			Reason: "of which process a thread of the agent's is, on a host older than Linux 6.9",
+		}},
 	} {
 		rules = append(rules, part...)
 	}
@@ -177,7 +186,6 @@ func GoferRules() []Rule {
 		allow("directories and links: read", "getdents64", "lseek", "readlinkat"),
 		allow("directories: change", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "renameat2"),
 		allow("attributes: change", "fchmod", "fchmodat2", "fchownat", "utimensat", "ftruncate"),
-		each("a descriptor of its own for each root", "fcntl", 1, unix.F_DUPFD_CLOEXEC),
 		allow("end of the connection", "shutdown"),
 		allow("extended attributes", "fgetxattr", "fsetxattr", "flistxattr", "fremovexattr"),
 		allow("to stable storage", "fsync"),

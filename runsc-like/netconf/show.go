@@ -40,22 +40,12 @@ func Show(path string) (*control.Network, error) {
 	return &n.Network, n.read(h)
 }
 
-// Prepare sets parameters of the namespace at path, by their names (sysctl(8)), and
-// brings its loopback interface up if that is asked for.
-func Prepare(path string, loopback bool, sysctls map[string]string) error {
-	if !loopback && len(sysctls) == 0 {
+// Prepare sets parameters of the namespace at path, by their names (sysctl(8)).
+func Prepare(path string, sysctls map[string]string) error {
+	if len(sysctls) == 0 {
 		return nil
 	}
-	return within(path, func(h *netlink.Handle) error {
-		if loopback {
-			lo, err := h.LinkByName("lo")
-			if err == nil {
-				err = h.LinkSetUp(lo)
-			}
-			if err != nil {
-				return fmt.Errorf("loopback interface: %w", err)
-			}
-		}
+	return within(path, func(*netlink.Handle) error {
 		for _, key := range slices.Sorted(maps.Keys(sysctls)) {
 			if err := setSysctl(key, sysctls[key]); err != nil {
 				return fmt.Errorf("linux.sysctl[%q]: %w", key, err)
@@ -65,17 +55,26 @@ func Prepare(path string, loopback bool, sysctls map[string]string) error {
 	})
 }
 
-// setSysctl sets a parameter of the calling thread's namespace. Of dot and slash the
-// first one in a name separates, and the other is part of a name.
-func setSysctl(key, value string) error {
+// SysctlPath is where a parameter is below /proc/sys/net. Of dot and slash the first
+// one in a name separates, and the other is part of a name.
+func SysctlPath(key string) (string, error) {
 	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
 		key = strings.NewReplacer(".", "/", "/", ".").Replace(key)
 	}
 	path, ok := strings.CutPrefix(filepath.Clean("/"+key), "/net/")
 	if !ok {
-		return errors.New("is not of the network")
+		return "", errors.New("is not of the network")
 	}
-	err := os.WriteFile(filepath.Join("/proc/sys/net", path), []byte(value), 0)
+	return path, nil
+}
+
+// setSysctl sets a parameter of the calling thread's namespace.
+func setSysctl(key, value string) error {
+	path, err := SysctlPath(key)
+	if err != nil {
+		return err
+	}
+	err = os.WriteFile(filepath.Join("/proc/sys/net", path), []byte(value), 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.New("is none of the host's kernel")
 	}

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -16,11 +15,7 @@ func errno(n uint) *uint { return &n }
 // program is p as the sentry has it.
 func program(t *testing.T, p *Program) *seccomp.Program {
 	t.Helper()
-	var code []seccomp.Instr
-	for b := p.Code; len(b) >= 8; b = b[8:] {
-		code = append(code, seccomp.Instr{Code: binary.LittleEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.LittleEndian.Uint32(b[4:])})
-	}
-	c, err := seccomp.Compile(code)
+	c, err := seccomp.Parse(p.Code)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,8 @@ func NewQueueLimits() *QueueLimits {
 	return l
 }
 
-// SystemV are the limits of System V queues and semaphores, /proc/sys/kernel.
+// SystemV are the limits of System V queues, semaphores and shared memory,
+// /proc/sys/kernel.
 type SystemV struct {
 	MessageSize Tunable // msgmax: bytes of a message
 	QueueSize   Tunable // msgmnb: bytes of a new queue
@@ -75,6 +76,10 @@ type SystemV struct {
 	Semaphores Tunable // of all sets
 	Operations Tunable // of one semop(2)
 	Sets       Tunable
+
+	SegmentSize  Tunable // shmmax: bytes of a segment
+	SegmentPages Tunable // shmall: pages of all
+	Segments     Tunable // shmmni
 }
 
 // NewSystemV returns those that Linux starts with.
@@ -88,5 +93,9 @@ func NewSystemV() *SystemV {
 	l.Semaphores.init(1024000000, 0, most)
 	l.Operations.init(500, 0, most)
 	l.Sets.init(32000, 0, MaxObjects)
+	const unlimited = 1<<63 - 1 - 1<<24
+	l.SegmentSize.init(unlimited, 0, 1<<63-1)
+	l.SegmentPages.init(unlimited, 0, 1<<63-1)
+	l.Segments.init(4096, 0, MaxObjects)
 	return l
 }

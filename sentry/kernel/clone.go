@@ -17,6 +17,9 @@ type CloneArgs struct {
 	ChildTID   usermem.Addr
 	SetTID     []int32 // innermost namespace first
 	Cgroup     *Cgroup // CLONE_INTO_CGROUP
+	// Prepare, if not nil, is told of the child before anybody else is. Its error
+	// is that of the call; if the child cannot be, cancel is called.
+	Prepare func(child PIDRef) (cancel func(), err error)
 }
 
 // checkClone refuses combinations of flags as copy_process does.
@@ -31,9 +34,6 @@ func (t *Task) checkClone(f uint64) error {
 		has(unix.CLONE_THREAD) && (has(unix.CLONE_NEWUSER|unix.CLONE_NEWPID) || t.has.pidsOfCh != nil),
 		has(unix.CLONE_NEWIPC) && has(unix.CLONE_SYSVSEM),
 		has(unix.CLONE_PARENT) && t.ns.init == t.group:
-		return unix.EINVAL
-	case has(unix.CLONE_PIDFD):
-		t.Note("hull has no pidfds")
 		return unix.EINVAL
 	}
 	return t.checkNamespaces(f)
@@ -52,7 +52,15 @@ func (t *Task) Clone(a CloneArgs) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
+	cancel := func() {}
+	if a.Prepare != nil {
+		if cancel, err = a.Prepare(n.refAtBirth(t)); err != nil {
+			n.discard()
+			return 0, err
+		}
+	}
 	if err := t.k.publish(n, t, &a); err != nil {
+		cancel()
 		n.discard()
 		return 0, err
 	}
@@ -253,6 +261,7 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 		return err
 	}
 	n.tids = ids
+	n.serial = k.tasks.total + 1
 	if t != nil {
 		n.seccomp.Store(t.seccomp.Load())
 		n.seccompJoin()
@@ -266,7 +275,7 @@ func (k *Kernel) publish(n, t *Task, a *CloneArgs) error {
 		return nil
 	}
 	tg := n.group
-	tg.leader, tg.ids = n, ids
+	tg.leader, tg.ids, tg.serial = n, ids, n.serial
 	c.groups[tg] = struct{}{}
 	if n.ns.init == nil {
 		n.ns.init = tg

@@ -272,6 +272,7 @@ func (t *Task) takeLeadership() {
 	t.leave()
 	old.leave()
 	t.tids, old.tids = old.tids, t.tids
+	t.group.ends.Notify(ended)
 	t.enter()
 	t.group.leader = t
 }

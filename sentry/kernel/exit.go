@@ -140,6 +140,7 @@ func (t *Task) exitTree() {
 		tg.execing.wakeup()
 	}
 	if len(tg.tasks) > 0 {
+		tg.ends.Notify(ended)
 		return
 	}
 	if !tg.exiting {
@@ -179,6 +180,7 @@ func (tg *ThreadGroup) exitGroup() {
 // report tells the parent of a zombie. One that nobody waits for is forgotten:
 // of what boot started only the status is asked for.
 func (tg *ThreadGroup) report() {
+	tg.ends.Notify(ended)
 	if tg.parent == nil || tg.notifyParent() {
 		tg.release()
 	}
@@ -285,6 +287,7 @@ func (tg *ThreadGroup) release() {
 		return
 	}
 	tg.reaped = true
+	tg.ends.Notify(ended)
 	if tg.parent != nil {
 		tg.parent.reapedUsage(tg)
 		tg.parent.children.remove(tg)

@@ -99,7 +99,8 @@ func (k *Kernel) newIPC(id uint32) *IPCNamespace {
 	if k.cfg.NewIPC != nil {
 		n.IPC = k.cfg.NewIPC()
 	}
-	n.Shared, n.SystemV = shm.New(k.initUser), ipc.NewSystemV()
+	n.SystemV = ipc.NewSystemV()
+	n.Shared = shm.New(k.initUser, n.SystemV)
 	n.Semaphores, n.Messages = sem.New(k.initUser, n.SystemV, k.sysv), msg.New(k.initUser, n.SystemV, k.sysv)
 	return n
 }

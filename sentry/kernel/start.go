@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -17,6 +18,7 @@ import (
 // InitArgs is the first process of a container.
 type InitArgs struct {
 	Args, Env []string
+	Program   string // what is executed; "" is Args[0]
 	Cred      *auth.Cred
 	Limits    *limits.Set
 	FS        *vfs.Context // taken over
@@ -46,6 +48,8 @@ type InitArgs struct {
 	Stopped func(signo int32)
 }
 
+func (a *InitArgs) program() string { return cmp.Or(a.Program, a.Args[0]) }
+
 // StartError says why the first process could not be made.
 type StartError struct {
 	Name  string // the program
@@ -74,7 +78,7 @@ type Prepared struct {
 }
 
 // Start makes a process (the first of its pid namespace becomes pid 1 and reaps
-// orphans), execs Args[0] by PATH in it, and runs it. An error of the exec is a
+// orphans), execs Program by PATH in it, and runs it. An error of the exec is a
 // *StartError.
 func (k *Kernel) Start(a InitArgs) (*ThreadGroup, error) {
 	p, err := k.Prepare(a)
@@ -133,14 +137,14 @@ func (k *Kernel) Prepare(a InitArgs) (*Prepared, error) {
 	}
 	t.seccompJoin() // nobody else has the task yet
 	p := &Prepared{t, a}
-	name, err := t.lookPath(a.Args[0], a.Env)
+	name, err := t.lookPath(a.program(), a.Env)
 	stat := false
 	if err == nil {
 		stat, err = t.mayExec(name)
 	}
 	if err != nil {
 		p.Discard()
-		return nil, t.startError(StartError{Name: a.Args[0], Stat: stat}, err)
+		return nil, t.startError(StartError{Name: a.program(), Stat: stat}, err)
 	}
 	return p, nil
 }
@@ -184,9 +188,9 @@ func (t *Task) startError(se StartError, err error) error {
 const MaxArgString = 32 * usermem.PageSize
 
 func (t *Task) startExec(a InitArgs) error {
-	name, err := t.lookPath(a.Args[0], a.Env)
+	name, err := t.lookPath(a.program(), a.Env)
 	if err != nil {
-		return t.startError(StartError{Name: a.Args[0]}, err)
+		return t.startError(StartError{Name: a.program()}, err)
 	}
 	long := func(s string) bool { return len(s) >= MaxArgString }
 	if slices.ContainsFunc(a.Args, long) || slices.ContainsFunc(a.Env, long) {
@@ -195,7 +199,7 @@ func (t *Task) startExec(a InitArgs) error {
 		err = t.Exec(ExecArgs{At: vfs.At{FS: t.has.fs, Name: name, Follow: true}, Argv: a.Args, Envp: a.Env, Name: name})
 	}
 	if err != nil {
-		return t.startError(StartError{Name: a.Args[0], Path: name}, err)
+		return t.startError(StartError{Name: a.program(), Path: name}, err)
 	}
 	return nil
 }

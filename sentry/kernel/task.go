@@ -29,7 +29,8 @@ type Task struct {
 
 	// tids are its numbers in ns and ns's ancestors, by level. They change in
 	// execve by a thread that is not the leader, under Kernel.tasks.
-	tids []int32
+	tids   []int32
+	serial uint64 // never another's. Immutable once published
 
 	// own is touched by the task's goroutine only.
 	own struct {
@@ -111,6 +112,10 @@ type ThreadGroup struct {
 
 	// childQueue is notified when a child can be waited for.
 	childQueue wait.Queue
+
+	// ends is notified when a thread ends, the process, and when it is reaped.
+	ends   wait.Queue
+	serial uint64 // its first task's. Immutable once published
 
 	// The tree, guarded by Kernel.tasks.
 	leader     *Task

@@ -13,6 +13,8 @@ import (
 type WaitOpts struct {
 	// PID is a process to wait for, PGID a process group; with both 0 any child.
 	PID, PGID int32
+	// Of, if not nil, is the only process to wait for.
+	Of *PIDRef
 	// Options are WNOHANG, WUNTRACED (WSTOPPED), WCONTINUED, WEXITED, WNOWAIT,
 	// __WALL, __WCLONE, __WNOTHREAD.
 	Options int32
@@ -98,7 +100,8 @@ func (t *Task) tryWait(o WaitOpts) (WaitResult, bool, error) {
 // eligible reports whether o asks for child c (eligible_child in kernel/exit.c).
 func (t *Task) eligible(c *ThreadGroup, o WaitOpts) bool {
 	switch {
-	case o.PID != 0 && c.idIn(t.ns) != o.PID,
+	case o.Of != nil && (o.Of.group != c || o.Of.other != nil),
+		o.PID != 0 && c.idIn(t.ns) != o.PID,
 		o.PGID != 0 && c.pgrp.idIn(t.ns) != o.PGID,
 		o.Options&unix.WNOTHREAD != 0 && c.parentTask != t:
 		return false

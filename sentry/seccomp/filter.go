@@ -65,8 +65,7 @@ func (f *Filter) Add(p *Program, log bool, l *Listener) (*Filter, error) {
 // allowsNumber reports whether the program allows the call nr without looking at
 // anything else.
 func (p *Program) allowsNumber(nr int) bool {
-	m := machine{data: &Data{Nr: int32(nr), Arch: Arch}, numberOnly: true}
-	ret, ok := m.run(p.code)
+	ret, ok := p.run(&Data{Nr: int32(nr), Arch: Arch}, true)
 	return ok && ret&ActionMask == unix.SECCOMP_RET_ALLOW
 }
 

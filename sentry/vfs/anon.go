@@ -84,8 +84,23 @@ func (i *anonInode) magic() int64 {
 	case "socket":
 		return unix.SOCKFS_MAGIC
 	}
+	if n, ok := i.impl.(Numbered); ok {
+		return n.Magic()
+	}
 	return unix.ANON_INODE_FS_MAGIC
 }
+
+// Numbered is implemented by what is one thing however often it is opened, and on
+// Linux on a file system of its own.
+type Numbered interface {
+	// InodeNumber is that of the thing.
+	InodeNumber() uint64
+	// Magic is the file system's (linux/magic.h).
+	Magic() int64
+}
+
+// numbered is added to the numbers of such, which then are not those of others.
+const numbered = 1 << 48
 
 // Stat implements InodeImpl.
 func (i *anonInode) Stat(t current.Task) (Stat, error) {
@@ -129,15 +144,22 @@ func (i *anonInode) Release() {}
 // (pipe:[12], anon_inode:[eventpoll], socket:[7]); fstat works on it. name is
 // "pipe", "socket", or the whole name.
 func Anonymous(ns *AnonFS, impl FileImpl, name string, mode uint32, flags uint32, cred *auth.Cred, stream bool) *File {
-	return NewFile(impl, ns.Path(impl, name, mode, cred), flags, cred, stream)
+	f := NewFile(impl, ns.Path(impl, name, mode, cred), flags, cred, stream)
+	f.flags.Store(f.flags.Load() | flags&unix.O_EXCL) // a pidfd's PIDFD_THREAD, which stays
+	return f
 }
 
 // Path returns the path of a new anonymous inode, with references: for files
 // that share one (the two ends of a pipe).
 func (ns *AnonFS) Path(impl FileImpl, name string, mode uint32, cred *auth.Cred) Path {
 	now := time.Now()
-	i := &anonInode{fs: ns, mode: mode, perm: mode & 07777, name: name, ino: ns.last.Add(1), impl: impl,
+	i := &anonInode{fs: ns, mode: mode, perm: mode & 07777, name: name, impl: impl,
 		uid: cred.FSUID, gid: cred.FSGID, times: Time{now.Unix(), int32(now.Nanosecond())}}
+	if n, ok := impl.(Numbered); ok {
+		i.ino = numbered + n.InodeNumber()
+	} else {
+		i.ino = ns.last.Add(1)
+	}
 	d := newDetached(ns.fs, NewInodeOf(ns.fs, i, mode&unix.S_IFMT, i.ino), name)
 	ns.mount.incRef()
 	return Path{ns.mount, d}

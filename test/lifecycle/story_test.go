@@ -64,7 +64,8 @@ func stories() []story {
 			$R create --bundle $B --pid-file pid $C >out 2>&1; $R start $C; i=0; until grep -q up out || [ $i = 100 ]; do sleep 0.05; i=$((i+1)); done
 			for s in HUP INT QUIT USR1 ALRM WINCH TERM; do kill -$s $(cat pid); sleep 0.3; done; await stopped; cat out; say $R delete $C`},
 		{name: "signals that are none", guest: forever, script: `
-			$R run -d --bundle $B $C >/dev/null 2>&1; say $R kill $C NOSIG; say $R kill $C 99; status; say $R delete --force $C; say $R kill $C`},
+			$R run -d --bundle $B $C >/dev/null 2>&1; say $R kill $C NOSIG; say $R kill $C 99; status; say $R kill --all $C 0; say $R kill $C ""; await stopped
+			say $R kill --all $C KILL; say $R kill $C 0; $R state $C | grep owner; say $R delete --force $C; say $R kill $C; say $R kill --all $C`},
 		{name: "kill before the start", guest: "echo never", script: `
 			say $R create --bundle $B $C >out; say $R kill $C KILL; await stopped; say $R start $C; say $R delete $C; cat out`},
 		{name: "delete before the start", guest: "echo never", script: `
@@ -87,6 +88,7 @@ func stories() []story {
 			echo '{"args":["sh","-c","echo $Z; pwd; exit 2"],"env":["Z=z","PATH=/bin"],"cwd":"/tmp","user":{"uid":0,"gid":0}}' >p.json
 			say $R exec --process p.json $C
 			$R exec --process p.json --detach --pid-file pid $C >out; echo "= $?"; sleep 0.3; cat out; kill -0 $(cat pid) 2>/dev/null || echo gone
+			echo '{"args":["grep","Cap","/proc/self/status"],"cwd":"/","capabilities":{"bounding":["CAP_NOSUCH","CAP_KILL"]}}' >p.json; say $R exec --process p.json $C; say $R exec --cap CAP_NOSUCH $C true
 			echo '{"args":[' >p.json; say $R exec --process p.json $C; say $R exec --process /nowhere $C; say $R delete --force $C`},
 		{name: "exec detached, killed", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1
@@ -97,7 +99,7 @@ func stories() []story {
 			say $R create --bundle $B $C >out; say $R exec $C echo early; say $R start $C; say $R exec $C echo late; say $R delete --force $C; say $R exec $C true`},
 		{name: "pause", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; status; say $R pause $C; say $R exec $C true; say $R resume $C; status
-			say $R resume $C; say $R exec $C echo on; say $R pause $C; say $R delete --force $C; say $R pause $C`},
+			say $R resume $C; say $R exec $C echo on; say $R pause $C; $R ps $C | wc -l; $R ps --format json $C | tr -d 0-9; say $R delete --force $C; say $R pause $C`},
 		{name: "pause amid execs", guest: forever, script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1
 			for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
@@ -116,19 +118,47 @@ func stories() []story {
 			memory, pids := int64(200<<20), int64(50)
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: &pids}}
 		}, script: `
-			$R run -d --bundle $B $C >/dev/null 2>&1; $R events --stats $C | grep -o '"limit":209715200' | head -1
-			say $R update --memory 300m --pids-limit 20 $C; $R events --stats $C | grep -o '"limit":314572800' | head -1
+			$R run -d --bundle $B $C >/dev/null 2>&1; $R events --stats $C | grep -oE '"limit":209715200|"pids":.*"limit":50}' | head -2 | sed 's/current":[12],/current":some,/'
+			say $R update --memory 300m --pids-limit 20 $C; $R events --stats $C | grep -oE '"limit":314572800|"limit":20}' | head -2
 			$R exec $C sh -c 'i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 2 & done; wait' >crowd 2>&1; grep -o "can't fork" crowd
+			$R update --memory 0.5g $C; $R events --stats $C | grep -o '"limit":536870912' | head -1; say $R update --mem-bw-schema x $C; say $R update -r /nowhere $C
 			say $R update --memory x $C; echo '{"pids":{"limit":100}}' | say $R update -r - $C; say $R delete --force $C; say $R update --pids-limit 3 $C; say $R events --stats $C`},
-		{name: "hooks", guest: "exit 0", change: func(s *specs.Spec) {
+		{name: "hooks", guest: "cat /tmp/log", change: func(s *specs.Spec) {
 			log := func(name string) []specs.Hook {
 				return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `echo ` + name + ` $(sed 's/.*"status":"\([a-z]*\)".*/\1/') >>"$HOOKLOG"`}, Env: []string{"HOOKLOG=" + s.Annotations["log"], "PATH=/bin:/usr/bin"}}}
 			}
 			//lint:ignore SA1019 prestart is deprecated, and what dockerd uses
 			s.Hooks = &specs.Hooks{Prestart: log("prestart"), CreateRuntime: log("createRuntime"), CreateContainer: log("createContainer"),
-				Poststop: log("poststop")}
+				StartContainer: []specs.Hook{{Path: "/bin/busybox", Args: []string{"sh", "-c", `/bin/sed 's/.*\("status":"[a-z]*"\).*\("pid":[0-9]*\).*/\1 \2/' >/tmp/log; /bin/echo $0 $X $HOME >>/tmp/log`, "zero"}, Env: []string{"X=y"}}},
+				Poststop:       log("poststop")}
 		}, script: `
-			say $R create --bundle $B $C >/dev/null; cat hooklog; say $R start $C; await stopped; say $R delete $C; cat hooklog`},
+			say $R create --bundle $B $C >out; cat hooklog; say $R start $C; await stopped; cat out; say $R delete $C; cat hooklog`},
+		{name: "where its files are mounted", guest: `grep -o ' /[dmpt].* - ' /proc/self/mountinfo | grep -v mqueue; stat -c '%n %a' /m/* /tmp; cat /m/hidden/* /m/file; touch /m/ro/x /m/ro/below/x; ls /m/ro`, change: func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/m", Type: "tmpfs", Options: []string{"mode=755", "size=1m"}},
+				specs.Mount{Destination: "/m/new", Type: "tmpfs", Options: []string{"ro"}}, specs.Mount{Destination: "/m/own", Type: "tmpfs", Options: []string{"mode=710", "nosymfollow"}},
+				specs.Mount{Destination: "/m/own", Type: "tmpfs"}, specs.Mount{Destination: "/m/ro", Type: "tmpfs", Options: []string{"nosuid", "nodev", "noatime"}},
+				specs.Mount{Destination: "/m/ro/below", Type: "tmpfs"}, specs.Mount{Destination: "/m/hidden", Type: "bind", Source: "/etc/init.d", Options: []string{"bind"}},
+				specs.Mount{Destination: "/m/file", Type: "bind", Source: "/etc/passwd", Options: []string{"bind"}})
+			s.Linux.ReadonlyPaths, s.Linux.MaskedPaths = []string{"/proc/sys", "/m/ro"}, []string{"/m/hidden", "/m/file", "/nosuch"}
+		}, script: `$R run --bundle $B $C 2>&1; echo "= $?"`},
+		{name: "parameters of its kernel", guest: "cat /proc/sys/kernel/shmmax /proc/sys/kernel/shmmni /proc/sys/kernel/sem /proc/sys/fs/mqueue/msg_max /proc/sys/net/core/somaxconn; ls -ln /dev/n* | cut -c1-44; cat /proc/self/limits | grep -v -e processes -e pending -e files", change: func(s *specs.Spec) {
+			s.Linux.Sysctl = map[string]string{"kernel.shmmax": "12345678", "kernel.shmmni": "99", "kernel.sem": "1 2 3 4", "fs.mqueue.msg_max": "20", "net.core.somaxconn": "77"}
+			mode, id := os.FileMode(0o620), uint32(5)
+			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/n1", Type: "c", Major: 1, Minor: 3, FileMode: &mode, UID: &id, GID: &id}, {Path: "/dev/n2", Type: "p"}}
+			for i, kind := range []string{"CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "RSS", "RTTIME", "STACK"} {
+				n := uint64(100+i) << 20
+				if kind[0] == 'M' { // nobody but root of the host raises its hard limit
+					n >>= 8
+				}
+				s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: "RLIMIT_" + kind, Soft: n, Hard: n})
+			}
+		}, script: `say $R run --bundle $B $C; sed 's/"kernel.shmmni"/"net.nosuch"/' $B/config.json >c; cp c $B/config.json; say $R run --bundle $B $C`},
+		{name: "what its filter does", guest: `for d in '-u' '-g' '' ; do id $d; echo "= $?"; done; hostname; arch; echo "= $?"; grep -e '^Seccomp:' /proc/self/status`, change: func(s *specs.Spec) {
+			errno := uint(42)
+			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "SCMP_ACT_ALLOW", Architectures: []specs.Arch{"SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"}, Syscalls: []specs.LinuxSyscall{
+				{Names: []string{"uname", "nosuch"}, Action: "SCMP_ACT_ERRNO", ErrnoRet: &errno}, {Names: []string{"getegid"}, Action: "SCMP_ACT_KILL_PROCESS"},
+				{Names: []string{"getgroups"}, Action: "SCMP_ACT_TRAP"}, {Names: []string{"geteuid"}, Action: "SCMP_ACT_LOG"}}}
+		}, script: `say $R run --bundle $B $C`},
 		{name: "a hook that fails", guest: "exit 0", change: func(s *specs.Spec) {
 			s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/false"}}}
 		}, script: `say $R create --bundle $B $C; say $R state $C; say $R run --bundle $B $C | tail -1 | grep -c '= 0'`},

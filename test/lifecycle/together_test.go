@@ -88,7 +88,8 @@ func (m *melee) fight(ctx context.Context, random *rand.Rand) {
 		end.Stop()
 		m.mu.Lock()
 		m.done[key]++
-		if strings.Contains(out.String(), "goroutine ") {
+		// Who kills a container thaws it, and who pauses it has to get along with that.
+		if strings.Contains(out.String(), "goroutine ") || strings.Contains(out.String(), "while freezing") || strings.Contains(out.String(), "unable to freeze") {
 			m.hung = append(m.hung, strings.Join(verb, " ")+":\n"+out.String())
 		}
 		m.mu.Unlock()

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -253,6 +256,7 @@ func TestHostNetworkContainer(t *testing.T) {
 			t.Errorf("its loopback interface: %s, %v", out, err)
 		}
 	})
+	t.Run("a user's own", testHostNetworkOfUser)
 	t.Run("refused", func(t *testing.T) {
 		c := newHostContainer(t, nil, map[string]string{"net.ipv4.ip_forward": "0"})
 		out, err := c.command("create", "--bundle", c.dir, c.id).CombinedOutput()
@@ -260,6 +264,66 @@ func TestHostNetworkContainer(t *testing.T) {
 			t.Errorf("a parameter of the host's own namespace: %v: %s", err, out)
 		}
 	})
+}
+
+// A user has no way into a new namespace, but his container has its loopback interface,
+// and its parameters.
+func testHostNetworkOfUser(t *testing.T) {
+	const nobody = 65534
+	c := newHostContainer(t, &specs.LinuxNamespace{Type: specs.NetworkNamespace}, map[string]string{"net.ipv4.ip_unprivileged_port_start": "80"})
+	own := []specs.LinuxIDMapping{{HostID: nobody, Size: 1}}
+	c.change(t, func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings, s.Linux.GIDMappings = own, own
+		s.Process.Args = []string{"/busybox", "sh", "-c", "/busybox httpd -p 80 -h / && /busybox wget -qO- http://127.0.0.1/hello"}
+	})
+	// The binary may be where only root reaches it.
+	bin := filepath.Join(c.dir, "hull")
+	b, err := os.ReadFile(sandbox.Binary(t))
+	if err == nil {
+		err = errors.Join(os.Chmod(filepath.Dir(c.dir), 0o755), os.WriteFile(bin, b, 0o755), os.WriteFile(filepath.Join(c.dir, "rootfs", "hello"), []byte("from the guest"), 0o644))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("chown", "-R", strconv.Itoa(nobody), c.dir).CombinedOutput(); err != nil {
+		t.Fatalf("chown: %v: %s", err, out)
+	}
+	run := func() (string, error) {
+		cmd := c.command("run", "--bundle", c.dir, c.id)
+		cmd.Path, cmd.Args[0], cmd.Dir = bin, bin, c.dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := run(); err != nil || out != "from the guest" {
+		t.Errorf("%v: %s", err, out)
+	}
+	c.change(t, func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.nosuch": "1"} })
+	if out, err := run(); err == nil || !strings.Contains(out, "linux.sysctl: net.ipv4.nosuch: no such file or directory") {
+		t.Errorf("a parameter that there is not: %v: %s", err, out)
+	}
+}
+
+// change changes the configuration.
+func (c *hostContainer) change(t *testing.T, f func(*specs.Spec)) {
+	t.Helper()
+	name := filepath.Join(c.dir, "config.json")
+	var s specs.Spec
+	b, err := os.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(b, &s)
+	}
+	if err == nil {
+		f(&s)
+		b, err = json.Marshal(&s)
+	}
+	if err == nil {
+		err = os.WriteFile(name, b, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // hostContainer is a container with --network=host.

@@ -46,7 +46,7 @@ func dockerCases() []scriptCase {
 		{"signals", `back $I sh -c 'trap "echo usr" USR1; trap "exit 6" HUP; while :; do sleep 0.05; done'; docker kill -s USR1 $N >/dev/null; sleep 0.5; docker kill -s HUP $N >/dev/null; docker wait $N; docker logs $N; say docker kill $N`},
 		{"restart", `back $I sh -c 'echo up; sleep 100'; docker restart -t 0 $N >/dev/null; until_is '{{.State.Running}}' true; sleep 0.3; docker logs $N`},
 		{"restart policy", `$RUN -d --name $N --restart on-failure:2 $I sh -c 'echo run; exit 1' >/dev/null; until_is '{{.RestartCount}} {{.State.Status}}' '2 exited'; docker logs $N; state`},
-		{"pause", `back $I sleep 100; docker pause $N >/dev/null; state; say docker exec $N true; docker unpause $N >/dev/null; docker exec $N echo on; docker pause $N >/dev/null; docker kill $N >/dev/null; docker unpause $N >/dev/null 2>&1; docker wait $N`},
+		{"pause", `back $I sleep 100; docker pause $N >/dev/null; state; say docker exec $N true; docker unpause $N >/dev/null; docker exec $N echo on; docker pause $N >/dev/null; docker top $N -eo comm,pid,args | awk '{print $1, $3, $4}'; docker kill $N >/dev/null; docker unpause $N >/dev/null 2>&1; docker wait $N`},
 		{"exec", `back $I sleep 100; say docker exec $N sh -c 'echo in; exit 4'; say docker exec -u 9:9 -w /tmp -e Z=z $N sh -c 'id -u; pwd; echo $Z'; say docker exec $N nosuch; echo i | say docker exec -i $N cat
 			docker exec -d $N sleep 77; sleep 0.5; docker exec $N ps | grep -c 'sleep 77'; seq 50000 | docker exec -i $N md5sum`},
 		{"many execs", `back $I sleep 100; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do docker exec $N sh -c "echo \$(($i*$i))" & done | sort -n; docker exec $N ps | grep -c 'sleep 100'`},

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/netstack/bpf"
 	"hull/sentry/seccomp"
 )
 
@@ -119,7 +120,7 @@ func filterOf(t *testing.T, pid int) *seccomp.Program {
 	if _, err := unix.Wait4(pid, nil, unix.WALL, nil); err != nil {
 		t.Fatalf("wait4: %v", err)
 	}
-	code := make([]seccomp.Instr, seccomp.MaxInstrs)
+	code := make([]bpf.Instruction, seccomp.MaxLen)
 	n, _, errno := unix.Syscall6(unix.SYS_PTRACE, ptraceSeccompGetFilter, uintptr(pid), 0, uintptr(unsafe.Pointer(&code[0])), 0, 0)
 	if errno != 0 {
 		t.Fatalf("PTRACE_SECCOMP_GET_FILTER: %v", errno)

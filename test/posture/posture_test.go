@@ -76,7 +76,7 @@ func expect(gofer, groups, caps string) expectation {
 		"stdin", "stdout", "stderr",
 	}
 	e.gofer.mounts = []string{emptyRoot, "/0"}
-	e.gofer.fds = []string{"log", "log", "log", "null", "socket", "root", "root"} // the root, and the directory that it is in
+	e.gofer.fds = []string{"log", "log", "log", "null", "socket", "root"}
 	e.gofer.caps = caps
 	// The proxy makes the guest's connections: its network is the host's.
 	e.proxy.mounts = []string{emptyRoot}

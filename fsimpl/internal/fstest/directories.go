@@ -75,7 +75,10 @@ func testReadDirChange(f *Fixture) {
 }
 
 func testManyNames(f *Fixture) {
-	const n = 2000
+	n := 2000
+	if f.Config.Slow {
+		n = 200
+	}
 	f.mkdir("/d")
 	for i := range n {
 		f.file(fmt.Sprintf("/d/%d", i), "")

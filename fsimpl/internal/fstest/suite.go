@@ -32,6 +32,9 @@ type Config struct {
 	NoHoles    bool // SEEK_HOLE finds the end only
 	NoRelatime bool // access times stay
 	NoXattrs   bool
+	NoDevices  bool // mknod of a device is EPERM
+	Slow       bool // a new file takes milliseconds
+	NoSetID    bool // whether a write takes set-id bits away is up to somebody else
 }
 
 // Run runs all cases as subtests.

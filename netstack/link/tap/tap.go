@@ -14,6 +14,7 @@ import (
 	"hull/netstack/buffer"
 	"hull/netstack/link"
 	"hull/netstack/link/internal/vnet"
+	"hull/netstack/link/virtio"
 )
 
 // The bits of TUNSETOFFLOAD: what the host may leave to who reads.
@@ -47,7 +48,7 @@ func Open(name string, raw bool) (fd int, o link.Offload, err error) {
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil {
 		return -1, 0, fmt.Errorf("TUNSETIFF %s: %w", name, err)
 	}
-	if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, vnet.HeaderSize); err != nil {
+	if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, virtio.HeaderSize); err != nil {
 		return -1, 0, fmt.Errorf("TUNSETVNETHDRSZ: %w", err)
 	}
 	o = link.RxChecksum | link.TxChecksum | link.TSO4 | link.TSO6

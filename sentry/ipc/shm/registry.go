@@ -11,29 +11,26 @@ import (
 	"hull/sentry/lock"
 )
 
-// The limits, proc(5): segments, and the bytes of one.
-const (
-	MaxSegments = 4096
-	MaxSize     = 1<<63 - 1 - 1<<24
-)
-
 // indexBits is how many low bits of an identifier are the segment's slot; the
 // rest counts how often slots were given out.
 const indexBits = 15
 
 // Registry is the segments of an IPC namespace.
 type Registry struct {
-	user *auth.UserNamespace // immutable
+	user   *auth.UserNamespace // immutable
+	limits *ipc.SystemV        // immutable
 
 	mu    lock.Mutex[lock.Leaf] // guards what follows, and parts of the segments
 	slots []*Segment
 	keys  map[int32]*Segment
 	seq   int32
+	count int   // of segments
+	pages int64 // of them
 }
 
 // New returns a registry without segments that user owns.
-func New(user *auth.UserNamespace) *Registry {
-	return &Registry{user: user, keys: map[int32]*Segment{}}
+func New(user *auth.UserNamespace, limits *ipc.SystemV) *Registry {
+	return &Registry{user: user, limits: limits, keys: map[int32]*Segment{}}
 }
 
 // Get is shmget(2). memory makes the bytes of a new segment, without locks.
@@ -41,7 +38,7 @@ func (r *Registry) Get(t current.Task, key int32, size uint64, flags uint32, mem
 	if id, found, err := r.find(t, key, size, flags); found || err != nil {
 		return id, err
 	}
-	if size == 0 || size > MaxSize {
+	if size == 0 || size > uint64(r.limits.SegmentSize.Get()) {
 		return 0, unix.EINVAL
 	}
 	m, err := memory(size)
@@ -89,6 +86,9 @@ func (r *Registry) insert(s *Segment) (int32, error) {
 	if s.key != ipc.Private && r.keys[s.key] != nil {
 		return 0, unix.EEXIST
 	}
+	if int64(r.count) >= r.limits.Segments.Get() || s.pages() > r.limits.SegmentPages.Get()-r.pages {
+		return 0, unix.ENOSPC
+	}
 	slot := -1
 	for i, o := range r.slots {
 		if o == nil {
@@ -97,15 +97,14 @@ func (r *Registry) insert(s *Segment) (int32, error) {
 		}
 	}
 	if slot < 0 {
-		if len(r.slots) == MaxSegments {
-			return 0, unix.ENOSPC
-		}
 		slot = len(r.slots)
 		r.slots = append(r.slots, nil)
 	}
 	s.id = r.seq<<indexBits | int32(slot)
 	r.seq = (r.seq + 1) & (1<<(31-indexBits) - 1)
 	r.slots[slot] = s
+	r.count++
+	r.pages += s.pages()
 	if s.key != ipc.Private {
 		r.keys[s.key] = s
 	}
@@ -120,6 +119,12 @@ func (r *Registry) lookup(id int32) (*Segment, error) {
 	return nil, unix.EINVAL
 }
 
+// pages is how many a segment has.
+func (s *Segment) pages() int64 {
+	const page = 4096
+	return int64((s.size + page - 1) / page)
+}
+
 // forget takes a segment off the list. It is false if it was not on it any more.
 // mu is held.
 func (r *Registry) forget(s *Segment) bool {
@@ -127,6 +132,8 @@ func (r *Registry) forget(s *Segment) bool {
 		return false
 	}
 	s.gone = true
+	r.count--
+	r.pages -= s.pages()
 	r.slots[s.id&(1<<indexBits-1)] = nil
 	if r.keys[s.key] == s {
 		delete(r.keys, s.key)

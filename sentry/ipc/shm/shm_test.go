@@ -28,7 +28,7 @@ func (*space) Invalidate(usermem.Range, bool) {}
 
 func TestLife(t *testing.T) {
 	task := currenttest.New(0)
-	r := New(task.Creds.UserNS)
+	r := New(task.Creds.UserNS, ipc.NewSystemV())
 	var m memory
 	get := func(key int32, size uint64, flags uint32) (int32, error) {
 		return r.Get(task, key, size, flags, func(uint64) (Memory, error) { return &m, nil })
@@ -84,10 +84,10 @@ func TestLife(t *testing.T) {
 
 func TestBoundsAndStrangers(t *testing.T) {
 	task := currenttest.New(0)
-	r := New(task.Creds.UserNS)
+	r := New(task.Creds.UserNS, ipc.NewSystemV())
 	make1 := func(uint64) (Memory, error) { return new(memory), nil }
 	var first int32
-	for i := range MaxSegments {
+	for i := range 4096 {
 		id, err := r.Get(task, ipc.Private, 1, 0o640, make1)
 		if err != nil {
 			t.Fatal(i, err)
@@ -98,6 +98,22 @@ func TestBoundsAndStrangers(t *testing.T) {
 	}
 	if _, err := r.Get(task, ipc.Private, 1, 0o600, make1); err != unix.ENOSPC {
 		t.Error(err)
+	}
+	for _, l := range []struct {
+		limit *ipc.Tunable
+		n     int64
+		size  uint64
+		want  error
+	}{
+		{&r.limits.Segments, 5000, 1, nil}, {&r.limits.SegmentPages, 4099, 8193, unix.ENOSPC}, {&r.limits.SegmentPages, 4099, 8192, nil},
+		{&r.limits.SegmentPages, 4099, 1, unix.ENOSPC}, {&r.limits.SegmentSize, 100, 101, unix.EINVAL},
+	} {
+		if err := l.limit.Set(l.n); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Get(task, ipc.Private, l.size, 0o600, make1); err != l.want {
+			t.Errorf("%d bytes: %v, not %v", l.size, err, l.want)
+		}
 	}
 	stranger := currenttest.NewUser(1000, 1000)
 	stranger.Creds.UserNS = task.Creds.UserNS

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/link"
+	"hull/netstack/link/tun"
 	"hull/netstack/stack"
 	"hull/sentry/socket"
 )
@@ -25,7 +26,7 @@ func statistics() []string {
 }
 
 // Attributes implements socket.Controller.
-func (*View) Attributes(string) []socket.Parameter {
+func (v *View) Attributes(nic string) []socket.Parameter {
 	const ro, rw = 0o444, 0o644
 	ps := []socket.Parameter{{Path: "addr_assign_type", Mode: ro}, {Path: "addr_len", Mode: ro}, {Path: "address", Mode: ro},
 		{Path: "broadcast", Mode: ro}, {Path: "carrier", Mode: rw}, {Path: "carrier_changes", Mode: ro}, {Path: "dev_id", Mode: ro},
@@ -37,7 +38,31 @@ func (*View) Attributes(string) []socket.Parameter {
 	for _, s := range statistics() {
 		ps = append(ps, socket.Parameter{Path: "statistics/" + s, Mode: ro})
 	}
+	if n, err := v.nic(nic); err == nil && n.Tun() != nil {
+		ps = append(ps, socket.Parameter{Path: "group", Mode: ro}, socket.Parameter{Path: "owner", Mode: ro}, socket.Parameter{Path: "tun_flags", Mode: ro})
+	}
 	return ps
+}
+
+// tunAttribute is what a TUN device has besides.
+func tunAttribute(i *tun.Info, name string) (string, error) {
+	id := func(v uint32) string {
+		return strconv.FormatInt(int64(int32(v)), 10) // -1 for none
+	}
+	switch {
+	case i == nil:
+	case name == "tun_flags":
+		f := i.Flags
+		if i.Persist {
+			f |= unix.IFF_PERSIST
+		}
+		return fmt.Sprintf("0x%x", f), nil
+	case name == "owner":
+		return id(i.Owner), nil
+	case name == "group":
+		return id(i.Group), nil
+	}
+	return "", unix.ENOENT
 }
 
 // Attribute implements socket.Controller.
@@ -101,7 +126,7 @@ func (v *View) Attribute(nic, name string) (string, error) {
 	case "uevent":
 		return fmt.Sprintf("INTERFACE=%s\nIFINDEX=%d", i.Name, i.Index), nil
 	}
-	return "", unix.ENOENT
+	return tunAttribute(i.Tun, name)
 }
 
 func bit(on bool) string {

@@ -1,5 +1,5 @@
 // Package packet has AF_PACKET sockets, packet(7): those of package inet, with
-// rings of frames that a guest maps (PACKET_RX_RING).
+// rings of frames that a guest maps (PACKET_RX_RING, PACKET_TX_RING).
 //
 //   - It owns a ring's memory, which is the sandbox's, and its mappings.
 //   - What is in the ring, and who may write where, is netstack/stack's affair.
@@ -19,7 +19,14 @@ import (
 
 const (
 	solPacket = 263
-	rxRing    = 5 // PACKET_RX_RING
+	rxRing    = 5  // PACKET_RX_RING
+	txRing    = 13 // PACKET_TX_RING
+)
+
+// The options about groups, linux/if_packet.h.
+const (
+	fanout     = 18 // PACKET_FANOUT
+	fanoutData = 22 // PACKET_FANOUT_DATA
 )
 
 // Family makes packet sockets of a network.
@@ -39,7 +46,7 @@ func (f *Family) Socket(t current.Task, typ, protocol int32) (socket.Socket, err
 	if err != nil {
 		return nil, err
 	}
-	return &Sock{Sock: s, memory: f.memory}, nil
+	return &Sock{Sock: s, memory: f.memory, rings: rings{memory: f.memory}}, nil
 }
 
 // Pair implements socket.Family.
@@ -67,62 +74,94 @@ var (
 
 // SetOption implements socket.Socket.
 func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error {
-	if level == solPacket && name == rxRing {
-		return s.setRing(value)
+	if level == solPacket {
+		switch name {
+		case rxRing, txRing:
+			return s.setRing(value, name == txRing)
+		case fanoutData:
+			return s.setProgram(t, value)
+		}
 	}
 	return s.Sock.SetOption(t, level, name, value)
 }
 
+// setProgram is PACKET_FANOUT_DATA, whose value is about what the group is: a
+// program, or the descriptor of one.
+func (s *Sock) setProgram(t current.Task, value []byte) error {
+	b, err := s.Endpoint().Option(solPacket, fanout, 4, nil)
+	if err != nil {
+		return err
+	}
+	group, err := socket.Int(b)
+	if err != nil {
+		return err
+	}
+	switch group >> 16 & 0xff {
+	case unix.PACKET_FANOUT_CBPF:
+		prog, err := socket.CopyFilter(t, value)
+		if err != nil {
+			return err
+		}
+		return s.Sock.SetOption(t, solPacket, fanoutData, prog)
+	case unix.PACKET_FANOUT_EBPF:
+		return socket.AttachEBPF(t, value)
+	}
+	return unix.EINVAL
+}
+
 // setRing makes the ring that a struct tpacket_req or tpacket_req3 asks for, or
-// ends it if it asks for no blocks. EBUSY while it is mapped.
-func (s *Sock) setRing(value []byte) error {
+// ends it if it asks for no blocks. EBUSY while one is mapped.
+func (s *Sock) setRing(value []byte, tx bool) error {
 	x, ok := s.Endpoint().(stack.Ringer)
 	if !ok {
 		return unix.ENOPROTOOPT
 	}
-	r, err := x.ParseRing(value)
+	if !s.rings.begin() {
+		return unix.EBUSY
+	}
+	defer s.rings.end()
+	r, err := x.ParseRing(value, tx)
 	if err != nil {
 		return err
 	}
 	if r.Blocks == 0 {
-		g := s.rings.get()
-		if !g.retire() {
-			return unix.EBUSY
-		}
-		if err := x.SetRing(r, nil); err != nil {
-			g.revive()
+		if err := x.SetRing(r, nil, tx); err != nil {
 			return err
 		}
-		s.rings.set(nil)
+		s.rings.set(nil, tx)
 		return nil
 	}
 	g, blocks, err := newRing(s.memory, uint64(r.BlockSize), r.Blocks)
 	if err != nil {
 		return err
 	}
-	if err := x.SetRing(r, blocks); err != nil {
+	if err := x.SetRing(r, blocks, tx); err != nil {
 		g.free()
 		return err
 	}
-	s.rings.set(g)
+	s.rings.set(g, tx)
 	return nil
 }
 
-// Map implements vfs.Mapper: the whole ring, and nothing else.
+// Map implements vfs.Mapper: all of the rings, that of what arrives first, and
+// nothing else.
 func (s *Sock) Map(_ current.Task, _ *vfs.File, o *mm.MapOpts) (mm.Mappable, error) {
-	g := s.rings.get()
-	if g == nil || o.Offset != 0 || o.Length != g.size() || !o.Shared {
+	n := s.rings.size()
+	if n == 0 || o.Offset != 0 || o.Length != n || !o.Shared {
 		return nil, unix.EINVAL
 	}
-	return g, nil
+	return &s.rings, nil
 }
 
-// Release implements vfs.FileImpl. Nothing is written to the ring any more, whose
+// Release implements vfs.FileImpl. Nothing is written to the rings any more, whose
 // mappings keep their pages.
 func (s *Sock) Release(t current.Task, f *vfs.File) {
 	if x, ok := s.Endpoint().(stack.Ringer); ok {
-		_ = x.SetRing(stack.RingRequest{}, nil) // it does not fail without blocks
+		for _, tx := range [2]bool{false, true} {
+			_ = x.SetRing(stack.RingRequest{}, nil, tx) // it does not fail without blocks
+		}
 	}
 	s.Sock.Release(t, f)
-	s.rings.set(nil)
+	s.rings.set(nil, false)
+	s.rings.set(nil, true)
 }

@@ -1,8 +1,6 @@
 package packet
 
 import (
-	"sync/atomic"
-
 	"golang.org/x/sys/unix"
 
 	"hull/platform"
@@ -12,52 +10,114 @@ import (
 	"hull/sentry/usermem"
 )
 
-// rings holds the ring that a socket has.
+// rings is the rings that a socket has: one of what arrives, and one of what is
+// sent. They are mapped as one, in this order, and stay as they are while they are.
 type rings struct {
-	mu lock.Mutex[lock.Leaf]
-	g  *ring // guarded by mu; nil for none
+	memory *mem.File // immutable
+	mu     lock.Mutex[lock.Leaf]
+	// Guarded by mu; nil for none.
+	parts [2]*ring
+	// mapped is how many bytes are mapped; guarded by mu, as the next one.
+	mapped int64
+	// changing: nothing can be mapped.
+	changing bool
 }
 
-func (r *rings) get() *ring {
+// begin has nobody map the rings until end. It is false if somebody has.
+func (r *rings) begin() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.g
+	if r.mapped != 0 || r.changing {
+		return false
+	}
+	r.changing = true
+	return true
 }
 
-// set replaces the ring; nobody writes to the old one any more.
-func (r *rings) set(g *ring) {
+func (r *rings) end() {
 	r.mu.Lock()
-	old := r.g
-	r.g = g
+	r.changing = false
+	r.mu.Unlock()
+}
+
+// set replaces a ring; nobody writes to the old one any more.
+func (r *rings) set(g *ring, tx bool) {
+	i := 0
+	if tx {
+		i = 1
+	}
+	r.mu.Lock()
+	old := r.parts[i]
+	r.parts[i] = g
 	r.mu.Unlock()
 	if old != nil {
 		old.free()
 	}
 }
 
+// size is that of all rings, in bytes.
+func (r *rings) size() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := uint64(0)
+	for _, g := range r.parts {
+		if g != nil {
+			n += g.size()
+		}
+	}
+	return n
+}
+
+var _ mm.Mappable = (*rings)(nil)
+
+// Translate implements mm.Mappable.
+func (r *rings) Translate(off, length uint64, _ bool) (mm.Segment, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in := off
+	for _, g := range r.parts {
+		if g == nil {
+			continue
+		}
+		if in >= g.size() {
+			in -= g.size()
+			continue
+		}
+		at := in % g.block
+		start := g.blocks[in/g.block].Start + at
+		n := min(length, g.block-at)
+		r.memory.IncRef(mem.Range{Start: start, End: start + n})
+		return mm.Segment{Off: off, Len: n, Pos: start, Mem: true, Prot: platform.Prot(unix.PROT_READ | unix.PROT_WRITE)}, nil
+	}
+	return mm.Segment{}, unix.ENXIO
+}
+
+// AddMapping implements mm.Mappable. The mapping's file keeps the socket, and so
+// the rings.
+func (r *rings) AddMapping(_ mm.Space, m usermem.Range, _ uint64, _ bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.changing {
+		return unix.EINVAL
+	}
+	r.mapped += int64(m.Len())
+	return nil
+}
+
+// RemoveMapping implements mm.Mappable.
+func (r *rings) RemoveMapping(_ mm.Space, m usermem.Range, _ uint64, _ bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mapped -= int64(m.Len())
+}
+
 // ring is blocks of the sandbox's memory, each with a reference on its pages from
-// newRing to free. It is Mappable.
+// newRing to free.
 type ring struct {
 	memory *mem.File   // immutable
 	block  uint64      // immutable: size of one, in bytes
 	blocks []mem.Range // immutable
-	// mapped is how many bytes of it are mapped; below zero nothing of it can be
-	// mapped any more.
-	mapped atomic.Int64
 }
-
-// retire has nobody map the ring any more. It is false if somebody has. A socket
-// without a ring has none to retire.
-func (g *ring) retire() bool { return g == nil || g.mapped.CompareAndSwap(0, -1) }
-
-// revive takes retire back.
-func (g *ring) revive() {
-	if g != nil {
-		g.mapped.Store(0)
-	}
-}
-
-var _ mm.Mappable = (*ring)(nil)
 
 // newRing allocates n blocks, and returns the sentry's view of them.
 func newRing(memory *mem.File, size uint64, n int) (*ring, [][]byte, error) {
@@ -94,34 +154,3 @@ func (g *ring) free() {
 }
 
 func (g *ring) size() uint64 { return g.block * uint64(len(g.blocks)) }
-
-// Translate implements mm.Mappable.
-func (g *ring) Translate(off, length uint64, _ bool) (mm.Segment, error) {
-	if off >= g.size() {
-		return mm.Segment{}, unix.ENXIO
-	}
-	in := off % g.block
-	start := g.blocks[off/g.block].Start + in
-	n := min(length, g.block-in)
-	g.memory.IncRef(mem.Range{Start: start, End: start + n})
-	return mm.Segment{Off: off, Len: n, Pos: start, Mem: true, Prot: platform.Prot(unix.PROT_READ | unix.PROT_WRITE)}, nil
-}
-
-// AddMapping implements mm.Mappable. The mapping's file keeps the socket, and so
-// the ring.
-func (g *ring) AddMapping(_ mm.Space, r usermem.Range, _ uint64, _ bool) error {
-	for {
-		n := g.mapped.Load()
-		if n < 0 {
-			return unix.EINVAL
-		}
-		if g.mapped.CompareAndSwap(n, n+int64(r.Len())) {
-			return nil
-		}
-	}
-}
-
-// RemoveMapping implements mm.Mappable.
-func (g *ring) RemoveMapping(_ mm.Space, r usermem.Range, _ uint64, _ bool) {
-	g.mapped.Add(-int64(r.Len()))
-}

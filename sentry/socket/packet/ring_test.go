@@ -23,9 +23,19 @@ func TestRing(t *testing.T) {
 	if g.size() != size*n || len(blocks) != n || memory.Usage() != size*n {
 		t.Fatalf("%d bytes, %d blocks, %d in use", g.size(), len(blocks), memory.Usage())
 	}
+	x := &rings{memory: memory}
+	x.set(g, true)
+	first, _, err := newRing(memory, size, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.set(first, false)
+	if x.size() != size*(n+1) {
+		t.Fatalf("%d bytes", x.size())
+	}
 	// What the stack writes is what a mapping shows.
 	blocks[2][4096+5] = 42
-	s, err := g.Translate(2*size+4096, 1<<20, true)
+	s, err := x.Translate(3*size+4096, 1<<20, true)
 	if err != nil || s.Len != size-4096 || !s.Mem {
 		t.Fatalf("%+v, %v", s, err)
 	}
@@ -33,27 +43,29 @@ func TestRing(t *testing.T) {
 	if memory.Slice(r)[5] != 42 {
 		t.Error("another page")
 	}
-	if _, err := g.Translate(size*n, 1, false); err != unix.ENXIO {
+	if _, err := x.Translate(size*(n+1), 1, false); err != unix.ENXIO {
 		t.Error(err)
 	}
-	// A ring that is mapped stays, one that has retired is not mapped.
+	// Rings that are mapped stay, those that change are not mapped.
 	whole := usermem.Range{Start: 0x10000, End: 0x10000 + size*n}
-	if err := g.AddMapping(nil, whole, 0, true); err != nil || g.retire() {
-		t.Fatalf("%v, or it retired with a mapping", err)
+	if err := x.AddMapping(nil, whole, 0, true); err != nil || x.begin() {
+		t.Fatalf("%v, or they change with a mapping", err)
 	}
-	g.RemoveMapping(nil, usermem.Range{Start: whole.Start, End: whole.Start + 4096}, 0, true)
-	if g.retire() {
-		t.Error("retired with a part mapped")
+	x.RemoveMapping(nil, usermem.Range{Start: whole.Start, End: whole.Start + 4096}, 0, true)
+	if x.begin() {
+		t.Error("they change with a part mapped")
 	}
-	g.RemoveMapping(nil, usermem.Range{Start: whole.Start + 4096, End: whole.End}, 4096, true)
-	if !g.retire() {
-		t.Error("does not retire")
+	x.RemoveMapping(nil, usermem.Range{Start: whole.Start + 4096, End: whole.End}, 4096, true)
+	if !x.begin() || x.begin() {
+		t.Error("they do not change, or twice at once")
 	}
-	if err := g.AddMapping(nil, whole, 0, true); err != unix.EINVAL {
+	if err := x.AddMapping(nil, whole, 0, true); err != unix.EINVAL {
 		t.Error(err)
 	}
+	x.end()
+	x.set(nil, false)
 	// Pages that are still mapped outlive it.
-	g.free()
+	x.set(nil, true)
 	if memory.Usage() != s.Len {
 		t.Errorf("%d bytes are in use, want %d", memory.Usage(), s.Len)
 	}

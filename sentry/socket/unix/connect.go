@@ -105,14 +105,27 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 		err = l.enqueue(srv)
 	}
 	if err != nil {
-		s.st.Lock()
-		s.st.state, s.st.peer = idle, nil
-		s.st.Unlock()
+		s.withdraw(t, srv)
 		return err
 	}
 	l.queue.Notify(wait.In | wait.RdNrm)
 	s.queue.Notify(wait.Writable)
 	return nil
+}
+
+// withdraw takes a connection back that did not come about. What was sent through
+// it meanwhile is lost.
+func (s *Sock) withdraw(t current.Task, srv *Sock) {
+	s.st.Lock()
+	s.st.state, s.st.peer, s.st.shutRd, s.st.shutWr = idle, nil, false, false
+	s.st.Unlock()
+	srv.st.Lock()
+	lost := srv.st.in
+	srv.st.in, srv.st.inBytes, srv.st.peer, srv.st.state = nil, 0, nil, closed
+	srv.st.Unlock()
+	for _, p := range lost {
+		srv.free(t, p)
+	}
 }
 
 // shared returns the address as an accepted socket has it: the name without

@@ -223,9 +223,11 @@ func (s *Sock) RegisterExclusive(e *wait.Entry, mask wait.Mask) {
 func (s *Sock) Unregister(e *wait.Entry) { s.queue.Unregister(e) }
 
 // Release implements vfs.FileImpl: the last descriptor is gone.
-func (s *Sock) Release(t current.Task, _ *vfs.File) { s.close(t) }
+func (s *Sock) Release(t current.Task, _ *vfs.File) { s.close(t, false) }
 
-func (s *Sock) close(t current.Task) {
+// close ends the socket. The peer gets ECONNRESET if something is lost with it: what
+// was not received, or, if reset, the connection itself, which nobody will accept.
+func (s *Sock) close(t current.Task, reset bool) {
 	s.forget()
 	s.st.Lock()
 	peer, addr, in, pending := s.st.peer, s.st.addr, s.st.in, s.st.pending
@@ -238,7 +240,7 @@ func (s *Sock) close(t current.Task) {
 	if peer != nil && s.hasConnections() {
 		peer.st.Lock()
 		peer.st.shutRd, peer.st.shutWr = true, true
-		if len(in) > 0 {
+		if len(in) > 0 || reset {
 			peer.st.err = unix.ECONNRESET
 		}
 		peer.st.Unlock()
@@ -248,20 +250,7 @@ func (s *Sock) close(t current.Task) {
 		s.free(t, p)
 	}
 	for _, c := range pending {
-		c.reset(t)
-	}
-}
-
-// reset closes a connection that nobody will accept.
-func (s *Sock) reset(t current.Task) {
-	s.st.Lock()
-	peer := s.st.peer
-	s.st.Unlock()
-	s.close(t)
-	if peer != nil {
-		peer.st.Lock()
-		peer.st.err = unix.ECONNRESET
-		peer.st.Unlock()
+		c.close(t, true)
 	}
 }
 

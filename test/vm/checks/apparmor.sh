@@ -29,6 +29,7 @@ profile check-server flags=(attach_disconnected,mediate_deleted) {
   file, umount,
   deny /bin/** wl, deny /boot/** wl, deny /etc/** wl, deny /root/** wl, deny /usr/** wl,
   /var/run/server.pid w,
+  deny /tmp/only r,
   deny /bin/dd mrwklx,
   capability chown, capability dac_override, capability setuid, capability setgid, capability net_bind_service,
   deny @{PROC}/sys/kernel/shm* wkx,
@@ -44,7 +45,7 @@ same 'apparmor: paths of volumes' 'say run --rm --security-opt apparmor=check-pa
 same 'apparmor: a link on the way' 'say run --rm $I true; mkdir -p l; ln -s run l/x; docker rm -f $N >/dev/null 2>&1; docker create --name $N $I sh -c "echo >/run/kept; echo no; cat /run/o; ls /run/" >/dev/null; tar -C / -c run --no-recursion | docker cp - $N:/ 2>/dev/null; docker commit $N linked-$R >/dev/null; docker rm $N >/dev/null
 	say run --rm --security-opt apparmor=check-paths -v /tmp/other:/run linked-$R sh -c "echo >/run/kept; cat /run/o; ls /run"; docker rmi linked-$R >/dev/null'
 same 'apparmor: no writes' 'say run --rm --security-opt apparmor=check-deny-write $I sh -c "echo x >/tmp/f; mkdir /d; touch /etc/passwd; cat /etc/passwd; ls /tmp"'
-same 'apparmor: a server' 'say run --rm --security-opt apparmor=check-server $I sh -c "cat /etc/passwd; echo >/etc/new; rm /etc/passwd; echo t >/tmp/t; cat /tmp/t; dd if=/dev/null"
+same 'apparmor: a server' 'say run --rm --security-opt apparmor=check-server $I sh -c "cat /etc/passwd; echo >/etc/new; rm /etc/passwd; echo 1 >/tmp/only; echo 2 >>/tmp/only; cat /tmp/only; echo t >/tmp/t; cat /tmp/t; dd if=/dev/null"
 	say run --rm --network bridge --security-opt apparmor=check-server $I ping -c 1 -W 5 172.17.0.1 | tail -2 | head -1 | cut -d, -f1-3'
 same 'apparmor: an image of its own' 'mkdir r; say run --rm --security-opt apparmor=unconfined $I sh -c "echo s >/etc/shadow; cat /etc/shadow"; say run --rm --privileged $I sh -c "echo s >/etc/shadow; cat /etc/shadow"'
 same 'apparmor: one that is not loaded' 'run --rm --security-opt apparmor=check-none $I true >out 2>&1; echo "= $?"; 

@@ -2,7 +2,7 @@
 # What the virtual machine does when it is up: the checks, and its own end.
 . /checks/which.sh
 cp /checks/hull /usr/local/bin/hull
-hull install --docker >/dev/null
+hull install --docker --podman >/dev/null
 # The image: busybox.
 mkdir -p /i/bin /i/etc /i/tmp /i/root /i/proc /i/dev /i/sys
 chmod 1777 /i/tmp

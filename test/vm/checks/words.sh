@@ -18,6 +18,10 @@ cgroup() {
 		echo "/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$1/cgroup)"
 	fi
 }
+# the processor time that a process's cgroup has used, in nanoseconds
+used() {
+	if [ -e "$(cgroup $1 cpuacct)/cpuacct.usage" ]; then cat "$(cgroup $1 cpuacct)/cpuacct.usage"; else awk '/^usage_usec/{print $2 * 1000}' "$(cgroup $1 cpu)/cpu.stat"; fi
+}
 # bundle DIR ARGS...: a bundle of the image with a process of these arguments
 bundle() {
 	mkdir -p "$1"; ln -sfn /i "$1/rootfs"; b=$1; shift

@@ -8,6 +8,7 @@ import (
 
 	"hull/netstack/buffer"
 	"hull/netstack/header"
+	"hull/netstack/link/virtio"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // Its chunks are taken from the pool by prepare and leave with the packet that
 // take returns: the small one always, the large one if it is in use.
 type slot struct {
-	head         [HeaderSize]byte
+	head         [virtio.HeaderSize]byte
 	iov          [3]unix.Iovec
 	control      [controlSize]byte
 	small, large *buffer.Chunk
@@ -47,7 +48,7 @@ func (s *slot) prepare(pool *buffer.Pool) {
 		s.iov[1].SetLen(smallFrame)
 	}
 	s.iov[0].Base = &s.head[0]
-	s.iov[0].SetLen(HeaderSize)
+	s.iov[0].SetLen(virtio.HeaderSize)
 }
 
 // drop gives the chunks back.
@@ -63,7 +64,7 @@ func (s *slot) drop() {
 // take makes a packet of a message of n bytes; nil if it is none. vlan is the tag
 // that the host took out of the frame.
 func (s *slot) take(n int, vlan *tag, pool *buffer.Pool, now time.Time) *buffer.Packet {
-	n -= HeaderSize
+	n -= virtio.HeaderSize
 	if n < 1 || n > smallFrame+largeFrame {
 		return nil
 	}
@@ -86,7 +87,7 @@ func (s *slot) take(n int, vlan *tag, pool *buffer.Pool, now time.Time) *buffer.
 		start := binary.LittleEndian.Uint16(s.head[6:])
 		binary.LittleEndian.PutUint16(s.head[6:], start+header.VLANSize)
 	}
-	if !decode(s.head[:], p) {
+	if !virtio.Decode(s.head[:], p) {
 		p.Release()
 		return nil
 	}

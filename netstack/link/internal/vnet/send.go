@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/buffer"
+	"hull/netstack/link/virtio"
 )
 
 // maxBatch is how many messages one call moves, and maxPieces how many pieces of
@@ -19,7 +20,7 @@ const (
 // batch is the memory for one call of sendmmsg.
 type batch struct {
 	msgs  [maxBatch]mmsghdr
-	heads [maxBatch][HeaderSize]byte
+	heads [maxBatch][virtio.HeaderSize]byte
 	iov   []unix.Iovec
 	n     int // how many messages were filled
 }
@@ -55,7 +56,7 @@ func (x *batch) fill(ps []*buffer.Packet) int {
 	x.n = n
 	for i, p := range ps[:n] {
 		start := len(x.iov)
-		encode(x.heads[i][:], p)
+		virtio.Encode(x.heads[i][:], p)
 		x.piece(x.heads[i][:])
 		x.piece(p.Head())
 		for _, v := range p.Payload() {

@@ -13,6 +13,7 @@ import (
 	"hull/netstack/buffer"
 	"hull/netstack/header"
 	"hull/netstack/link"
+	"hull/netstack/link/virtio"
 )
 
 // sink collects what a link delivers.
@@ -171,15 +172,15 @@ func TestOffloadsCross(t *testing.T) {
 func TestEncodeSegmentation(t *testing.T) {
 	pool := &buffer.Pool{}
 	for kind, want := range map[buffer.GSOType][2]byte{
-		buffer.GSOTCP4: {gsoTCP4, 54}, buffer.GSOTCP6: {gsoTCP6, 54}, buffer.GSOUDP: {gsoUDP, 42},
+		buffer.GSOTCP4: {virtio.GSOTCP4, 54}, buffer.GSOTCP6: {virtio.GSOTCP6, 54}, buffer.GSOUDP: {virtio.GSOUDP, 42},
 	} {
 		p := frame(pool, 0, 3000)
 		header.TCP(p.Head()[34:]).Encode(header.TCPFields{Flags: header.ACK})
 		p.Checksum, p.ChecksumStart = buffer.ChecksumPartial, 34
 		p.GSO = buffer.GSO{Size: 1400, Type: kind}
-		var h [HeaderSize]byte
-		encode(h[:], p)
-		if h[0] != needsChecksum || h[1] != want[0] || h[2] != want[1] || binary.LittleEndian.Uint16(h[4:]) != 1400 {
+		var h [virtio.HeaderSize]byte
+		virtio.Encode(h[:], p)
+		if h[0] != virtio.NeedsChecksum || h[1] != want[0] || h[2] != want[1] || binary.LittleEndian.Uint16(h[4:]) != 1400 {
 			t.Errorf("kind %d: % x", kind, h)
 		}
 		p.Release()
@@ -271,8 +272,8 @@ func TestVLANGoesBackIn(t *testing.T) {
 	copy(want[12:], []byte{0x81, 0x00, 0x20, 0x07, 0x08, 0x00})
 	bare := append(append([]byte{}, want[:12]...), want[16:]...)
 	copy(s.small.Bytes()[front:], bare)
-	s.head = [HeaderSize]byte{needsChecksum, 0, 0, 0, 0, 0, 34, 0, 6, 0}
-	p := s.take(HeaderSize+len(bare), &tag{0x8100, 0x2007}, pool, time.Now())
+	s.head = [virtio.HeaderSize]byte{virtio.NeedsChecksum, 0, 0, 0, 0, 0, 34, 0, 6, 0}
+	p := s.take(virtio.HeaderSize+len(bare), &tag{0x8100, 0x2007}, pool, time.Now())
 	if p == nil || !bytes.Equal(contents(p), want) {
 		t.Fatalf("got % x, want % x", contents(p), want)
 	}
@@ -307,7 +308,7 @@ func FuzzReceive(f *testing.F) {
 		if tagged {
 			vlan = &tag{0x8100, 1}
 		}
-		p := s.take(n%(HeaderSize+smallFrame+largeFrame+2), vlan, pool, time.Time{})
+		p := s.take(n%(virtio.HeaderSize+smallFrame+largeFrame+2), vlan, pool, time.Time{})
 		if p == nil {
 			return
 		}

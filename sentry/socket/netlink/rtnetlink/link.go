@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/link"
+	"hull/netstack/link/tun"
 	"hull/netstack/stack"
 	"hull/sentry/socket/netlink"
 	"hull/sentry/socket/netlink/wire"
@@ -97,6 +98,49 @@ func writeLink(n *netlink.Net, b *wire.Builder, i *stack.NICInfo, ext uint32) {
 	b.Close(spec)
 }
 
+// The attributes of a TUN device (linux/if_link.h).
+const (
+	tunOwner = 1 + iota
+	tunGroup
+	tunType
+	tunPI
+	tunVnetHdr
+	tunPersist
+	tunMultiQueue
+	tunNumQueues
+	tunNumDisabled
+)
+
+func writeTun(b *wire.Builder, t *tun.Info) {
+	if t == nil {
+		return
+	}
+	flag := func(typ int, on bool) {
+		v := uint8(0)
+		if on {
+			v = 1
+		}
+		b.U8(uint16(typ), v)
+	}
+	data := b.Nest(unix.IFLA_INFO_DATA)
+	b.U8(tunType, uint8(t.Flags&(unix.IFF_TUN|unix.IFF_TAP)))
+	if t.Owner != tun.NoID {
+		b.U32(tunOwner, t.Owner)
+	}
+	if t.Group != tun.NoID {
+		b.U32(tunGroup, t.Group)
+	}
+	flag(tunPI, t.Flags&unix.IFF_NO_PI == 0)
+	flag(tunVnetHdr, t.Flags&unix.IFF_VNET_HDR != 0)
+	flag(tunPersist, t.Persist)
+	flag(tunMultiQueue, t.Flags&unix.IFF_MULTI_QUEUE != 0)
+	if t.Flags&unix.IFF_MULTI_QUEUE != 0 {
+		b.U32(tunNumQueues, uint32(t.Queues))
+		b.U32(tunNumDisabled, uint32(t.Resting))
+	}
+	b.Close(data)
+}
+
 // writeLinkInfo writes IFLA_LINKINFO of those that `ip link add` makes.
 func writeLinkInfo(b *wire.Builder, i *stack.NICInfo) {
 	made := i.Kind != stack.KindDevice && i.Kind != stack.KindLoopback
@@ -114,6 +158,8 @@ func writeLinkInfo(b *wire.Builder, i *stack.NICInfo) {
 		b.U16(unix.IFLA_VLAN_ID, i.VLAN)
 		b.Attr(unix.IFLA_VLAN_FLAGS, binary.NativeEndian.AppendUint64(nil, 1)) // VLAN_FLAG_REORDER_HDR, no mask
 		b.Close(data)
+	case stack.KindTun:
+		writeTun(b, i.Tun)
 	case stack.KindBridge:
 		data := b.Nest(unix.IFLA_INFO_DATA)
 		b.U32(unix.IFLA_BR_FORWARD_DELAY, 1500)
@@ -161,6 +207,8 @@ func mtuBounds(i *stack.NICInfo) (lo, hi uint32) {
 		return 0, 0
 	case stack.KindVLAN:
 		return 0, 65535
+	case stack.KindTun:
+		return 68, 65521
 	case stack.KindDevice, stack.KindVeth, stack.KindBridge:
 	}
 	return 68, 65535
@@ -264,7 +312,9 @@ func (c *call) dumpLinks(family uint8) error {
 	} else if c.Strict() {
 		return c.Fail(unix.EINVAL, "Invalid header for link dump")
 	}
-	a, err := c.Attrs(fixed, linkPolicy(), c.Strict())
+	p := linkPolicy()
+	p[unix.IFLA_LINKINFO].Kind = wire.Any // nobody has to say that it is nested
+	a, err := c.Attrs(fixed, p, c.Strict())
 	if err != nil {
 		return err
 	}

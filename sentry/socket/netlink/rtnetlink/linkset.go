@@ -91,6 +91,8 @@ func (c *call) createLink(m ifinfomsg, a, info wire.Attrs) error {
 		if cfg.Peer, cfg.PeerStack, err = c.vethPeer(info, target); err != nil {
 			return err
 		}
+	case stack.KindTun:
+		return c.Fail(unix.EOPNOTSUPP, "tun/tap creation via rtnetlink is not supported.")
 	case stack.KindDevice, stack.KindLoopback:
 		return c.Fail(unix.EOPNOTSUPP, "Unknown device type")
 	default:
