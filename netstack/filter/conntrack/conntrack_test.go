@@ -36,7 +36,7 @@ func packet4(src, dst string, proto header.Protocol, sport, dport uint16, flags 
 
 func parse(t *testing.T, b []byte) *Packet {
 	t.Helper()
-	p, ok := Parse(b, false, len(b))
+	p, ok := Parse(b, b[0]>>4 == 6, len(b))
 	if !ok {
 		t.Fatal("no packet")
 	}
@@ -307,5 +307,40 @@ func TestUnansweredSYN(t *testing.T) {
 	}
 	if y := tab.Track(parse(t, syn), nil, 121*sec); y.Conn == x.Conn {
 		t.Error("SYNs that are sent again keep it")
+	}
+}
+
+// A redirect of neighbour discovery is about the packet in one of its options.
+func TestRedirected(t *testing.T) {
+	ip := func(src, dst string, payload []byte) []byte {
+		b := make([]byte, header.IPv6Size+len(payload))
+		b[0], b[5], b[6], b[7] = 0x60, byte(len(payload)), byte(header.ProtocolICMPv6), 255
+		copy(b[8:], netip.MustParseAddr(src).AsSlice())
+		copy(b[24:], netip.MustParseAddr(dst).AsSlice())
+		copy(b[header.IPv6Size:], payload)
+		return b
+	}
+	tab := NewTable(zeros)
+	asked := ip("fd00::1", "fd01::1", []byte{128, 0, 0, 0, 0, 7, 0, 1})
+	x := tab.Track(parse(t, asked), nil, 0)
+	if !tab.Confirm(x, 0) {
+		t.Fatal("refused")
+	}
+	said := make([]byte, 40, 200)
+	said[0] = 137
+	said = append(said, 2, 1, 0, 0, 0, 0, 0, 0)
+	said = append(said, 4, byte(1+len(asked)/8), 0, 0, 0, 0, 0, 0)
+	said = append(said, asked...)
+	b := ip("fe80::1", "fd00::1", said)
+	p := parse(t, b)
+	if !p.Error || p.Quoted != len(b)-len(asked) {
+		t.Fatalf("%+v", p)
+	}
+	if r := tab.Track(p, b[p.Quoted:], 0); r.Conn != x.Conn || r.State != Related {
+		t.Errorf("%+v", r)
+	}
+	said[40+8] = 9 // an option that is none of these
+	if p := parse(t, ip("fe80::1", "fd00::1", said)); p.Error {
+		t.Errorf("%+v", p)
 	}
 }

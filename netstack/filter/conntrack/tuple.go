@@ -47,6 +47,25 @@ func inverseType(p header.Protocol, typ uint8) uint8 {
 	return typ
 }
 
+// quotedByRedirect is where a redirect (RFC 4861 section 4.5) has the packet that it
+// is about, or 0.
+func quotedByRedirect(b []byte) int {
+	const redirect, targetLinkAddr, redirectedHeader = 137, 2, 4
+	if b[0] != redirect {
+		return 0
+	}
+	for at := 40; at+8 <= len(b) && b[at+1] > 0; at += int(b[at+1]) * 8 {
+		switch b[at] {
+		case redirectedHeader:
+			return at + 8
+		case targetLinkAddr:
+		default:
+			return 0
+		}
+	}
+	return 0
+}
+
 // asks reports whether a message of ICMP begins a connection.
 func asks(p header.Protocol, typ uint8) bool {
 	if p == header.ProtocolICMPv6 {
@@ -133,6 +152,10 @@ func (p *Packet) transport(b []byte) {
 			p.Error = header.ICMPv4Type(b[0]).IsError()
 		} else {
 			p.Error = b[0] < 128
+			if at := quotedByRedirect(b); at > 0 {
+				p.Error, p.Quoted = true, p.Transport+at
+				return
+			}
 		}
 		if p.Error {
 			p.Quoted = p.Transport + header.ICMPv4Size
