@@ -14,7 +14,7 @@ import (
 // sent. They are mapped as one, in this order, and stay as they are while they are.
 type rings struct {
 	memory *mem.File // immutable
-	mu     lock.Mutex[lock.Leaf]
+	mu     lock.Mutex[lock.FileMap]
 	// Guarded by mu; nil for none.
 	parts [2]*ring
 	// mapped is how many bytes are mapped; guarded by mu, as the next one.
