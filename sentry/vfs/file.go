@@ -30,8 +30,8 @@ type File struct {
 	watch   releaseWatch
 	owner   fileOwner
 	pos     struct {
-		lock.Mutex[lock.File]
-		off int64
+		lock.Mutex[lock.File] // held over a transfer at the offset
+		off                   atomic.Int64
 	}
 	locked atomic.Bool // flock or OFD locks may be held by it
 }
@@ -62,12 +62,9 @@ func (f *File) Impl() FileImpl { return f.impl }
 // O_TRUNC (which InodeImpl.Open still sees).
 func (f *File) Flags() uint32 { return f.flags.Load() }
 
-// Offset returns the file's offset.
-func (f *File) Offset() int64 {
-	f.pos.Lock()
-	defer f.pos.Unlock()
-	return f.pos.off
-}
+// Offset returns the file's offset. It does not wait for a transfer at the offset:
+// who asks may be one, of the file's own /proc/PID/fdinfo.
+func (f *File) Offset() int64 { return f.pos.off.Load() }
 
 // IncRef adds a reference.
 func (f *File) IncRef() { f.refs.Add(1) }
@@ -148,7 +145,7 @@ func (f *File) Seek(t current.Task, off int64, whence int32) (int64, error) {
 	switch whence {
 	case unix.SEEK_SET:
 	case unix.SEEK_CUR:
-		to = f.pos.off + off
+		to = f.pos.off.Load() + off
 	case unix.SEEK_END:
 		to = size + off
 	case unix.SEEK_DATA, unix.SEEK_HOLE:
@@ -164,7 +161,7 @@ func (f *File) Seek(t current.Task, off int64, whence int32) (int64, error) {
 	if to < 0 {
 		return 0, unix.EINVAL
 	}
-	f.pos.off = to
+	f.pos.off.Store(to)
 	return to, nil
 }
 
@@ -178,7 +175,7 @@ func (f *File) seekOwn(t current.Task, s Seeker, off int64, whence int32) (int64
 		return 0, err
 	}
 	f.pos.Lock()
-	f.pos.off = to
+	f.pos.off.Store(to)
 	f.pos.Unlock()
 	return to, nil
 }
@@ -284,11 +281,11 @@ func (f *File) ReadDir(t current.Task, emit func(Dirent) bool) error {
 	f.event(unix.IN_ACCESS | unix.IN_ISDIR)
 	f.pos.Lock()
 	defer f.pos.Unlock()
-	return d.ReadDir(t, f, f.pos.off, func(e Dirent) bool {
+	return d.ReadDir(t, f, f.pos.off.Load(), func(e Dirent) bool {
 		if !emit(e) {
 			return false
 		}
-		f.pos.off = e.Next
+		f.pos.off.Store(e.Next)
 		return true
 	})
 }

@@ -45,11 +45,11 @@ func (f *File) read(t current.Task, dst usermem.Buffer) (int64, error) {
 	}
 	f.pos.Lock()
 	defer f.pos.Unlock()
-	if err := checkSpan(f.pos.off, dst.Len()); err != nil {
+	if err := checkSpan(f.pos.off.Load(), dst.Len()); err != nil {
 		return 0, err
 	}
-	n, err := f.impl.Read(t, f, dst, f.pos.off)
-	f.pos.off += n
+	n, err := f.impl.Read(t, f, dst, f.pos.off.Load())
+	f.pos.off.Add(n)
 	return n, err
 }
 
@@ -168,9 +168,9 @@ func (f *File) write(t current.Task, src usermem.Buffer) (int64, error) {
 	}
 	f.pos.Lock()
 	defer f.pos.Unlock()
-	n, end, err := f.place(t, src, f.pos.off)
+	n, end, err := f.place(t, src, f.pos.off.Load())
 	if n > 0 {
-		f.pos.off = end
+		f.pos.off.Store(end)
 	}
 	return n, err
 }

@@ -87,6 +87,13 @@ int main(int argc, char **argv) {
 	snprintf(b, sizeof b, "/proc/self/fdinfo/%d", fd);
 	p = slurp(b);
 	printf("%.*s\n", (int)strcspn(p, "\n"), p);
+	int old = MUST(dup(fd)), info = MUST(open(b, O_RDONLY));
+	MUST(dup2(info, fd)); // now it is about itself
+	n = pread(info, here, 7, 0);
+	printf("fdinfo of itself: %.*s\n", (int)strcspn(here, "\n"), here);
+	n = read(info, here, 7);
+	printf("read: %zd %.*s\n", n, (int)strcspn(here, "\n"), here);
+	MUST(dup2(old, fd));
 	snprintf(b, sizeof b, "/proc/self/fd/%d", fd);
 	SHOW(open(b, O_RDONLY) > 0);
 	unlink("f");
