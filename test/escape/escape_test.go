@@ -109,6 +109,12 @@ func TestEscapes(t *testing.T) {
 	port := strconv.Itoa(served.Addr().(*net.TCPAddr).Port)
 	out := inside(t, dir, 5*time.Minute, secret, strconv.Itoa(os.Getpid()), name, port)
 	allRefused(t, out, 26)
+	if strings.Contains(out, "no tunnel was made") {
+		t.Error("/dev/net/tun did not make an interface: what does this show?")
+	}
+	if i, err := net.InterfaceByName("hullescape"); err == nil {
+		t.Errorf("an interface of the guest's is the host's: %v", i)
+	}
 	left, err := os.ReadDir(filepath.Join(dir, "tmp"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("left on the host: %v %v", left, err)

@@ -6,11 +6,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -118,14 +121,21 @@ static void races(void) {
 
 static void devices(void) {
 	int kinds[][3] = {{S_IFBLK, 8, 0}, {S_IFBLK, 253, 0}, {S_IFBLK, 254, 0}, {S_IFBLK, 7, 0}, {S_IFCHR, 1, 1}, {S_IFCHR, 1, 4},
-			  {S_IFCHR, 10, 200}, {S_IFCHR, 10, 232}, {S_IFCHR, 4, 1}, {S_IFCHR, 10, 229}};
+			  {S_IFCHR, 10, 232}, {S_IFCHR, 4, 1}, {S_IFCHR, 10, 229}};
 	int escaped = 0;
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 9; i++) {
 		mknod("/tmp/dev", kinds[i][0] | 0666, makedev(kinds[i][1], kinds[i][2]));
 		int fd = open("/tmp/dev", O_RDWR);
 		escaped |= fd >= 0;
 		unlink("/tmp/dev");
 	}
+	// The tunnel is hull's own: the test looks whether the host has the interface.
+	struct ifreq tun = {.ifr_name = "hullescape", .ifr_flags = IFF_TUN};
+	mknod("/tmp/dev", S_IFCHR | 0666, makedev(10, 200));
+	int fd = open("/tmp/dev", O_RDWR);
+	if (ioctl(fd, TUNSETIFF, &tun) || ioctl(fd, TUNSETPERSIST, 1))
+		printf("no tunnel was made\n");
+	unlink("/tmp/dev");
 	verdict("device nodes", escaped);
 }
 
