@@ -25,6 +25,15 @@ func schedTarget(t *kernel.Task, pid int32) (*kernel.Task, error) {
 	return nil, unix.ESRCH
 }
 
+// affinityTarget is schedTarget for the calls about affinity, to whom a negative
+// number is one that nobody has: ESRCH.
+func affinityTarget(t *kernel.Task, pid int32) (*kernel.Task, error) {
+	if pid < 0 {
+		return nil, unix.ESRCH
+	}
+	return schedTarget(t, pid)
+}
+
 // schedYield is sched_yield(2). The next run of guest code is a new turn on
 // the host's processor anyway.
 func schedYield(*kernel.Task, arch.Args) (uintptr, error) { return 0, nil }
@@ -155,7 +164,7 @@ func schedSetAffinity(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if _, err := t.Mem().CopyIn(usermem.Addr(a[2]), b[:min(uint64(len(b)), a[1].Size())]); err != nil {
 		return 0, err
 	}
-	o, err := schedTarget(t, a[0].Int())
+	o, err := affinityTarget(t, a[0].Int())
 	if err != nil {
 		return 0, err
 	}
@@ -184,7 +193,7 @@ func schedGetAffinity(t *kernel.Task, a arch.Args) (uintptr, error) {
 	if uint64(size)*8 < uint64(t.Kernel().CPUs()) || size%8 != 0 {
 		return 0, unix.EINVAL
 	}
-	o, err := schedTarget(t, a[0].Int())
+	o, err := affinityTarget(t, a[0].Int())
 	if err != nil {
 		return 0, err
 	}

@@ -29,6 +29,8 @@ int main(void) {
 	printf("processors as sysconf says %d\n", CPU_COUNT(&set) == sysconf(_SC_NPROCESSORS_ONLN));
 	SHOW(syscall(SYS_sched_getaffinity, 0, 1, &set));
 	SHOW(syscall(SYS_sched_getaffinity, 0, 12, &set));
+	SHOW(sched_getaffinity(-1, sizeof set, &set));
+	SHOW(sched_setaffinity(-1, sizeof set, &set));
 	SHOW(sched_getaffinity(1 << 22, sizeof set, &set));
 	CPU_ZERO(&set);
 	SHOW(sched_setaffinity(0, sizeof set, &set));
