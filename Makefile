@@ -43,10 +43,10 @@ need = @missing=; for n in $(1); do what=$${n%=*}; \
 
 # What runs without a sandbox: everything but the tests that start the binary, and
 # those of lint. LOCKS of it takes locks that have an order.
-UNIT  = $$($(GO) list ./... | grep -Ev '/test/(layers|parity|e2e|posture|escape|lifecycle|oci|net|bench)')
+UNIT  = $$($(GO) list ./... | grep -Ev '/test/(layers|parity|e2e|posture|escape|lifecycle|oci|net|suites|bench)')
 LOCKS = ./sentry/... ./fsimpl/... ./syscalls/... ./platform/...
 
-.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood escape vm help clean
+.PHONY: build run test lint unit lockcheck blackbox bench install fuzz flood escape suites vm help clean
 
 build: ## build bin/hull, one static binary
 	$(call need,$(BUILD_NEEDS))
@@ -101,6 +101,11 @@ escape: build ## random calls, mutated programs and many processes, in the numbe
 	$(call need,$(BUILD_NEEDS))
 	HULL_BIN=$(abspath $(BIN)) HULL_FUZZ_CALLS=100000 HULL_FUZZ_SEED=$(SEED) HULL_FUZZ_ELF=10000 HULL_MANY=10000 \
 		$(GO) test -count=1 -v -timeout 60m ./test/escape
+
+suites: build ## Go's and Python's own tests on the host and in hull
+	$(call need,$(BUILD_NEEDS) /usr/bin/python3=python3 /usr/sbin/ip=iproute2)
+	$(call need,`/usr/bin/python3 -c 'import sys; v = "python3.%d" % sys.version_info[1]; print("/usr/lib/%s/test/test_socket.py=lib%s-testsuite" % (v, v))'`)
+	HULL_BIN=$(abspath $(BIN)) $(GO) test -count=1 -v -timeout 60m ./test/suites
 
 vm: build ## checks in virtual machines that have systemd, cgroup v2, v1 and both, AppArmor, SELinux; MODES="unified …" are fewer
 	$(call need,/usr/bin/qemu-system-x86_64=qemu-system-x86 /usr/sbin/debootstrap=debootstrap /usr/sbin/mke2fs=e2fsprogs)
