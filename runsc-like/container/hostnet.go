@@ -80,9 +80,14 @@ func netSysctls(spec *specs.Spec) []string {
 	})
 }
 
-// newNetwork is how the sentry sets up a namespace of its own.
+// newNetwork is how the sentry sets up a namespace of its own. Parameters it sets
+// only for a user, who has no way into the namespace: to whom it belongs not all
+// groups are known that a parameter (net.ipv4.ping_group_range) may name.
 func newNetwork(spec *specs.Spec) (*jail.NewNetwork, error) {
 	n := &jail.NewNetwork{}
+	if os.Geteuid() == 0 {
+		return n, nil
+	}
 	for _, k := range netSysctls(spec) {
 		path, err := netconf.SysctlPath(k)
 		if err != nil {
@@ -93,11 +98,11 @@ func newNetwork(spec *specs.Spec) (*jail.NewNetwork, error) {
 	return n, nil
 }
 
-// prepareHostNetwork sets parameters of the namespace that the sentry is in, if that
-// was there before.
+// prepareHostNetwork sets parameters of the namespace that the sentry is in, unless
+// that is the caller's, or the sentry has set them (newNetwork).
 func (c *Container) prepareHostNetwork(spec *specs.Spec) error {
 	i := networkOf(spec)
-	if !c.hostNetwork() || i < 0 || spec.Linux.Namespaces[i].Path == "" {
+	if !c.hostNetwork() || i < 0 || spec.Linux.Namespaces[i].Path == "" && os.Geteuid() != 0 {
 		return nil
 	}
 	values := map[string]string{}

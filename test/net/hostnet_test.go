@@ -250,7 +250,9 @@ func TestHostNetworkContainer(t *testing.T) {
 		w.serves("80")
 	})
 	t.Run("own", func(t *testing.T) {
-		c := newHostContainer(t, &specs.LinuxNamespace{Type: specs.NetworkNamespace}, map[string]string{"net.ipv4.ip_unprivileged_port_start": "80"})
+		// The groups are more than the sentry's user namespace has.
+		c := newHostContainer(t, &specs.LinuxNamespace{Type: specs.NetworkNamespace},
+			map[string]string{"net.ipv4.ip_unprivileged_port_start": "80", "net.ipv4.ping_group_range": "0 2147483647"})
 		c.serve(t)
 		here, err := os.Readlink("/proc/self/ns/net")
 		if got := c.network(t, c.pid(t)); err != nil || got == here || got == there {
@@ -259,6 +261,10 @@ func TestHostNetworkContainer(t *testing.T) {
 		out, err := exec.Command("nsenter", "-t", fmt.Sprint(c.pid(t)), "-n", "ip", "-br", "link", "show", "dev", "lo").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "UP") {
 			t.Errorf("its loopback interface: %s, %v", out, err)
+		}
+		out, err = exec.Command("nsenter", "-t", fmt.Sprint(c.pid(t)), "-n", "cat", "/proc/sys/net/ipv4/ping_group_range").CombinedOutput()
+		if err != nil || strings.Join(strings.Fields(string(out)), " ") != "0 2147483647" {
+			t.Errorf("who may ping: %s, %v", out, err)
 		}
 	})
 	t.Run("a user's own", testHostNetworkOfUser)
