@@ -131,8 +131,10 @@ func (c *Container) signal(signo unix.Signal, all bool) error {
 		return c.signalFrozen(signo)
 	case errors.Is(err, errPaused):
 		return nil // it comes when the container goes on
-	case err != nil && (isUnknown(err) || !c.alive()):
+	case err != nil && isUnknown(err):
 		return ErrNotRunning
+	case err != nil && !c.alive():
+		return nil // it was there when it was told, and ended before it could say so
 	case err != nil && err.Error() == ErrNotRunning.Error():
 		return ErrNotRunning // it is just ending
 	case err == nil && m.Kind != control.Done:
