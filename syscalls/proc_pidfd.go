@@ -51,15 +51,10 @@ func pidfdSendSignal(t *kernel.Task, a arch.Args) (uintptr, error) {
 	}
 	info := kernel.SignalInfo{Signo: signo}
 	if a[2] != 0 {
-		// Who may give which code is asked below, where it is known whom it goes to.
-		if info, err = siginfoArg(t, a[2], signo, true); err != nil {
+		if info, err = givenSiginfo(t, a[2]); err != nil {
 			return 0, err
 		}
-		given, err := usermem.In[int32](t.Mem(), usermem.Addr(a[2]))
-		if err != nil {
-			return 0, err
-		}
-		if given != signo {
+		if info.Signo != signo {
 			return 0, unix.EINVAL
 		}
 	}

@@ -36,17 +36,26 @@ const givenSize = 48
 // to be the kernel's, or kill's, is for the own process only.
 func siginfoArg(t *kernel.Task, addr arch.Arg, signo int32, self bool) (kernel.SignalInfo, error) {
 	const siTKill = -6
+	info, err := givenSiginfo(t, addr)
+	if err != nil {
+		return kernel.SignalInfo{}, err
+	}
+	if (info.Code >= 0 || info.Code == siTKill) && !self {
+		return kernel.SignalInfo{}, unix.EPERM
+	}
+	info.Signo = signo
+	binary.NativeEndian.PutUint32(info.Given, uint32(signo))
+	return info, nil
+}
+
+// givenSiginfo decodes a siginfo_t as it is.
+func givenSiginfo(t *kernel.Task, addr arch.Arg) (kernel.SignalInfo, error) {
 	b := make([]byte, givenSize)
 	if _, err := t.Mem().CopyIn(usermem.Addr(addr), b); err != nil {
 		return kernel.SignalInfo{}, err
 	}
-	code := int32(binary.NativeEndian.Uint32(b[8:]))
-	if (code >= 0 || code == siTKill) && !self {
-		return kernel.SignalInfo{}, unix.EPERM
-	}
-	binary.NativeEndian.PutUint32(b, uint32(signo))
-	return kernel.SignalInfo{Signo: signo, Code: code, Errno: int32(binary.NativeEndian.Uint32(b[4:])),
-		PID: int32(binary.NativeEndian.Uint32(b[16:])), UID: binary.NativeEndian.Uint32(b[20:]),
+	u32 := func(off int) uint32 { return binary.NativeEndian.Uint32(b[off:]) }
+	return kernel.SignalInfo{Signo: int32(u32(0)), Errno: int32(u32(4)), Code: int32(u32(8)), PID: int32(u32(16)), UID: u32(20),
 		Value: binary.NativeEndian.Uint64(b[24:]), Given: b}, nil
 }
 

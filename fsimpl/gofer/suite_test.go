@@ -70,7 +70,7 @@ func directory(t *testing.T) string {
 
 func TestSuite(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("a gofer that is not root gives files to nobody else")
+		t.Fatal("needs root: a gofer that is not gives files to nobody else")
 	}
 	unix.Umask(0) // as a gofer has it
 	for name, exclusive := range map[string]bool{"exclusive": true, "shared": false} {

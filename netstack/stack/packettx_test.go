@@ -20,7 +20,7 @@ func FuzzPacketSend(f *testing.F) {
 	f.Add(uint8(2), []byte{1, 1, 54, 0, 8, 0, 34, 0, 16, 0}, frame, make([]byte, 48))
 	f.Fuzz(func(t *testing.T, kind uint8, vnet, frame, head []byte) {
 		if len(vnet) < 10 || len(frame) > 2000 || len(head) > 64 {
-			t.Skip()
+			return // no socket and no file lets such through
 		}
 		v := newClock()
 		a, _ := pair(t, v)

@@ -17,7 +17,7 @@ func FuzzTunFrame(f *testing.F) {
 	f.Add(true, []byte{1, 0, 0, 0, 0, 0, 34, 0, 6, 0}, append(make([]byte, 14), echo...))
 	f.Fuzz(func(t *testing.T, tap bool, vnet, frame []byte) {
 		if len(vnet) != 0 && len(vnet) < 10 || len(frame) > 4000 {
-			t.Skip()
+			return // no socket and no file lets such through
 		}
 		v := newClock()
 		a, _ := pair(t, v)
