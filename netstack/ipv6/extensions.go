@@ -36,11 +36,11 @@ type Result uint8
 
 // The results of Walk.
 const (
-	Accept Result = iota
-	Drop          // silently
-	Report        // with a parameter problem
-	Ignore        // silently, without an error being counted
-	Misrouted     // a routing header in a packet to a group
+	Accept    Result = iota
+	Drop             // silently
+	Report           // with a parameter problem
+	Ignore           // silently, without an error being counted
+	Misrouted        // a routing header in a packet to a group
 )
 
 // maxHead bounds the headers of a packet that are looked at.

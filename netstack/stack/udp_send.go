@@ -233,6 +233,9 @@ func (m *SendMeta) apply(o *sendOptions) {
 	if m.HasMark {
 		o.mark = m.Mark
 	}
+	if m.HasPriority {
+		o.priority = m.Priority
+	}
 	if m.Options != nil {
 		o.options = m.Options
 	}
