@@ -33,7 +33,7 @@ func TestFragmentAndJoin(t *testing.T) {
 		if f.Len() > 1280 {
 			t.Errorf("a fragment of %d bytes", f.Len())
 		}
-		w, _, res := Walk(f)
+		w, _, res := Walk(f, true)
 		if res != Accept || w.Fragment == nil {
 			t.Fatal("no fragment", res)
 		}
@@ -70,7 +70,7 @@ func TestWalk(t *testing.T) {
 		"routing, done":     {header.ProtocolRouting, []byte{17, 0, 0, 0, 0, 0, 0, 0}, Accept, 0},
 		"cut off":           {header.ProtocolDestOpts, []byte{17, 3, 0, 0, 0, 0, 0, 0}, Report, 40},
 	} {
-		_, problem, r := Walk(packet(c.next, c.payload))
+		_, problem, r := Walk(packet(c.next, c.payload), true)
 		if r != c.want || r != Accept && problem.Pointer != c.pointer {
 			t.Errorf("%s: %d at %d; want %d at %d", name, r, problem.Pointer, c.want, c.pointer)
 		}
@@ -84,7 +84,7 @@ func FuzzWalk(f *testing.F) {
 			return
 		}
 		p := packet(header.Protocol(next), b)
-		Walk(p)
+		Walk(p, true)
 		for _, f := range Fragment(nil, p, 1280, 1) {
 			f.Release()
 		}

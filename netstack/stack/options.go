@@ -144,6 +144,26 @@ func (o *options) put(f optFlag, on bool) {
 // setOption is setsockopt for the levels that all protocols share. A protocol
 // calls it for what it does not know itself, without the lock.
 func (c *common) setOption(level, name int, value []byte, admin, raw bool) error {
+	err := c.setShared(level, name, value, admin, raw)
+	if x, ok := c.self.(interface{ forgetWay() }); ok && err == nil && leads(level, name) {
+		x.forgetWay()
+	}
+	return err
+}
+
+// leads reports whether another path may be chosen after an option was set: by TOS,
+// marks, routing headers and the like.
+func leads(level, name int) bool {
+	switch {
+	case level != unix.SOL_SOCKET:
+		return true
+	case name == unix.SO_MARK, name == unix.SO_BINDTODEVICE, name == unix.SO_BINDTOIFINDEX, name == unix.SO_DONTROUTE:
+		return true
+	}
+	return false
+}
+
+func (c *common) setShared(level, name int, value []byte, admin, raw bool) error {
 	switch level {
 	case unix.SOL_SOCKET:
 		return c.setSocketOption(name, value, admin, raw)

@@ -186,7 +186,7 @@ func (u *udpSocket) Connect(a Address) error {
 		return unix.EACCES
 	}
 	u.unexact()
-	to = netip.AddrPortFrom(p.dst, to.Port())
+	to = netip.AddrPortFrom(p.end(), to.Port())
 	if !u.mayConnectBy(a.Flow) {
 		return unix.EINVAL
 	}

@@ -40,7 +40,7 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	if cork {
 		return u.sendMore(src, n, m)
 	}
-	if n > udp.MaxPayload(t.to.Addr().Is6()) {
+	if n > t.maxPayload() {
 		return 0, unix.EMSGSIZE
 	}
 	if err := t.checkSegments(n, size, noCheck); err != nil {
@@ -56,6 +56,9 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	}
 	return n, nil
 }
+
+// maxPayload is how much a datagram may carry, as all that goes with it counts too.
+func (t *udpTarget) maxPayload() int { return t.p.maxLen() - t.p.headerLen(&t.o) - header.UDPSize }
 
 // checkSegments checks a send that is cut into datagrams of size bytes each.
 func (t *udpTarget) checkSegments(n, size int, noCheck bool) error {
@@ -156,7 +159,8 @@ func (u *udpSocket) target(m *SendMeta) (udpTarget, error) {
 func (u *datagram) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendMeta) (udpTarget, error) {
 	var p *path
 	var err error
-	own := m.Source.IsValid() || m.IIF != 0 || m.HasMark || m.HasTOS || m.Flags&unix.MSG_DONTROUTE != 0
+	own := m.Source.IsValid() || m.IIF != 0 || m.HasMark || m.HasTOS || m.Flags&unix.MSG_DONTROUTE != 0 ||
+		m.hasExtensions() && u.ip6.ext.routing != nil
 	if own {
 		p, err = u.ownPath(to, src, oif, m)
 	} else {
@@ -165,7 +169,7 @@ func (u *datagram) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendM
 	if err != nil {
 		return udpTarget{}, err
 	}
-	t := udpTarget{p: p, o: u.sendOptions(p), to: netip.AddrPortFrom(p.dst, to.Port())}
+	t := udpTarget{p: p, o: u.sendOptions(p), to: netip.AddrPortFrom(p.end(), to.Port())}
 	t.o.stamp = u.stampOf(m)
 	if u.ip6.flowSend && p.dst.Is6() {
 		flow := u.flow
@@ -201,6 +205,9 @@ func (d *datagram) ownPath(to netip.AddrPort, src netip.Addr, oif int, m *SendMe
 	if m.HasTOS {
 		q.tos = uint8(m.TOS)
 	}
+	if m.hasExtensions() {
+		q.via = netip.Addr{}
+	}
 	q.direct = q.direct || m.Flags&unix.MSG_DONTROUTE != 0
 	p, err := d.stack.findPath(&q)
 	if err != nil {
@@ -211,6 +218,9 @@ func (d *datagram) ownPath(to netip.AddrPort, src netip.Addr, oif int, m *SendMe
 	}
 	return p, nil
 }
+
+// hasExtensions says that the message has extension headers of its own.
+func (m *SendMeta) hasExtensions() bool { return m.HopOpts != nil || m.DstOpts != nil }
 
 // apply puts a message's wishes into how it is sent.
 func (m *SendMeta) apply(o *sendOptions) {
@@ -223,10 +233,13 @@ func (m *SendMeta) apply(o *sendOptions) {
 	if m.HasMark {
 		o.mark = m.Mark
 	}
+	if m.HasPriority {
+		o.priority = m.Priority
+	}
 	if m.Options != nil {
 		o.options = m.Options
 	}
-	if m.HopOpts != nil || m.DstOpts != nil {
+	if m.hasExtensions() {
 		o.hopByHop, o.dstOpts = m.HopOpts, m.DstOpts
 	}
 	if m.HasFlow {
@@ -269,7 +282,7 @@ func (u *udpSocket) sendMore(src io.Reader, n int, m *SendMeta) (int, error) {
 		}
 		u.cork.Active, u.corkTo, u.corkCut = true, t, u.segmentSize(m)
 	}
-	err := u.cork.Add(views, udp.MaxPayload(u.corkTo.to.Addr().Is6()))
+	err := u.cork.Add(views, u.corkTo.maxPayload())
 	if err != nil {
 		u.cork.Drop()
 		u.mu.Unlock()
