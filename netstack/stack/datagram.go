@@ -394,6 +394,9 @@ func (d *datagram) mappedLocked() (bool, error) {
 	return d.peer.Addr().Is4(), nil
 }
 
+// holdsLocked reports whether something of IPv6 waits to be sent.
+func (d *datagram) holdsLocked() bool { return false }
+
 // currentPath is the way to the peer: ENOTCONN.
 func (d *datagram) currentPath() (*path, error) {
 	d.mu.Lock()
@@ -494,7 +497,7 @@ func (d *datagram) info() SocketInfo {
 		state = 1
 	}
 	return SocketInfo{
-		Family: d.family, Type: d.typ, Protocol: d.proto, Local: d.show(d.local), Remote: d.show(d.peer), State: state,
+		Family: d.Family(), Type: d.typ, Protocol: d.proto, Local: d.show(d.local), Remote: d.show(d.peer), State: state,
 		RxQueue: d.queue.Bytes(), Owner: d.owner, Device: d.device, Mark: d.mark, Drops: d.queue.Drops,
 		V6Only: d.v6only, ReuseAddr: d.flags&fReuseAddr != 0, Shutdown: d.shut, Refs: 2,
 	}

@@ -148,11 +148,11 @@ func (c *common) setOption(level, name int, value []byte, admin, raw bool) error
 	case unix.SOL_SOCKET:
 		return c.setSocketOption(name, value, admin, raw)
 	case unix.SOL_IP:
-		if c.family == unix.AF_INET || c.family == unix.AF_INET6 && c.typ != unix.SOCK_RAW {
+		if c.Family() == unix.AF_INET || c.Family() == unix.AF_INET6 && c.typ != unix.SOCK_RAW {
 			return c.setIP4Option(name, value, admin, raw)
 		}
 	case unix.SOL_IPV6:
-		if c.family == unix.AF_INET6 {
+		if c.Family() == unix.AF_INET6 {
 			return c.setIP6Option(name, value, admin, raw)
 		}
 	}
@@ -165,11 +165,11 @@ func (c *common) option(level, name, max int, in []byte) ([]byte, error) {
 	case unix.SOL_SOCKET:
 		return c.socketOption(name, max)
 	case unix.SOL_IP:
-		if c.family == unix.AF_INET || c.family == unix.AF_INET6 && c.typ != unix.SOCK_RAW {
+		if c.Family() == unix.AF_INET || c.Family() == unix.AF_INET6 && c.typ != unix.SOCK_RAW {
 			return c.ip4Option(name, max, in)
 		}
 	case unix.SOL_IPV6:
-		if c.family == unix.AF_INET6 {
+		if c.Family() == unix.AF_INET6 {
 			return c.ip6Option(name, max, in)
 		}
 	}
@@ -354,7 +354,7 @@ func (c *common) setFlag(f optFlag, v int, admin bool) error {
 		return unix.EPERM
 	case f == fZeroCopy && !c.carries():
 		return unix.EOPNOTSUPP
-	case f == fReusePort && v != 0 && c.family == unix.AF_PACKET:
+	case f == fReusePort && v != 0 && c.Family() == unix.AF_PACKET:
 		return unix.EOPNOTSUPP
 	case f == fZeroCopy && (v < 0 || v > 1):
 		return unix.EINVAL

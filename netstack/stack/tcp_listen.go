@@ -36,15 +36,15 @@ func (t *tcpSocket) Listen(backlog int) error {
 	case t.phase != tcpUnconnected || t.conn != nil:
 		return unix.EINVAL
 	}
-	if t.bind == nil || t.bind.port == 0 {
-		b := t.bind
-		if b == nil {
-			any := netip.IPv4Unspecified()
-			if t.v6() {
-				any = netip.IPv6Unspecified()
-			}
-			b = t.binding(t, any, 0, 0)
+	if t.bind == nil {
+		any := netip.IPv4Unspecified()
+		if t.v6() {
+			any = netip.IPv6Unspecified()
 		}
+		if t.boundAddr {
+			any = t.local.Addr()
+		}
+		b := t.binding(t, any, 0, t.scope)
 		if err := s.tcp.reserve(b, t.ports()); err != nil {
 			return err
 		}
@@ -98,6 +98,7 @@ func (t *tcpSocket) stopListening() {
 	t.stack.demux.unlisten(t.bind)
 	t.bind.listening.Store(false)
 	t.phase, t.listener = tcpUnconnected, nil
+	t.unbind()
 	t.events |= unix.EPOLLIN | unix.EPOLLRDNORM | unix.EPOLLHUP | unix.EPOLLRDHUP
 	children := l.ready
 	for c := range l.half {
@@ -277,7 +278,7 @@ func (t *tcpSocket) child(r *received) *tcpSocket {
 	if !t.beget(c, r) {
 		return nil
 	}
-	c.common.init(t.stack, c, t.family, unix.SOCK_STREAM, unix.IPPROTO_TCP, t.owner)
+	c.common.init(t.stack, c, t.Family(), unix.SOCK_STREAM, unix.IPPROTO_TCP, t.owner)
 	c.options = t.options
 	c.owner.Inode, c.ip6.anycast, c.ip6.labels = 0, nil, nil
 	c.timer.init(&t.stack.timers, c.timerFired)
@@ -293,12 +294,13 @@ func (t *tcpSocket) child(r *received) *tcpSocket {
 // beget gives c what the engine is told of a new connection. The caller holds the
 // listener's lock. It is false if there is no way back.
 func (t *tcpSocket) beget(c *tcpSocket, r *received) bool {
-	c.stack, c.family, c.typ, c.proto, c.owner = t.stack, t.family, t.typ, t.proto, t.owner
+	c.stack, c.typ, c.proto, c.owner = t.stack, t.typ, t.proto, t.owner
+	c.family.Store(t.family.Load())
 	c.options = t.options
 	c.ip6.labels = nil
 	c.ofSYN(r)
 	c.opts = t.opts.inherited()
-	c.local, c.peer, c.scope = r.dst, r.src, t.scope
+	c.local, c.peer, c.scope, c.boundAddr = r.dst, r.src, t.scope, t.boundAddr
 	if a := r.src.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
 		c.scope = r.nic.index
 	}

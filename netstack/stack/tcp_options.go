@@ -537,9 +537,14 @@ func microseconds(d, other time.Duration) int {
 	return int(d / time.Microsecond)
 }
 
-// boundLocked reports whether the socket has a port, portLocked which, and
-// addrLocked its own address.
-func (t *tcpSocket) portLocked() uint16     { return t.local.Port() }
+// portLocked is the port that the socket has, addrLocked its own address.
+func (t *tcpSocket) portLocked() uint16 {
+	if t.bind == nil {
+		return 0 // t.local may have the one that it had
+	}
+	return t.bind.port
+}
+
 func (t *tcpSocket) addrLocked() netip.Addr { return t.local.Addr() }
 
 // mappedLocked reports whether the connection is one of IPv4: ENOTCONN.
@@ -549,6 +554,9 @@ func (t *tcpSocket) mappedLocked() (bool, error) {
 	}
 	return t.peer.Addr().Is4(), nil
 }
+
+// holdsLocked: a stream is of the family that its connection is.
+func (t *tcpSocket) holdsLocked() bool { return false }
 
 // segment is what TCP_MAXSEG says: of a connection what it is, else what was asked
 // for, or the least that every peer takes.

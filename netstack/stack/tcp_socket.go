@@ -29,35 +29,38 @@ type tcpSocket struct {
 	burst   []*buffer.Packet // of who has set sending
 
 	// Guarded by common.mu.
-	phase    tcpPhase
-	bind     *binding // what it holds of the ports; nil: nothing
-	local    netip.AddrPort
-	peer     netip.AddrPort
-	scope    int // interface of link-local addresses
-	conn     *tcp.Conn
-	inDemux  bool
-	way      *path
-	outq     []tcp.Out
-	sending  bool
-	batched  bool   // flush will be called
-	events   uint32 // for wake, when the lock is given up
-	gone     bool   // Close was called
-	orphaned bool   // it counts as an orphan
-	rdShut   bool
-	wrShut   bool
-	noSpace  bool // somebody waits for room
-	fresh    bool // of a listener: it was not accepted yet
-	opts     tcpOptions
-	listener *tcpListener // of a listening socket
-	parent   *tcpSocket   // of a connection that was not accepted: its listener
-	early    *fastOpens   // of one whose data were taken with its SYN, until it is open: what counts it
-	saved    []byte       // TCP_SAVED_SYN
-	zero     zeroCopy
-	stamps   []streamStamp
-	arrivals []arrival // guarded by common.mu, as consumed: see noteArrival
-	consumed int64     // bytes that were read
-	rxViews  [4]buffer.View
-	timer    timer
+	phase tcpPhase
+	bind  *binding // what it holds of the ports; nil: nothing
+	local netip.AddrPort
+	peer  netip.AddrPort
+	// boundAddr and boundPort say that bind was asked for them (of a connection that
+	// was accepted: its listener's was).
+	boundAddr, boundPort bool
+	scope                int // interface of link-local addresses
+	conn                 *tcp.Conn
+	inDemux              bool
+	way                  *path
+	outq                 []tcp.Out
+	sending              bool
+	batched              bool   // flush will be called
+	events               uint32 // for wake, when the lock is given up
+	gone                 bool   // Close was called
+	orphaned             bool   // it counts as an orphan
+	rdShut               bool
+	wrShut               bool
+	noSpace              bool // somebody waits for room
+	fresh                bool // of a listener: it was not accepted yet
+	opts                 tcpOptions
+	listener             *tcpListener // of a listening socket
+	parent               *tcpSocket   // of a connection that was not accepted: its listener
+	early                *fastOpens   // of one whose data were taken with its SYN, until it is open: what counts it
+	saved                []byte       // TCP_SAVED_SYN
+	zero                 zeroCopy
+	stamps               []streamStamp
+	arrivals             []arrival // guarded by common.mu, as consumed: see noteArrival
+	consumed             int64     // bytes that were read
+	rxViews              [4]buffer.View
+	timer                timer
 	// completedOnce: the handshake was completed. counted: it is in CurrEstab.
 	completedOnce, counted bool
 	held                   int64 // bytes that count in tcpState.memory
@@ -271,10 +274,7 @@ func (t *tcpSocket) over() {
 		t.inDemux = false
 		t.stack.demux.disconnect(unix.IPPROTO_TCP, t.local, t.peer, t)
 	}
-	if t.bind != nil && (t.bind.auto || t.gone || t.parent != nil) {
-		t.stack.tcp.release(t.bind)
-		t.bind = nil
-	}
+	t.unbind()
 	t.timer.drop()
 	if t.gone {
 		t.bury()

@@ -200,6 +200,9 @@ func (u *udpSocket) Connect(a Address) error {
 	return nil
 }
 
+// holdsLocked reports whether a corked datagram is one of IPv6.
+func (u *udpSocket) holdsLocked() bool { return u.cork.Active && u.corkTo.to.Addr().Is6() }
+
 // unexact takes the socket out of the table of connections.
 func (u *udpSocket) unexact() {
 	if u.exact {

@@ -54,8 +54,8 @@ func (s *Sock) sendControl(t current.Task, out *stack.SendMeta, items []socket.I
 		switch {
 		case i.Level == unix.SOL_SOCKET:
 			err = s.sendSocket(t, out, i)
-		case s.typ == unix.SOCK_STREAM || s.family == unix.AF_PACKET:
-		case i.Level == unix.SOL_IP && s.family == unix.AF_INET:
+		case s.typ == unix.SOCK_STREAM || s.Family() == unix.AF_PACKET:
+		case i.Level == unix.SOL_IP && s.Family() == unix.AF_INET:
 			err = sendIP(out, i)
 		case i.Level == unix.SOL_IPV6:
 			err = s.sendIPv6(t, out, i)
@@ -146,7 +146,7 @@ func (s *Sock) sendIPv6(t current.Task, out *stack.SendMeta, i *socket.Item) err
 			return unix.EINVAL
 		}
 		a := netip.AddrFrom16([16]byte(i.Data[:16]))
-		if s.family == unix.AF_INET { // a v4 socket knows the mapped form
+		if s.Family() == unix.AF_INET { // a v4 socket knows the mapped form
 			if !a.Is4In6() {
 				return unix.EINVAL
 			}
@@ -160,7 +160,7 @@ func (s *Sock) sendIPv6(t current.Task, out *stack.SendMeta, i *socket.Item) err
 		}
 		return nil
 	}
-	if s.family == unix.AF_INET {
+	if s.Family() == unix.AF_INET {
 		return nil
 	}
 	switch i.Type {
@@ -250,15 +250,15 @@ func (s *Sock) recvControl(in *stack.RecvMeta, m *socket.Message) {
 		b := appendIn6(nil, &in.PathMTU.To)
 		add(m, unix.SOL_IPV6, unix.IPV6_PATHMTU, binary.LittleEndian.AppendUint32(b, uint32(in.PathMTU.MTU)))
 	case in.Msg == nil:
-	case s.family == unix.AF_INET:
+	case s.Family() == unix.AF_INET:
 		recvIP(in, m, want)
-	case s.family == unix.AF_INET6 && in.From.Addr().Unmap().Is4():
+	case s.Family() == unix.AF_INET6 && in.From.Addr().Unmap().Is4():
 		// A datagram of IPv4: as that family has it, but for where it went.
 		if want(stack.WantPktInfo) {
 			add(m, unix.SOL_IPV6, unix.IPV6_PKTINFO, binary.LittleEndian.AppendUint32(append16(nil, in.Msg.To.Addr()), uint32(in.Msg.IIF)))
 		}
 		recvIP(in, m, func(c stack.ControlSet) bool { return c != stack.WantPktInfo && want(c) })
-	case s.family == unix.AF_INET6:
+	case s.Family() == unix.AF_INET6:
 		recvIPv6(in, m, want)
 	case want(stack.WantAuxdata) && in.Msg.Link != nil:
 		add(m, solPacket, packetAuxdata, auxdata(in.Msg))
@@ -396,7 +396,7 @@ func (s *Sock) recvError(e *dgram.Error, m *socket.Message) {
 	b = binary.LittleEndian.AppendUint32(b, e.Info)
 	b = binary.LittleEndian.AppendUint32(b, e.Data)
 	offender := netip.AddrPortFrom(e.Offender, 0)
-	if s.family == unix.AF_INET {
+	if s.Family() == unix.AF_INET {
 		if e.Offender.IsValid() {
 			b = appendIn(b, offender)
 		} else {
