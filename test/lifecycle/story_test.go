@@ -129,6 +129,11 @@ func stories() []story {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mem", Type: "tmpfs", Source: "tmpfs", Options: []string{"size=56m"}})
 		}, script: `
 			say $R run --bundle $B $C; say $R state $C`},
+		{name: "who sleeps with most memory", guest: `hold() { awk "BEGIN { s = sprintf(\"%$1s\", \"x\"); print \"$2\", length(s); fflush(); system(\"touch /tmp/$2; $3\") }"; echo "$2: $?"; }
+			hold 40000000 a 'sleep 1000' & until [ -e /tmp/a ]; do sleep 0.05; done; hold 22000000 b true; kill -9 $(pidof sleep); wait; exit 3`, change: func(s *specs.Spec) {
+			memory := int64(64 << 20)
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
+		}, script: `say $R run --bundle $B $C`},
 		{name: "hooks", guest: "cat /tmp/log", change: func(s *specs.Spec) {
 			log := func(name string) []specs.Hook {
 				return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `echo ` + name + ` $(sed 's/.*"status":"\([a-z]*\)".*/\1/') >>"$HOOKLOG"`}, Env: []string{"HOOKLOG=" + s.Annotations["log"], "PATH=/bin:/usr/bin"}}}
