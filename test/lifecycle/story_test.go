@@ -57,6 +57,13 @@ func stories() []story {
 				s.Mounts = append(s.Mounts, specs.Mount{Destination: "/root/at" + source, Type: "bind", Source: source, Options: []string{"rbind", "ro"}})
 			}
 		}, script: `say $R run --bundle $B $C`},
+		{name: "what is mounted beneath", guest: `cat /root/all/in/f; ls /root/bare /root/bare/in; echo $HOME; touch /root/ro/x 2>&1; cat /root/ro/new/passwd | wc -l | sed 's/[1-9].*/some/'`, change: func(s *specs.Spec) {
+			dir := filepath.Join(filepath.Dir(s.Annotations["log"]), "d")
+			s.Process.Env = append(s.Process.Env, "HOME=")
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/root", Type: "tmpfs", Source: "tmpfs"}, specs.Mount{Destination: "/root/all", Type: "bind", Source: dir, Options: []string{"rbind"}},
+				specs.Mount{Destination: "/root/bare", Type: "bind", Source: dir, Options: []string{"bind"}}, specs.Mount{Destination: "/root/ro", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro"}},
+				specs.Mount{Destination: "/root/ro/new/passwd", Type: "bind", Source: "/etc/passwd", Options: []string{"rbind"}})
+		}, script: `mkdir -p d/in; mount -t tmpfs beneath d/in; echo seen >d/in/f; $R run --bundle $B $C 2>&1; echo "= $?"; umount d/in`},
 		{name: "signals", guest: `for s in HUP INT USR1 USR2; do trap "echo got $s" $s; done; trap 'echo bye; exit 4' TERM; while :; do sleep 0.05; done`, script: `
 			$R create --bundle $B $C >out 2>&1; $R start $C; sleep 0.3
 			for s in HUP SIGINT 10 usr2 TERM; do say $R kill $C $s; sleep 0.3; done; await stopped; cat out; say $R delete $C`},
