@@ -352,7 +352,7 @@ func (c *pmtuCache) flush(v6 bool) {
 	}
 }
 
-// makeRoom removes what is over, or anything.
+// makeRoom removes what is over of the few that it looks at, or anything.
 func (c *pmtuCache) makeRoom(now int64) {
 	if c.m == nil {
 		c.m = map[netip.Addr]pmtu{}
@@ -360,16 +360,12 @@ func (c *pmtuCache) makeRoom(now int64) {
 	if len(c.m) < maxPMTUs {
 		return
 	}
+	left := 16
 	for a, e := range c.m {
-		if now >= e.expires && now >= e.redirected {
+		if left--; left == 0 || now >= e.expires && now >= e.redirected {
 			delete(c.m, a)
-		}
-	}
-	for a := range c.m {
-		if len(c.m) < maxPMTUs {
 			break
 		}
-		delete(c.m, a)
 	}
 }
 

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +18,7 @@ type tcpListener struct {
 	half     map[*tcpSocket]struct{}
 	overflow int64     // when a SYN last found the queue full: cookies are valid for a while
 	scratch  tcpSocket // stands for the connection to whose SYN a cookie answers
+	fast     fastOpens // has a lock of its own
 }
 
 // Listen is listen(2).
@@ -250,10 +250,11 @@ func (t *tcpSocket) synCame(now int64, seg *tcp.Segment, r *received) {
 	}
 	c.inDemux = true
 	l.half[c] = struct{}{}
+	fast := t.fastServer(tun.FastOpen)
 	t.mu.Unlock()
 	s.tcp.share(c.bind)
 	cfg := c.engineConfig(now, c.way, r.dst.Addr(), r.src)
-	t.serverFastOpen(&cfg, seg, r)
+	c.early = fast.decide(s, now, &cfg, seg, r)
 	data := seg.Data
 	seg.Data = nil
 	in := *seg
@@ -361,6 +362,7 @@ func (t *tcpSocket) enqueue(now int64, c *tcpSocket) {
 // completed is called when the handshake is. The caller holds the lock.
 func (t *tcpSocket) completed(now int64) {
 	t.completedOnce = true
+	t.settled(false)
 	if t.parent == nil {
 		t.events |= unix.EPOLLOUT | unix.EPOLLWRNORM | unix.EPOLLWRBAND
 		if cookie, _, _ := t.conn.FastOpened(); cookie != nil {
@@ -431,42 +433,6 @@ func (t *tcpSocket) ofSYN(r *received) {
 			t.ip4.tos = int(r.tos &^ 3)
 		}
 	}
-}
-
-// serverFastOpen decides whether the data of a SYN are taken (RFC 7413 section 4.2).
-func (t *tcpSocket) serverFastOpen(cfg *tcp.Config, seg *tcp.Segment, r *received) {
-	s := t.stack
-	n := t.opts.fastOpenQueue
-	mode := s.tcpTunables().FastOpen
-	cfg.FastOpen, cfg.Cookie = false, nil
-	if mode&2 == 0 || n == 0 && mode&0x400 == 0 {
-		return
-	}
-	if mode&0x200 != 0 || t.opts.fastOpenNoCookie {
-		cfg.FastOpen = seg.Len > 0
-		return
-	}
-	if !seg.Opt.HasFastOpen {
-		return
-	}
-	keys := t.opts.fastOpenKey
-	if keys == nil {
-		k := s.tcpState.secrets.FastOpenKey()
-		keys = k[:]
-	}
-	var cookie []byte
-	for k := range slices.Chunk(keys, 16) { // the first one gives cookies, both take them
-		c := s.tcpState.secrets.FastOpenCookie([16]byte(k), r.dst.Addr(), r.src.Addr())
-		if string(c) == string(seg.Opt.FastOpen) {
-			cfg.FastOpen = true
-			return
-		}
-		if cookie == nil {
-			cookie = c
-		}
-	}
-	s.tcpState.counters.FastOpenCookieReqd.Add(1)
-	cfg.Cookie = cookie
 }
 
 // savedSyn is the headers of a SYN for TCP_SAVED_SYN: from the network's on, or

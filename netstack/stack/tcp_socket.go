@@ -53,6 +53,7 @@ type tcpSocket struct {
 	opts                 tcpOptions
 	listener             *tcpListener // of a listening socket
 	parent               *tcpSocket   // of a connection that was not accepted: its listener
+	early                *fastOpens   // of one whose data were taken with its SYN, until it is open: what counts it
 	saved                []byte       // TCP_SAVED_SYN
 	zero                 zeroCopy
 	stamps               []streamStamp
@@ -114,6 +115,9 @@ func (t *tcpSocket) deliver(now int64, r *received) {
 	t.conn.Press(t.stack.tcpPressed())
 	t.conn.Input(now, &seg)
 	t.rxViews = [4]buffer.View{}
+	if seg.Flags&header.RST != 0 && t.conn.State() == tcp.Closed {
+		t.settled(true)
+	}
 	if t.stampWanted() {
 		t.noteArrival(r.pkt)
 	}
@@ -264,6 +268,7 @@ func (t *tcpSocket) happened(now int64, ev tcp.Events) {
 // ports unless it was bound to one.
 func (t *tcpSocket) over() {
 	t.rdShut, t.wrShut = true, true
+	t.settled(false)
 	t.events |= unix.EPOLLIN | unix.EPOLLRDNORM | unix.EPOLLOUT | unix.EPOLLWRNORM | unix.EPOLLRDHUP | unix.EPOLLHUP
 	if t.inDemux {
 		t.inDemux = false
@@ -285,6 +290,7 @@ func (t *tcpSocket) bury() {
 		t.orphaned = false
 		t.stack.tcpState.orphans.Add(-1)
 	}
+	t.settled(false)
 	if t.bind != nil {
 		t.stack.tcp.release(t.bind)
 		t.bind = nil

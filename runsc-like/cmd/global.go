@@ -108,11 +108,20 @@ func (g *globals) openLog() (*os.File, error) {
 	if g.log == "" {
 		return nil, nil
 	}
-	f, err := os.OpenFile(g.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(g.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, &container.FieldError{Field: "--log", Why: err.Error()}
 	}
 	return f, nil
+}
+
+// makeLog makes the log file: it is there also if nothing is written to it.
+func (g *globals) makeLog() error {
+	f, err := g.openLog()
+	if f == nil {
+		return err
+	}
+	return f.Close()
 }
 
 // report writes an error to the log file.

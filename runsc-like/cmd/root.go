@@ -72,11 +72,24 @@ func newRoot(g *globals, args []string) *cobra.Command {
 		Long: `hull runs Linux programs without letting them talk to the host's kernel: an
 application kernel, written in Go and locked into a jail, serves their system
 calls. No virtual machine and no privilege is needed.`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return g.check() },
-		Version:           revision(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if err := g.check(); err != nil {
+				return err
+			}
+			return g.makeLog()
+		},
+		Version: revision(),
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return noTopic(args[0])
+			}
+			return c.Help()
+		},
 	}
+	c.SetHelpCommand(newHelp(c))
 	c.SetVersionTemplate(versionText())
 	g.add(c)
 	list := commands(g)
@@ -99,6 +112,35 @@ calls. No virtual machine and no privilege is needed.`,
 		}
 	}
 	return c
+}
+
+// newHelp returns the command that shows the others' help.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show what a command does and its flags",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			var names []cobra.Completion
+			for _, c := range root.Commands() {
+				names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return noTopic(args[0])
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
+}
+
+// noTopic is what is said of a command that there is none of, in runc's words and
+// with its status.
+func noTopic(name string) error {
+	return &exit{3, fmt.Errorf("No help topic for '%s'", name)} //lint:ignore ST1005 callers know it so
 }
 
 // commands are what makes each command, by its name.

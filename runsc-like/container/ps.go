@@ -73,7 +73,7 @@ func (r Root) HostProcesses(id string) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	pids := []int{}
+	var pids []int // as JSON, none are null with runc too
 	list, err := r.Processes(id)
 	if still, _ := c.still(); err != nil && !still && !errors.Is(err, errPaused) {
 		return nil, err
@@ -88,7 +88,8 @@ func (r Root) HostProcesses(id string) ([]int, error) {
 		return pids, nil
 	}
 	if m, err := c.manager(); err == nil && m != nil && m.Exists() {
-		return m.Pids()
+		all, err := m.Pids()
+		return append(pids, all...), err
 	}
 	for _, p := range c.processes() {
 		if p.Alive() {

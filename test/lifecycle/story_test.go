@@ -184,7 +184,7 @@ func stories() []story {
 			why $R exec $C nosuch; why $R exec $C /no/such; why $R exec $C /etc; why $R exec --cwd /nodir $C true | grep -o 'no such file.*'
 			$R pause $C; why $R exec $C true; why $R start $C; why $R delete $C; $R resume $C; $R kill $C KILL; await stopped
 			why $R kill $C TERM; why $R exec $C true; why $R resume $C; why $R events --stats $C; why $R update --memory 100m $C; why $R start $C
-			say $R ps $C | wc -l; $R delete $C`},
+			say $R ps $C | wc -l; $R ps -f json $C; $R delete $C`},
 		{name: "what it could not run", guest: "true", change: func(s *specs.Spec) { s.Process.Args = []string{"/etc"} }, script: `
 			why $R create --bundle $B $C; say $R run --bundle $B $C; why $R run --bundle $B $C; say $R run --bundle /nowhere $C; say $R run --nosuch $C >/dev/null`},
 		{name: "what cannot be executed", change: func(s *specs.Spec) {
@@ -202,6 +202,10 @@ func stories() []story {
 			printf '#!/no/such\n' >script; echo junk >junk; chmod 755 script junk; echo no >plain; $R run -d --bundle $B $C >/dev/null 2>&1
 			for p in /root/script /root/junk; do $R exec $C $p 2>&1; echo "= $?"; say $R exec -d $C $p; done
 			for p in plain /root/plain /root/nosuch nosuch /root /root/plain/x; do say $R exec $C $p; why $R exec $C $p; say $R exec -d $C $p; done; say $R delete --force $C`},
+		{name: "commands that are none, and the log", guest: "true", script: `
+			try() { rm -f log; $R --log log "$@" >/dev/null 2>err; echo "= $? $(stat -c %a log)"; tail -1 err | sed 's/^hull: //'; sed 's/.*level/level/; s/.n"$/"/' log; }
+			try nosuch; try nosuch $C; try help nosuch; try help >/dev/null; try list; try create --bundle $B $C; try delete $C
+			$R --log log --log-format json nosuch 2>/dev/null; echo "= $?"; tail -1 log | sed 's/,"time".*//; s/.n"$/"/'; say $R --log /no/log list`},
 		{name: "what is not there", guest: "true", script: `say $R start $C; say $R exec $C true; say $R kill $C; say $R pause $C; say $R ps $C; say $R events $C; say $R update $C; say $R checkpoint $C`},
 	}
 }
