@@ -231,7 +231,7 @@ func Extensions(first uint8, b []byte) []Extension {
 // flowLabel is a label for packets of a flow: the same for all of them.
 func (p *path) flowLabel(o *sendOptions, x *buffer.Packet) uint32 {
 	var sport, dport uint16
-	if o.proto == unix.IPPROTO_TCP || o.proto == unix.IPPROTO_UDP {
+	if o.proto == unix.IPPROTO_TCP || isUDP(int(o.proto)) {
 		var b [4]byte
 		x.CopyTo(b[:], 0)
 		sport, dport = binary.BigEndian.Uint16(b[:]), binary.BigEndian.Uint16(b[2:])

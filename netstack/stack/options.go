@@ -372,7 +372,7 @@ func (c *common) setFlag(f optFlag, v int, admin bool) error {
 		return unix.EACCES
 	case f == fLockFilter && c.flags&fLockFilter != 0 && v == 0:
 		return unix.EPERM
-	case f == fZeroCopy && !c.carries():
+	case f == fZeroCopy && (!c.carries() || c.proto == unix.IPPROTO_UDPLITE):
 		return unix.EOPNOTSUPP
 	case f == fReusePort && v != 0 && c.Family() == unix.AF_PACKET:
 		return unix.EOPNOTSUPP
@@ -385,7 +385,7 @@ func (c *common) setFlag(f optFlag, v int, admin bool) error {
 
 // carries reports whether the socket is one of TCP or UDP.
 func (c *common) carries() bool {
-	return c.typ == unix.SOCK_STREAM && c.proto == unix.IPPROTO_TCP || c.typ == unix.SOCK_DGRAM && c.proto == unix.IPPROTO_UDP
+	return c.typ == unix.SOCK_STREAM && c.proto == unix.IPPROTO_TCP || c.typ == unix.SOCK_DGRAM && isUDP(c.proto)
 }
 
 // setTxTime is SO_TXTIME: struct sock_txtime.

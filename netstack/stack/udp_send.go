@@ -31,7 +31,7 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	}
 	size := u.segmentSize(m)
 	cork := u.corked || m.Flags&unix.MSG_MORE != 0
-	noCheck := u.flags&fNoCheck != 0 && t.to.Addr().Is4() || u.noTx6 && t.to.Addr().Is6()
+	noCheck := u.unchecked(t.to.Addr())
 	port := u.local.Port()
 	if cork {
 		u.cork.Active, u.corkTo, u.corkCut = true, t, size
@@ -43,7 +43,7 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	if n > t.maxPayload() {
 		return 0, unix.EMSGSIZE
 	}
-	if err := t.checkSegments(n, size, noCheck); err != nil {
+	if err := u.checkSegments(&t, n, size, noCheck); err != nil {
 		return 0, err
 	}
 	x := u.stack.cfg.Pool.NewPacket()
@@ -60,9 +60,18 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 // maxPayload is how much a datagram may carry, as all that goes with it counts too.
 func (t *udpTarget) maxPayload() int { return t.p.maxLen() - t.p.headerLen(&t.o) - header.UDPSize }
 
+// unchecked reports whether datagrams to an address have no checksum, if they are not
+// of UDP-Lite. The caller holds the lock.
+func (u *udpSocket) unchecked(to netip.Addr) bool {
+	if to.Is6() {
+		return u.noTx6
+	}
+	return u.flags&fNoCheck != 0
+}
+
 // checkSegments checks a send that is cut into datagrams of size bytes each.
-func (t *udpTarget) checkSegments(n, size int, noCheck bool) error {
-	if size == 0 || n <= size {
+func (u *udpSocket) checkSegments(t *udpTarget, n, size int, noCheck bool) error {
+	if size == 0 || n <= size && !u.lite() {
 		return nil
 	}
 	switch {
@@ -70,6 +79,8 @@ func (t *udpTarget) checkSegments(n, size int, noCheck bool) error {
 		return unix.EMSGSIZE
 	case n > size*maxGSOSegments, noCheck:
 		return unix.EINVAL
+	case u.lite():
+		return unix.EIO // what a part of it would cover nothing says
 	}
 	return nil
 }
@@ -84,19 +95,22 @@ func (u *udpSocket) transmit(x *buffer.Packet, t *udpTarget, port uint16, size i
 		x.GSO = buffer.GSO{Size: uint16(size), Type: buffer.GSOUDP}
 	}
 	t.o.checksum = header.UDPChecksumOffset
-	if noCheck {
+	if noCheck || u.lite() {
 		t.o.checksum = -1
+	}
+	if u.lite() {
+		u.sumLite(x, t.p)
 	}
 	err := t.p.send([]*buffer.Packet{x}, &t.o)
 	switch err {
 	case nil:
-		s.count(pick(v6, cUdpOutDatagrams, cUdp6OutDatagrams))
+		s.countUDP(u.proto, v6, cUdpOutDatagrams)
 		return nil
 	case unix.EMSGSIZE:
 		u.localError(unix.EMSGSIZE, t.to, t.p.mtu(), &t.o)
 		return err
 	case unix.ENOBUFS:
-		s.count(pick(v6, cUdpSndbufErrors, cUdp6SndbufErrors))
+		s.countUDP(u.proto, v6, cUdpSndbufErrors)
 		u.mu.Lock()
 		told := u.recvErr(t.to.Addr())
 		u.mu.Unlock()
@@ -309,11 +323,11 @@ func (u *udpSocket) push() error {
 	t := u.corkTo
 	views := u.cork.Take()
 	port, size := u.local.Port(), u.corkCut
-	noCheck := u.flags&fNoCheck != 0 && t.to.Addr().Is4() || u.noTx6 && t.to.Addr().Is6()
+	noCheck := u.unchecked(t.to.Addr())
 	u.mu.Unlock()
 	x := u.stack.cfg.Pool.NewPacket(views...)
 	n := x.Len()
-	if err := t.checkSegments(n, size, noCheck); err != nil {
+	if err := u.checkSegments(&t, n, size, noCheck); err != nil {
 		x.Release()
 		return err
 	}

@@ -62,7 +62,7 @@ func (s *Sock) sendControl(t current.Task, out *stack.SendMeta, items []socket.I
 			err = sendIP(out, i)
 		case i.Level == unix.SOL_IPV6:
 			err = s.sendIPv6(t, out, i)
-		case i.Level == unix.SOL_UDP && s.st.Protocol() == unix.IPPROTO_UDP:
+		case i.Level == unix.SOL_UDP && s.typ == unix.SOCK_DGRAM && isUDP(s.st.Protocol()):
 			if i.Type != udpSegment || len(i.Data) != 2 {
 				return unix.EINVAL
 			}
