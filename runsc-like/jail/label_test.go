@@ -76,6 +76,12 @@ func TestLabel(t *testing.T) {
 // The roots of a process that has a profile are where the guest has them, for the
 // host's kernel; for who walks they are apart as ever.
 func TestPlaces(t *testing.T) {
+	for name, view := range map[string]bool{"alone": false, "with a view": true} {
+		t.Run(name, func(t *testing.T) { testPlaces(t, view) })
+	}
+}
+
+func testPlaces(t *testing.T, view bool) {
 	base := t.TempDir()
 	for _, d := range []string{"guest/etc", "guest/data", "vol", "deep", "left"} {
 		if err := os.MkdirAll(filepath.Join(base, d), 0o755); err != nil {
@@ -92,6 +98,16 @@ func TestPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := birth(t)
+	if view {
+		fd, err := unix.OpenTree(unix.AT_FDCWD, base, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree := os.NewFile(uintptr(fd), "view")
+		defer tree.Close()
+		b.View = len(b.Files)
+		b.Files = append(b.Files, tree)
+	}
 	b.Label, b.attributes = Label{AppArmor: "p"}, base
 	b.Root = true
 	b.Map = func(pid int) error {
@@ -116,6 +132,9 @@ func TestPlaces(t *testing.T) {
 	}
 	l, first := p.plan, b.RootFDs()
 	l.pivot(stage)
+	if view {
+		l.layView(b.View, true)
+	}
 	l.place(b.Roots, b.Points, p.self+1, first)
 	// Instead of being executed it looks around: what is written there its creator reads.
 	type found struct {
