@@ -141,6 +141,10 @@ func stories() []story {
 			memory := int64(64 << 20)
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
 		}, script: `say $R run --bundle $B $C`},
+		{name: "who is hungry with little", guest: `tail /dev/zero; echo $?; awk 'BEGIN { s = sprintf("%200000000s", "x") }'; echo $?; dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo $?; exit 4`, change: func(s *specs.Spec) {
+			memory := int64(40 << 20)
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
+		}, script: `say $R run --bundle $B $C; $R run -d --bundle $B $C >/dev/null 2>&1; (timeout 20 $R events $C; echo "= $?") >e 2>&1 & await stopped; $R delete $C; wait; grep = e; grep -o '"type":"oom"' e | head -1`},
 		{name: "hooks", guest: "cat /tmp/log", change: func(s *specs.Spec) {
 			log := func(name string) []specs.Hook {
 				return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `echo ` + name + ` $(sed 's/.*"status":"\([a-z]*\)".*/\1/') >>"$HOOKLOG"`}, Env: []string{"HOOKLOG=" + s.Annotations["log"], "PATH=/bin:/usr/bin"}}}
