@@ -193,21 +193,39 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// FuzzRun: whatever is taken ends, and says the same again.
+// FuzzRun: whatever is taken ends after no more steps than it has instructions, says
+// the same again, and says it of a packet of which only the beginning is at hand.
 func FuzzRun(f *testing.F) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 20 {
-		f.Add(bytes(randomCode(r)), []byte("a packet"), 3)
+		f.Add(bytes(randomCode(r)), []byte("a packet"), 3, 5)
 	}
-	f.Fuzz(func(t *testing.T, code, packet []byte, before int) {
+	f.Fuzz(func(t *testing.T, code, packet []byte, before, near int) {
 		p, err := Parse(code)
 		if err != nil {
 			return
 		}
+		for i, in := range p.code {
+			if in.Class() != unix.BPF_JMP {
+				continue
+			}
+			for _, r := range []Registers{{}, {A: in.K, X: in.K}, {A: ^uint32(0)}, {X: ^uint32(0)}} {
+				if skip, ok := r.Step(&in, 0); !ok || skip < 0 || i+1+skip >= len(p.code) {
+					t.Fatalf("instruction %d of %d passes over %d", i, len(p.code), skip)
+				}
+			}
+		}
 		k := min(max(before, 0), len(packet))
-		pkt := &Packet{Data: packet[k:], Len: len(packet) - k, Before: packet[:k], Net: -k, Link: -k}
-		if first, again := p.Run(pkt), p.Run(pkt); first != again {
+		data := packet[k:]
+		pkt := &Packet{Data: data, Len: len(data), Before: packet[:k], Net: -k, Link: -k}
+		first := p.Run(pkt)
+		if again := p.Run(pkt); first != again {
 			t.Errorf("%d, then %d", first, again)
+		}
+		pkt.Data = data[:min(max(near, 0), len(data))]
+		pkt.Tail = func(b []byte, off int) int { return copy(b, data[min(off, len(data)):]) }
+		if cut := p.Run(pkt); first != cut {
+			t.Errorf("%d, %d when only the first %d bytes are at hand", first, cut, len(pkt.Data))
 		}
 		if q, err := Parse(p.Bytes()); err != nil || q.Len() != p.Len() {
 			t.Errorf("read again: %v", err)

@@ -130,7 +130,7 @@ func (p *Packet) load(off int64, size int) (uint32, bool) {
 			return 0, false
 		}
 		n := copy(b[:size], p.Before[at:])
-		if n < size && copy(b[n:size], p.Data) < size-n {
+		if rest := b[n:size]; len(rest) > p.Len || copy(rest, p.Data) < len(rest) && (p.Tail == nil || p.Tail(rest, 0) < len(rest)) {
 			return 0, false
 		}
 	case off+int64(size) <= int64(len(p.Data)):

@@ -50,6 +50,7 @@ func (tx *Tx) check(t *Table, c *Chain, e Expr) error {
 		if e.HasTimeout && s.Flags&SetTimeout == 0 {
 			return unix.EOPNOTSUPP
 		}
+		tx.boundSet(t, s)
 	case *ObjRef:
 		if e.Set == "" && e.SetID == 0 {
 			if t.Object(e.Name, e.Type) == nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"hull/netstack/filter/conntrack"
 	"hull/netstack/header"
@@ -155,6 +156,7 @@ type ConnLimit struct {
 
 	mu    sync.Mutex
 	conns map[*conntrack.Conn]bool // guarded by mu
+	swept int64                    // guarded by mu: when those that ended were last removed
 }
 
 func (e *ConnLimit) tracks() bool { return true }
@@ -164,6 +166,14 @@ func (e *ConnLimit) Copy() Stateful { return &ConnLimit{Count: e.Count, Invert: 
 
 // maxConnLimit bounds the connections that one ConnLimit remembers.
 const maxConnLimit = 1 << 16
+
+// Those of more than fewConns are looked through for what has ended no more often
+// than a tick of Linux's clock is long, as there: a flood is to cost no more than
+// other packets.
+const (
+	fewConns  = 256
+	sweepTick = int64(4 * time.Millisecond)
+)
 
 func (e *ConnLimit) eval(x *run) {
 	if x.ref == nil || x.ref.Conn == nil {
@@ -175,17 +185,26 @@ func (e *ConnLimit) eval(x *run) {
 		e.conns = map[*conntrack.Conn]bool{}
 	}
 	if !e.conns[x.ref.Conn] {
-		for c := range e.conns {
-			if c.Deadline() <= x.c.Now || c.Status()&conntrack.Dying != 0 || c.TCP() == conntrack.TCPTimeWait || c.TCP() == conntrack.TCPClose {
-				delete(e.conns, c)
-			}
-		}
+		e.sweep(x.c.Now)
 		if len(e.conns) < maxConnLimit {
 			e.conns[x.ref.Conn] = true
 		}
 	}
 	if (uint32(len(e.conns)) > e.Count) != e.Invert {
 		x.fail()
+	}
+}
+
+// sweep removes the connections that have ended. The caller holds mu.
+func (e *ConnLimit) sweep(now int64) {
+	if len(e.conns) > fewConns && now-e.swept < sweepTick {
+		return
+	}
+	e.swept = now
+	for c := range e.conns {
+		if c.Deadline() <= now || c.Status()&conntrack.Dying != 0 || c.TCP() == conntrack.TCPTimeWait || c.TCP() == conntrack.TCPClose {
+			delete(e.conns, c)
+		}
 	}
 }
 

@@ -22,11 +22,12 @@ func (f Family) sees(v6 bool) bool { return f == INet || f == IPv6 && v6 || f ==
 // The bounds of a ruleset.
 const (
 	MaxTables    = 1 << 10
-	MaxChains    = 1 << 14 // of a table
+	MaxChains    = 1 << 14 // of all tables, as the next three
 	MaxSets      = 1 << 14
 	MaxObjects   = 1 << 14
-	MaxRules     = 1 << 18 // of all tables
+	MaxRules     = 1 << 18
 	MaxElements  = 1 << 18 // of a set
+	maxAll       = 1 << 20 // elements of all sets, but for what packets add
 	MaxExprs     = 128     // of a rule: NFT_RULE_MAXEXPRS
 	MaxUserData  = 256     // bytes
 	MaxNameLen   = 255
@@ -183,6 +184,15 @@ type Ruleset struct {
 	tracks [2]bool          // connections are tracked
 	lastID uint64           // handle of the table that was made last
 	rules  int
+}
+
+// sum adds up what of is of each table.
+func (r *Ruleset) sum(of func(*Table) int) int {
+	n := 0
+	for _, t := range r.Tables {
+		n += of(t)
+	}
+	return n
 }
 
 // Table returns a table, or nil.

@@ -45,6 +45,7 @@ type Elements struct {
 	sorted []*Element          // guarded by mu: of sets with intervals, by key
 	ranges []*Element          // guarded by mu: of concatenations with intervals
 	any    *Element            // guarded by mu: for keys that nothing else matches
+	swept  int64               // guarded by mu: when a full set was last looked through
 }
 
 // Element is one of them.
@@ -215,9 +216,17 @@ func (s *Set) add(e *Element, now int64) error {
 	return nil
 }
 
+// sweepEvery is how often a full set is looked through for what has expired, in
+// nanoseconds: packets that find it full are to cost no more than others.
+const sweepEvery = int64(time.Second)
+
 // expire removes what has expired, and reports whether that made room. The caller
 // holds mu.
 func (s *Set) expire(now int64) bool {
+	if s.swept != 0 && now-s.swept < sweepEvery {
+		return false
+	}
+	s.swept = now
 	dead := func(e *Element) bool { return !e.live(now) }
 	was := len(s.exact) + len(s.sorted) + len(s.ranges)
 	for k, e := range s.exact {

@@ -16,6 +16,7 @@ type Tx struct {
 	chainIDs map[uint32]*Chain
 	setIDs   map[uint32]*Set
 	ruleIDs  map[uint32]*Rule
+	filled   bool // elements were added
 }
 
 // Begin starts a change. Others wait until Commit or Abort. ERESTART if generation
@@ -47,9 +48,20 @@ func (tx *Tx) Commit() error {
 			}
 		}
 	}
+	if tx.filled && tx.next.sum((*Table).elements) > maxAll {
+		return unix.ENOMEM
+	}
 	tx.next.compile()
 	tx.r.cur.Store(tx.next)
 	return nil
+}
+
+// elements is how many are in all sets.
+func (t *Table) elements() (n int) {
+	for _, s := range t.Sets {
+		n += s.Len()
+	}
+	return n
 }
 
 // Ruleset returns the rules as they would be.
@@ -105,6 +117,27 @@ func (tx *Tx) ownSet(t *Table, s *Set) *Set {
 	return n
 }
 
+// packetElements is the size of a set that packets fill and for which none is said:
+// Linux's.
+const packetElements = 0xffff
+
+// boundSet gives a set that packets are to fill a size. What is in it is shared with
+// the set as it was.
+func (tx *Tx) boundSet(t *Table, s *Set) {
+	if s.Size != 0 {
+		return
+	}
+	n := *s
+	n.Size = packetElements
+	t.Sets[slices.Index(t.Sets, s)], t.sets[n.Name] = &n, &n
+	tx.fresh[&n] = tx.fresh[s]
+	for id, old := range tx.setIDs {
+		if old == s {
+			tx.setIDs[id] = &n
+		}
+	}
+}
+
 // AddTable makes a table, or changes the flags of one: EEXIST with exclusive.
 func (tx *Tx) AddTable(f Family, name string, flags uint32, user []byte, exclusive bool) (*Table, error) {
 	if f != INet && f != IPv4 && f != IPv6 && !f.ofFrames() {
@@ -142,7 +175,7 @@ func (tx *Tx) DeleteTable(t *Table) {
 
 // AddChain adds c to t. id is its number in the batch, or 0.
 func (tx *Tx) AddChain(t *Table, c *Chain, id uint32) error {
-	if len(t.Chains) >= MaxChains {
+	if tx.next.sum(func(t *Table) int { return len(t.Chains) }) >= MaxChains {
 		return unix.ENOBUFS
 	}
 	if t.chains[c.Name] != nil {
@@ -372,7 +405,7 @@ func setName(e Expr) string {
 
 // AddSet adds a set to t.
 func (tx *Tx) AddSet(t *Table, s *Set) error {
-	if len(t.Sets) >= MaxSets {
+	if tx.next.sum(func(t *Table) int { return len(t.Sets) }) >= MaxSets {
 		return unix.ENOBUFS
 	}
 	if t.sets[s.Name] != nil {
@@ -423,6 +456,7 @@ func (tx *Tx) AddElement(t *Table, s *Set, e *Element, exclusive bool) error {
 		return unix.EINVAL
 	}
 	s = tx.ownSet(t, s)
+	tx.filled = true
 	now := tx.r.cfg.Now()
 	if e.Expires() == 0 {
 		d := e.Timeout
@@ -460,7 +494,7 @@ func (tx *Tx) FlushSet(t *Table, s *Set) {
 
 // AddObject adds an object to t.
 func (tx *Tx) AddObject(t *Table, o *Object) error {
-	if len(t.Objects) >= MaxObjects {
+	if tx.next.sum(func(t *Table) int { return len(t.Objects) }) >= MaxObjects {
 		return unix.ENOBUFS
 	}
 	if t.Object(o.Name, o.Type) != nil {

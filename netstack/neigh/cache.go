@@ -71,6 +71,10 @@ type Cache struct {
 // entry has one packet.
 const maxWaiting = 8 << 20
 
+// maxLasting bounds the entries that an administrator said are to stay: Linux does
+// not, but whose memory that is counts it elsewhere.
+const maxLasting = 1 << 16
+
 // New returns an empty cache. random returns a number below n.
 func New(cfg Config, out Link, random func(n int64) int64) *Cache {
 	return &Cache{cfg: cfg, out: out, random: random, entries: map[netip.Addr]*Entry{}}

@@ -176,6 +176,20 @@ func TestBounds(t *testing.T) {
 	if len(e.pending) > 1024 {
 		t.Errorf("%d packets wait", len(e.pending))
 	}
+	c.Flush(true)
+	for i := range maxLasting + 2 {
+		want := error(nil)
+		if i >= maxLasting {
+			want = unix.ENOBUFS
+		}
+		a := netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)})
+		if err := c.Set(1, a, hw(1), true, Permanent, false, true, true); err != want {
+			t.Fatalf("lasting entry %d: %v", i, err)
+		}
+	}
+	if c.Get(1, peer) == nil {
+		t.Error("lasting entries leave no room for others")
+	}
 }
 
 // What waits has its bound at each neighbour, and at all of them together: also

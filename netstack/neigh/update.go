@@ -102,7 +102,7 @@ func (c *Cache) settle(e *Entry, confirmed bool, now Time, w *work) {
 }
 
 // Set is what an administrator says: `ip neigh add`, `replace` or `change`. ENOENT
-// and EEXIST are those of the flags create and exclusive.
+// and EEXIST are those of the flags create and exclusive; ENOBUFS if there is no room.
 func (c *Cache) Set(now Time, a netip.Addr, hw link.Address, hasHW bool, s State, router, create, exclusive bool) error {
 	var w work
 	c.mu.Lock()
@@ -116,6 +116,8 @@ func (c *Cache) Set(now Time, a netip.Addr, hw link.Address, hasHW bool, s State
 		return unix.ENOENT
 	case e != nil && exclusive:
 		return unix.EEXIST
+	case s&lasting != 0 && (e == nil || e.state&lasting == 0) && len(c.entries)-c.dynamic >= maxLasting:
+		return unix.ENOBUFS
 	case e == nil:
 		if s&(valid&^NoARP) != 0 && !hasHW {
 			return unix.EINVAL

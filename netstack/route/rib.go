@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxRoutes bounds the prefixes of a table, MaxRules the rules, MaxTables the
+// MaxRoutes bounds the routes of all tables, MaxRules the rules, MaxTables the
 // tables of a family.
 const (
 	MaxRoutes = 1 << 20
@@ -181,15 +181,23 @@ func (b *RIB) Add(r *Route, mode AddMode) (*Route, error) {
 		}
 		t = &Table{id: r.Table}
 	}
-	if t.Len() >= MaxRoutes {
-		return nil, unix.ENOBUFS
-	}
 	t, old, err := t.with(r, mode)
 	if err != nil {
 		return nil, err
 	}
+	if old == nil && s.routes() >= MaxRoutes {
+		return nil, unix.ENOBUFS
+	}
 	b.change(func(s *state) { s.tables[r.Table] = t })
 	return old, nil
+}
+
+// routes is how many there are in all tables.
+func (s *state) routes() (n int) {
+	for _, t := range s.tables {
+		n += t.routes
+	}
+	return n
 }
 
 // change stores a copy of the state with what do changes. The caller holds mu.
@@ -290,7 +298,7 @@ func (t *Table) swap(old, r *Route) *Table {
 			rs[i] = r
 		}
 	}
-	return &Table{t.id, t.trie.with(old.Dst, rs)}
+	return &Table{t.id, t.trie.with(old.Dst, rs), t.routes}
 }
 
 // Tables yields the tables, by their numbers.

@@ -252,3 +252,52 @@ func BenchmarkLookup(b *testing.B) {
 		rib.Lookup(f)
 	}
 }
+
+// TestBounds: routes are counted over all tables, and over those of one prefix.
+func TestBounds(t *testing.T) {
+	b := NewRIB(false)
+	for i := range MaxRules - len(b.Rules()) {
+		if _, err := b.AddRule(Rule{Action: ActionLookup, Table: 7, Mark: uint32(i + 1), Mask: ^uint32(0)}, true); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if _, err := b.AddRule(Rule{Action: ActionLookup, Table: 7}, true); err != unix.ENOBUFS {
+		t.Errorf("one rule more: %v", err)
+	}
+	add := func(table uint32, dst string, metric uint32) error {
+		_, err := b.Add(&Route{Table: table, Dst: netip.MustParsePrefix(dst), Type: unix.RTN_UNICAST, Priority: metric, Hops: []Hop{{OIF: 1}}}, Upsert)
+		return err
+	}
+	for i := range uint32(MaxTables) {
+		if err := add(i+1, "10.0.0.0/8", 0); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if err := add(MaxTables+1, "10.0.0.0/8", 0); err != unix.ENOBUFS {
+		t.Errorf("one table more: %v", err)
+	}
+	b.change(func(s *state) { // as if most of one had been added
+		first := *s.tables[1]
+		first.routes += MaxRoutes - MaxTables - 2
+		s.tables[1] = &first
+	})
+	for i, c := range []struct {
+		table  uint32
+		dst    string
+		metric uint32
+		want   error
+	}{
+		{2, "10.0.0.0/8", 1, nil}, {3, "10.1.0.0/16", 0, nil}, {3, "10.2.0.0/16", 0, unix.ENOBUFS}, {2, "10.0.0.0/8", 2, unix.ENOBUFS},
+		{2, "10.0.0.0/8", 1, nil}, // it takes another's place
+	} {
+		if err := add(c.table, c.dst, c.metric); err != c.want {
+			t.Errorf("route %d: %v, want %v", i, err, c.want)
+		}
+	}
+	if _, err := b.Delete(3, netip.MustParsePrefix("10.1.0.0/16"), func(*Route) bool { return true }, true); err != nil {
+		t.Error(err)
+	}
+	if err := add(3, "10.2.0.0/16", 0); err != nil {
+		t.Errorf("there is room again: %v", err)
+	}
+}

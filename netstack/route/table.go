@@ -66,15 +66,13 @@ func (r *Route) equal(o *Route) bool {
 
 // Table is the routes of one table: a snapshot, immutable.
 type Table struct {
-	id   uint32
-	trie trie[[]*Route] // the routes of a prefix, in the order in which they are tried
+	id     uint32
+	trie   trie[[]*Route] // the routes of a prefix, in the order in which they are tried
+	routes int            // how many there are
 }
 
 // ID returns the number of the table.
 func (t *Table) ID() uint32 { return t.id }
-
-// Len returns the number of prefixes.
-func (t *Table) Len() int { return t.trie.size }
 
 // All yields the routes, in the order of their prefixes.
 func (t *Table) All() iter.Seq[*Route] {
@@ -134,7 +132,7 @@ func (t *Table) with(r *Route, mode AddMode) (*Table, *Route, error) {
 		}
 		rs = slices.Insert(rs, at, r)
 	}
-	return &Table{t.id, t.trie.with(r.Dst, rs)}, replaced, nil
+	return &Table{t.id, t.trie.with(r.Dst, rs), t.routes + len(rs) - len(old)}, replaced, nil
 }
 
 // without removes the routes that match, and returns them.
@@ -152,9 +150,9 @@ func (t *Table) without(dst netip.Prefix, match func(*Route) bool, all bool) (*T
 	case gone == nil:
 		return t, nil
 	case rest == nil:
-		return &Table{t.id, t.trie.without(dst)}, gone
+		return &Table{t.id, t.trie.without(dst), t.routes - len(gone)}, gone
 	}
-	return &Table{t.id, t.trie.with(dst, rest)}, gone
+	return &Table{t.id, t.trie.with(dst, rest), t.routes - len(gone)}, gone
 }
 
 // lookup returns the route and the hop for f, or nil.

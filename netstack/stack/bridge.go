@@ -20,8 +20,9 @@ type bridge struct {
 	nic   *NIC
 	ports atomic.Pointer[[]*NIC] // changed with the stack's lock
 
-	mu  sync.Mutex
-	fdb map[link.Address]heard
+	mu    sync.Mutex
+	fdb   map[link.Address]heard
+	swept int64 // when it was last full and looked through
 }
 
 // heard is where an address was heard, and when last.
@@ -39,6 +40,9 @@ const (
 	fdbAge = 300 * second
 	// maxFDB bounds the addresses that are known; nothing is learnt beyond it.
 	maxFDB = 1 << 14
+	// sweepFDB is how often one that is full is looked through for what is too old:
+	// a flood is to cost no more than other frames.
+	sweepFDB = second
 	// maxPorts is Linux's BR_MAX_PORTS.
 	maxPorts = 1024
 )
@@ -76,7 +80,7 @@ func (n *NIC) enslave(b *bridge, ev *events) {
 		old.setPorts(slices.DeleteFunc(slices.Clone(old.list()), func(p *NIC) bool { return p == n }), ev)
 		old.forget(n)
 	}
-	if b != nil && len(b.list()) < maxPorts {
+	if b != nil {
 		n.promisc.Add(1)
 		b.setPorts(append(slices.Clone(b.list()), n), ev)
 		n.master.Store(b)
@@ -111,9 +115,12 @@ func (b *bridge) learn(a link.Address, port *NIC, now int64) {
 		return
 	}
 	if !known && len(b.fdb) >= maxFDB {
-		for x, h := range b.fdb {
-			if !h.fixed && now-h.at > fdbAge {
-				delete(b.fdb, x)
+		if now-b.swept >= sweepFDB {
+			b.swept = now
+			for x, h := range b.fdb {
+				if !h.fixed && now-h.at > fdbAge {
+					delete(b.fdb, x)
+				}
 			}
 		}
 		if len(b.fdb) >= maxFDB {

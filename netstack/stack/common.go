@@ -14,11 +14,11 @@ import (
 // common is what all sockets have. A protocol embeds it and guards its own state
 // by the same lock.
 type common struct {
-	stack  *Stack // immutable, as the next four
-	family int
+	stack  *Stack // immutable, as the next three
 	typ    int
 	proto  int
-	self   Socket // the socket that this is a part of
+	self   Socket       // the socket that this is a part of
+	family atomic.Int32 // changed by IPV6_ADDRFORM only
 
 	wakeFn atomic.Pointer[func(uint32)]
 	serial uint64 // the order in which sockets were made; immutable
@@ -34,15 +34,16 @@ type common struct {
 // init makes c the part of socket x. The socket is not to be found by Sockets
 // until register is called.
 func (c *common) init(s *Stack, x Socket, family, typ, proto int, o Owner) {
-	c.stack, c.self, c.family, c.typ, c.proto, c.owner = s, x, family, typ, proto, o
+	c.stack, c.self, c.typ, c.proto, c.owner = s, x, typ, proto, o
+	c.family.Store(int32(family))
 	c.options.init(s, family)
 }
 
 // v6 reports whether the socket is of AF_INET6.
-func (c *common) v6() bool { return c.family == unix.AF_INET6 }
+func (c *common) v6() bool { return c.family.Load() == unix.AF_INET6 }
 
 // Family returns AF_INET, AF_INET6 or AF_PACKET.
-func (c *common) Family() int { return c.family }
+func (c *common) Family() int { return int(c.family.Load()) }
 
 // Type returns SOCK_STREAM, SOCK_DGRAM or SOCK_RAW.
 func (c *common) Type() int { return c.typ }
@@ -110,9 +111,9 @@ func (c *common) checkAddress(a *Address) (netip.AddrPort, error) {
 	switch {
 	case !addr.IsValid():
 		return netip.AddrPort{}, unix.EINVAL
-	case c.family == unix.AF_INET && !addr.Is4():
+	case c.Family() == unix.AF_INET && !addr.Is4():
 		return netip.AddrPort{}, unix.EAFNOSUPPORT
-	case c.family == unix.AF_INET6 && addr.Is4():
+	case c.v6() && addr.Is4():
 		return netip.AddrPort{}, unix.EAFNOSUPPORT
 	}
 	return netip.AddrPortFrom(addr.Unmap().WithZone(""), a.Port()), nil

@@ -394,6 +394,9 @@ func (d *datagram) mappedLocked() (bool, error) {
 	return d.peer.Addr().Is4(), nil
 }
 
+// holdsLocked reports whether something of IPv6 waits to be sent.
+func (d *datagram) holdsLocked() bool { return false }
+
 // currentPath is the way to the peer: ENOTCONN.
 func (d *datagram) currentPath() (*path, error) {
 	d.mu.Lock()
@@ -402,6 +405,13 @@ func (d *datagram) currentPath() (*path, error) {
 		return nil, unix.ENOTCONN
 	}
 	return d.pathTo(d.peer, d.local.Addr(), 0)
+}
+
+// forgetWay has the path looked up again.
+func (d *datagram) forgetWay() {
+	d.mu.Lock()
+	d.way = nil
+	d.mu.Unlock()
 }
 
 // pathTo is the way to a destination, from the cache if it is the peer. The caller
@@ -494,7 +504,7 @@ func (d *datagram) info() SocketInfo {
 		state = 1
 	}
 	return SocketInfo{
-		Family: d.family, Type: d.typ, Protocol: d.proto, Local: d.show(d.local), Remote: d.show(d.peer), State: state,
+		Family: d.Family(), Type: d.typ, Protocol: d.proto, Local: d.show(d.local), Remote: d.show(d.peer), State: state,
 		RxQueue: d.queue.Bytes(), Owner: d.owner, Device: d.device, Mark: d.mark, Drops: d.queue.Drops,
 		V6Only: d.v6only, ReuseAddr: d.flags&fReuseAddr != 0, Shutdown: d.shut, Refs: 2,
 	}

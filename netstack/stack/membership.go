@@ -435,11 +435,19 @@ func (c *common) membershipFilter(v6 bool, name, room int, in []byte) ([]byte, e
 
 // leaveGroups leaves all groups and anycast addresses: the socket is closed. The
 // caller holds no lock.
-func (c *common) leaveGroups() {
+func (c *common) leaveGroups() { c.leaveAll(func(*membership) bool { return true }) }
+
+// leaveGroups6 leaves what is of IPv6.
+func (c *common) leaveGroups6() { c.leaveAll(func(m *membership) bool { return m.group.Is6() }) }
+
+// leaveAll leaves some groups, and gives up what else there is of IPv6.
+func (c *common) leaveAll(which func(*membership) bool) {
 	c.mu.Lock()
 	var nics []*NIC
-	for len(c.groups) > 0 {
-		nics = append(nics, c.leaveAt(len(c.groups)-1)...)
+	for i := len(c.groups) - 1; i >= 0; i-- {
+		if which(&c.groups[i]) {
+			nics = append(nics, c.leaveAt(i)...)
+		}
 	}
 	anycast := c.ip6.anycast
 	c.ip6.anycast = nil

@@ -379,8 +379,9 @@ type backlog struct {
 // backlogQueue is packets in the order in which they came, and runs of them for
 // one interface.
 type backlogQueue struct {
-	ps   []*buffer.Packet
-	runs []backlogRun
+	ps    []*buffer.Packet
+	runs  []backlogRun
+	bytes int // of ps
 }
 
 type backlogRun struct {
@@ -395,12 +396,18 @@ const (
 	// backlogFactor is how many packets of net.core.netdev_max_backlog count as
 	// one: a round takes them all.
 	backlogFactor = 8
+	// backlogBytes bounds them, too: a packet may have 64 KiB.
+	backlogBytes = 64 << 20
 )
 
 // put delivers ps as what arrived at n.
 func (b *backlog) put(n *NIC, ps []*buffer.Packet) {
+	bytes := 0
+	for _, p := range ps {
+		bytes += p.Len()
+	}
 	b.mu.Lock()
-	if len(b.queue.ps) >= int(b.s.tune(tCoreNetdevMaxBacklog))*backlogFactor {
+	if len(b.queue.ps) >= int(b.s.tune(tCoreNetdevMaxBacklog))*backlogFactor || b.queue.bytes >= backlogBytes {
 		b.mu.Unlock()
 		n.stats.rxDropped.Add(uint64(len(ps)))
 		release(ps)
@@ -408,6 +415,7 @@ func (b *backlog) put(n *NIC, ps []*buffer.Packet) {
 	}
 	q := &b.queue
 	q.ps = append(q.ps, ps...) // the slice stays its owner's
+	q.bytes += bytes
 	if k := len(q.runs); k > 0 && q.runs[k-1].nic == n {
 		q.runs[k-1].n += len(ps)
 	} else {
@@ -443,7 +451,7 @@ func (b *backlog) drain() {
 		clear(q.ps)
 		clear(q.runs)
 		b.mu.Lock()
-		b.spare = backlogQueue{q.ps[:0], q.runs[:0]}
+		b.spare = backlogQueue{ps: q.ps[:0], runs: q.runs[:0]}
 		b.mu.Unlock()
 	}
 	go b.drain()

@@ -435,6 +435,8 @@ func (n *NIC) checkChange(c *Change) error {
 			return unix.EOPNOTSUPP
 		case n.loopback() || n.bridge != nil || n.hw != link.Ethernet:
 			return unix.EINVAL
+		case n.master.Load() != m.bridge && len(m.bridge.list()) >= maxPorts:
+			return unix.EXFULL
 		}
 	}
 	if n.kind == KindVLAN && c.Flags&c.FlagsMask&unix.IFF_UP != 0 && !n.lower.isUp() {

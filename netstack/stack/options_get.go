@@ -21,7 +21,7 @@ func (c *common) socketOption(name, max int) ([]byte, error) {
 	case unix.SO_PROTOCOL:
 		v = c.proto
 	case unix.SO_DOMAIN:
-		v = c.family
+		v = c.Family()
 	case unix.SO_ACCEPTCONN:
 	case unix.SO_ERROR:
 		v = int(c.err)

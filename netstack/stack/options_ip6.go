@@ -115,10 +115,12 @@ func (c *common) setIP6Option(name int, value []byte, admin, raw bool) error {
 		return c.setPktOptions(value, raw)
 	case ipv6FlowLabelMgr:
 		return unix.EINVAL // FlowLabel's
+	case ipv6AddrForm:
+		return c.setAddrForm(value)
 	}
 	v, err := c.ip6Int(name, value)
 	if err != nil {
-		if _, unknown := c.ip6Option(name, len(value), nil); unknown == unix.ENOPROTOOPT && name != ipv6AddrForm {
+		if _, unknown := c.ip6Option(name, len(value), nil); unknown == unix.ENOPROTOOPT {
 			return unix.ENOPROTOOPT // before its length is looked at
 		}
 		return err
@@ -184,8 +186,6 @@ func (c *common) setIP6Option(name int, value []byte, admin, raw bool) error {
 			return unix.ENOPROTOOPT
 		}
 		o.alert = v >= 0
-	case ipv6AddrForm:
-		return c.setAddrForm(v)
 	case ipv6RecvErrRFC4884:
 		if v != 0 && v != 1 {
 			return unix.EINVAL
@@ -262,26 +262,6 @@ func (c *common) setIP6Flag(name int, on bool) error {
 		return unix.ENOPROTOOPT
 	}
 	return nil
-}
-
-// setAddrForm is IPV6_ADDRFORM, by which a connection of IPv4 would become a socket
-// of that family: that is not done.
-func (c *common) setAddrForm(v int) error {
-	x, connected := c.self.(interface{ mappedLocked() (bool, error) })
-	switch {
-	case v != unix.AF_INET:
-		return unix.EINVAL
-	case !connected || !c.carries():
-		return unix.ENOPROTOOPT
-	}
-	mapped, err := x.mappedLocked()
-	switch {
-	case err != nil:
-		return err
-	case c.v6only || !mapped:
-		return unix.EADDRNOTAVAIL
-	}
-	return unix.EBUSY
 }
 
 // Which addresses are preferred as a source, IPV6_ADDR_PREFERENCES (RFC 5014).

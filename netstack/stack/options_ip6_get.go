@@ -56,7 +56,7 @@ func (c *common) ip6Option(name, max int, in []byte) ([]byte, error) {
 	case ipv6AddrPreferences:
 		v = o.preferences()
 	case ipv6AddrForm:
-		x, ok := c.self.(interface{ mappedLocked() (bool, error) })
+		x, ok := c.self.(formed)
 		if !ok || !c.carries() {
 			return nil, unix.ENOPROTOOPT
 		}

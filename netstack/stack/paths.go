@@ -352,7 +352,7 @@ func (c *pmtuCache) flush(v6 bool) {
 	}
 }
 
-// makeRoom removes what is over, or anything.
+// makeRoom removes what is over of the few that it looks at, or anything.
 func (c *pmtuCache) makeRoom(now int64) {
 	if c.m == nil {
 		c.m = map[netip.Addr]pmtu{}
@@ -360,16 +360,12 @@ func (c *pmtuCache) makeRoom(now int64) {
 	if len(c.m) < maxPMTUs {
 		return
 	}
+	left := 16
 	for a, e := range c.m {
-		if now >= e.expires && now >= e.redirected {
+		if left--; left == 0 || now >= e.expires && now >= e.redirected {
 			delete(c.m, a)
-		}
-	}
-	for a := range c.m {
-		if len(c.m) < maxPMTUs {
 			break
 		}
-		delete(c.m, a)
 	}
 }
 
@@ -427,6 +423,7 @@ func (c *common) query(dst, src netip.Addr, device int, sport, dport uint16) pat
 		if q.oif == 0 {
 			q.oif = c.ip6.pktinfoIf
 		}
+		q.via = c.ip6.ext.firstStop()
 	}
 	return q
 }
@@ -475,6 +472,9 @@ func (c *common) sendOptions(p *path) sendOptions {
 		o.flow = c.ip6.flow
 	}
 	o.hopByHop, o.dstOpts, o.autoFlow = c.ip6.ext.hop, c.ip6.ext.dst, c.labelled()
+	if p.final.IsValid() {
+		o.routing, o.rtDst = c.ip6.ext.routing, c.ip6.ext.rtDst
+	}
 	switch c.ip6.mtuDisc {
 	case unix.IPV6_PMTUDISC_DO, unix.IPV6_PMTUDISC_PROBE:
 		o.noFrag = true

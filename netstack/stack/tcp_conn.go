@@ -32,12 +32,13 @@ func (t *tcpSocket) Bind(a Address, privileged bool) error {
 	if b.addr.IsValid() && b.addr.IsUnspecified() {
 		b.addr = netip.Addr{}
 	}
-	if !(ap.Port() == 0 && t.ip4.noPort) {
+	if ap.Port() != 0 || !t.ip4.noPort {
 		if err := t.stack.tcp.reserve(b, t.ports()); err != nil {
 			return err
 		}
+		t.bind = b
 	}
-	t.bind = b
+	t.boundAddr, t.boundPort = b.addr.IsValid(), ap.Port() != 0
 	t.local = netip.AddrPortFrom(ap.Addr(), b.port)
 	if ap.Addr().IsUnspecified() {
 		t.local = netip.AddrPortFrom(netip.Addr{}, b.port)
@@ -156,7 +157,7 @@ func (t *tcpSocket) open(now int64, peer netip.AddrPort, scope int) error {
 		}
 		t.scope = max(device, t.scope)
 	}
-	q := t.query(dst, t.local.Addr(), t.scope, t.local.Port(), peer.Port())
+	q := t.query(dst, t.local.Addr(), t.scope, t.portLocked(), peer.Port())
 	p, err := s.findPath(&q)
 	if err != nil {
 		return err
@@ -178,7 +179,7 @@ func (t *tcpSocket) open(now int64, peer netip.AddrPort, scope int) error {
 // socket has none: EADDRNOTAVAIL, EADDRINUSE.
 func (t *tcpSocket) takePort(now int64, src netip.Addr, peer netip.AddrPort) error {
 	s := t.stack
-	if t.bind != nil && t.bind.port != 0 {
+	if t.bind != nil {
 		own := netip.AddrPortFrom(src, t.bind.port)
 		old, err := t.enter(now, own, peer)
 		if err != nil {
@@ -250,7 +251,7 @@ func (t *tcpSocket) engineConfig(now int64, p *path, own netip.Addr, peer netip.
 // overhead is the length of the IP header of the socket's packets.
 func (t *tcpSocket) overhead(v6 bool) int {
 	if v6 {
-		return header.IPv6Size + len(t.ip6.ext.hop) + len(t.ip6.ext.dst)
+		return header.IPv6Size + t.ip6.ext.len()
 	}
 	return header.IPv4EncodedSize(len(t.ip4.options))
 }
@@ -275,7 +276,8 @@ func (t *tcpSocket) disconnect(now int64) error {
 	return nil
 }
 
-// reset makes the socket unconnected again. A port that bind chose is kept.
+// reset makes the socket unconnected again. It keeps what bind was asked for; what
+// the port was that it has no more getsockname(2) tells all the same, as on Linux.
 func (t *tcpSocket) reset() {
 	if t.inDemux {
 		t.inDemux = false
@@ -292,15 +294,17 @@ func (t *tcpSocket) reset() {
 	t.timer.stop()
 	t.tail.drop()
 	t.phase, t.peer, t.rdShut, t.wrShut = tcpUnconnected, netip.AddrPort{}, false, false
-	switch {
-	case t.bind != nil && t.bind.auto:
+	t.unbind()
+	if !t.boundAddr {
+		t.local = netip.AddrPortFrom(netip.Addr{}, t.local.Port())
+	}
+}
+
+// unbind gives a port up that nobody asked for. The caller holds the lock.
+func (t *tcpSocket) unbind() {
+	if t.bind != nil && !t.boundPort {
 		t.stack.tcp.release(t.bind)
 		t.bind = nil
-		t.local = netip.AddrPort{}
-	case t.bind != nil:
-		t.local = netip.AddrPortFrom(t.bind.addr, t.bind.port)
-	default:
-		t.local = netip.AddrPort{}
 	}
 }
 

@@ -127,7 +127,7 @@ func (t *tcpSocket) Info() SocketInfo {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := SocketInfo{
-		Family: t.family, Type: t.typ, Protocol: t.proto, Local: t.showScoped(t.local, t.scope), Remote: t.showScoped(t.peer, t.scope),
+		Family: t.Family(), Type: t.typ, Protocol: t.proto, Local: t.showScoped(t.local, t.scope), Remote: t.showScoped(t.peer, t.scope),
 		State: uint8(t.stateNow()), Owner: t.owner, Device: t.device, Mark: t.mark, V6Only: t.v6only,
 		ReuseAddr: t.flags&fReuseAddr != 0, Refs: 1, TCPInfo: t.infoBytes(), Congestion: t.opts.congestionName(t.stack.tcpTunables()),
 	}

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +18,7 @@ type tcpListener struct {
 	half     map[*tcpSocket]struct{}
 	overflow int64     // when a SYN last found the queue full: cookies are valid for a while
 	scratch  tcpSocket // stands for the connection to whose SYN a cookie answers
+	fast     fastOpens // has a lock of its own
 }
 
 // Listen is listen(2).
@@ -36,15 +36,15 @@ func (t *tcpSocket) Listen(backlog int) error {
 	case t.phase != tcpUnconnected || t.conn != nil:
 		return unix.EINVAL
 	}
-	if t.bind == nil || t.bind.port == 0 {
-		b := t.bind
-		if b == nil {
-			any := netip.IPv4Unspecified()
-			if t.v6() {
-				any = netip.IPv6Unspecified()
-			}
-			b = t.binding(t, any, 0, 0)
+	if t.bind == nil {
+		any := netip.IPv4Unspecified()
+		if t.v6() {
+			any = netip.IPv6Unspecified()
 		}
+		if t.boundAddr {
+			any = t.local.Addr()
+		}
+		b := t.binding(t, any, 0, t.scope)
 		if err := s.tcp.reserve(b, t.ports()); err != nil {
 			return err
 		}
@@ -98,6 +98,7 @@ func (t *tcpSocket) stopListening() {
 	t.stack.demux.unlisten(t.bind)
 	t.bind.listening.Store(false)
 	t.phase, t.listener = tcpUnconnected, nil
+	t.unbind()
 	t.events |= unix.EPOLLIN | unix.EPOLLRDNORM | unix.EPOLLHUP | unix.EPOLLRDHUP
 	children := l.ready
 	for c := range l.half {
@@ -249,10 +250,11 @@ func (t *tcpSocket) synCame(now int64, seg *tcp.Segment, r *received) {
 	}
 	c.inDemux = true
 	l.half[c] = struct{}{}
+	fast := t.fastServer(tun.FastOpen)
 	t.mu.Unlock()
 	s.tcp.share(c.bind)
 	cfg := c.engineConfig(now, c.way, r.dst.Addr(), r.src)
-	t.serverFastOpen(&cfg, seg, r)
+	c.early = fast.decide(s, now, &cfg, seg, r)
 	data := seg.Data
 	seg.Data = nil
 	in := *seg
@@ -276,7 +278,7 @@ func (t *tcpSocket) child(r *received) *tcpSocket {
 	if !t.beget(c, r) {
 		return nil
 	}
-	c.common.init(t.stack, c, t.family, unix.SOCK_STREAM, unix.IPPROTO_TCP, t.owner)
+	c.common.init(t.stack, c, t.Family(), unix.SOCK_STREAM, unix.IPPROTO_TCP, t.owner)
 	c.options = t.options
 	c.owner.Inode, c.ip6.anycast, c.ip6.labels = 0, nil, nil
 	c.timer.init(&t.stack.timers, c.timerFired)
@@ -292,12 +294,13 @@ func (t *tcpSocket) child(r *received) *tcpSocket {
 // beget gives c what the engine is told of a new connection. The caller holds the
 // listener's lock. It is false if there is no way back.
 func (t *tcpSocket) beget(c *tcpSocket, r *received) bool {
-	c.stack, c.family, c.typ, c.proto, c.owner = t.stack, t.family, t.typ, t.proto, t.owner
+	c.stack, c.typ, c.proto, c.owner = t.stack, t.typ, t.proto, t.owner
+	c.family.Store(t.family.Load())
 	c.options = t.options
 	c.ip6.labels = nil
 	c.ofSYN(r)
 	c.opts = t.opts.inherited()
-	c.local, c.peer, c.scope = r.dst, r.src, t.scope
+	c.local, c.peer, c.scope, c.boundAddr = r.dst, r.src, t.scope, t.boundAddr
 	if a := r.src.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
 		c.scope = r.nic.index
 	}
@@ -359,6 +362,7 @@ func (t *tcpSocket) enqueue(now int64, c *tcpSocket) {
 // completed is called when the handshake is. The caller holds the lock.
 func (t *tcpSocket) completed(now int64) {
 	t.completedOnce = true
+	t.settled(false)
 	if t.parent == nil {
 		t.events |= unix.EPOLLOUT | unix.EPOLLWRNORM | unix.EPOLLWRBAND
 		if cookie, _, _ := t.conn.FastOpened(); cookie != nil {
@@ -429,42 +433,6 @@ func (t *tcpSocket) ofSYN(r *received) {
 			t.ip4.tos = int(r.tos &^ 3)
 		}
 	}
-}
-
-// serverFastOpen decides whether the data of a SYN are taken (RFC 7413 section 4.2).
-func (t *tcpSocket) serverFastOpen(cfg *tcp.Config, seg *tcp.Segment, r *received) {
-	s := t.stack
-	n := t.opts.fastOpenQueue
-	mode := s.tcpTunables().FastOpen
-	cfg.FastOpen, cfg.Cookie = false, nil
-	if mode&2 == 0 || n == 0 && mode&0x400 == 0 {
-		return
-	}
-	if mode&0x200 != 0 || t.opts.fastOpenNoCookie {
-		cfg.FastOpen = seg.Len > 0
-		return
-	}
-	if !seg.Opt.HasFastOpen {
-		return
-	}
-	keys := t.opts.fastOpenKey
-	if keys == nil {
-		k := s.tcpState.secrets.FastOpenKey()
-		keys = k[:]
-	}
-	var cookie []byte
-	for k := range slices.Chunk(keys, 16) { // the first one gives cookies, both take them
-		c := s.tcpState.secrets.FastOpenCookie([16]byte(k), r.dst.Addr(), r.src.Addr())
-		if string(c) == string(seg.Opt.FastOpen) {
-			cfg.FastOpen = true
-			return
-		}
-		if cookie == nil {
-			cookie = c
-		}
-	}
-	s.tcpState.counters.FastOpenCookieReqd.Add(1)
-	cfg.Cookie = cookie
 }
 
 // savedSyn is the headers of a SYN for TCP_SAVED_SYN: from the network's on, or

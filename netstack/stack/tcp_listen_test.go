@@ -3,11 +3,14 @@ package stack
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hull/netstack/header"
 )
 
 func tune(t testing.TB, s *Stack, path, value string) {
@@ -222,6 +225,45 @@ func TestTCPFastOpen(t *testing.T) {
 		if got := recvAll(t, c, 10); got != "reply" {
 			t.Errorf("%q", got)
 		}
+	}
+}
+
+// As many connections as TCP_FASTOPEN says are there to accept before their
+// handshake is complete; the data of the others have to come again. One that was
+// reset counts for a minute still.
+func TestTCPFastOpenQueue(t *testing.T) {
+	v := newClock()
+	s, w := wireStack(t, v)
+	tune(t, s, "ipv4/tcp_fastopen", "514") // a server, and no cookies
+	l := tcpListen(t, s, unix.AF_INET, "10.0.0.2:80", 64)
+	if err := setInt(l, unix.SOL_TCP, unix.TCP_FASTOPEN, 2); err != nil {
+		t.Fatal(err)
+	}
+	port := 1000
+	syns := func(n int) (taken int) {
+		for range n {
+			port++
+			w.segment(s, fmt.Sprint("10.0.0.1:", port), "10.0.0.2:80", header.TCPFields{Seq: 1, Flags: header.SYN}, "query", nil)
+			if x, _, err := l.Accept(); err == nil {
+				taken++
+				t.Cleanup(func() { x.Close() })
+			}
+		}
+		return taken
+	}
+	if n := syns(5); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+	if n := s.tcpState.counters.FastOpenListenOverflow.Load(); n != 3 {
+		t.Errorf("%d too many were counted, want 3", n)
+	}
+	w.segment(s, "10.0.0.1:1001", "10.0.0.2:80", header.TCPFields{Seq: 7, Flags: header.RST}, "", nil)
+	if n := syns(1); n != 0 {
+		t.Error("a reset made room at once")
+	}
+	v.advance(resetCounts + time.Second)
+	if n := syns(3); n != 1 {
+		t.Errorf("%d connections after a minute, want 1", n)
 	}
 }
 

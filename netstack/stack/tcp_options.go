@@ -121,9 +121,6 @@ func (t *tcpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 		return err
 	}
 	if level != unix.SOL_SOCKET {
-		t.mu.Lock()
-		t.way = nil // TOS, marks and the like may lead elsewhere
-		t.mu.Unlock()
 		return nil
 	}
 	switch name {
@@ -144,12 +141,15 @@ func (t *tcpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 	case unix.SO_KEEPALIVE, unix.SO_OOBINLINE, unix.SO_MAX_PACING_RATE:
 		t.mu.Lock()
 		t.refresh()
-	case unix.SO_MARK, unix.SO_BINDTODEVICE, unix.SO_BINDTOIFINDEX, unix.SO_DONTROUTE:
-		t.mu.Lock()
-		t.way = nil
-		t.mu.Unlock()
 	}
 	return nil
+}
+
+// forgetWay has the path looked up again.
+func (t *tcpSocket) forgetWay() {
+	t.mu.Lock()
+	t.way = nil
+	t.mu.Unlock()
 }
 
 // setTCP is setsockopt for SOL_TCP.
@@ -537,9 +537,14 @@ func microseconds(d, other time.Duration) int {
 	return int(d / time.Microsecond)
 }
 
-// boundLocked reports whether the socket has a port, portLocked which, and
-// addrLocked its own address.
-func (t *tcpSocket) portLocked() uint16     { return t.local.Port() }
+// portLocked is the port that the socket has, addrLocked its own address.
+func (t *tcpSocket) portLocked() uint16 {
+	if t.bind == nil {
+		return 0 // t.local may have the one that it had
+	}
+	return t.bind.port
+}
+
 func (t *tcpSocket) addrLocked() netip.Addr { return t.local.Addr() }
 
 // mappedLocked reports whether the connection is one of IPv4: ENOTCONN.
@@ -549,6 +554,9 @@ func (t *tcpSocket) mappedLocked() (bool, error) {
 	}
 	return t.peer.Addr().Is4(), nil
 }
+
+// holdsLocked: a stream is of the family that its connection is.
+func (t *tcpSocket) holdsLocked() bool { return false }
 
 // segment is what TCP_MAXSEG says: of a connection what it is, else what was asked
 // for, or the least that every peer takes.

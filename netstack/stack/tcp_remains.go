@@ -21,7 +21,7 @@ func (s *Stack) tcpUnowned(family int, yield func(Listed) bool) bool {
 			}
 		case *tcpSocket:
 			t.mu.Lock()
-			half := t.fresh && t.family == family
+			half := t.fresh && t.Family() == family
 			t.mu.Unlock()
 			if half && !yield(t) {
 				return false
@@ -50,7 +50,8 @@ func (r remains) Info() SocketInfo {
 	w := r.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	show := common{family: w.family}
+	var show common
+	show.family.Store(int32(w.family))
 	return SocketInfo{
 		Family: w.family, Type: unix.SOCK_STREAM, Protocol: unix.IPPROTO_TCP, Local: show.show(w.own), Remote: show.show(w.peer),
 		State: tcpTimeWait, Device: w.device, Timer: 3, Expires: time.Duration(max(0, w.tw.Deadline-w.stack.now())),

@@ -29,34 +29,38 @@ type tcpSocket struct {
 	burst   []*buffer.Packet // of who has set sending
 
 	// Guarded by common.mu.
-	phase    tcpPhase
-	bind     *binding // what it holds of the ports; nil: nothing
-	local    netip.AddrPort
-	peer     netip.AddrPort
-	scope    int // interface of link-local addresses
-	conn     *tcp.Conn
-	inDemux  bool
-	way      *path
-	outq     []tcp.Out
-	sending  bool
-	batched  bool   // flush will be called
-	events   uint32 // for wake, when the lock is given up
-	gone     bool   // Close was called
-	orphaned bool   // it counts as an orphan
-	rdShut   bool
-	wrShut   bool
-	noSpace  bool // somebody waits for room
-	fresh    bool // of a listener: it was not accepted yet
-	opts     tcpOptions
-	listener *tcpListener // of a listening socket
-	parent   *tcpSocket   // of a connection that was not accepted: its listener
-	saved    []byte       // TCP_SAVED_SYN
-	zero     zeroCopy
-	stamps   []streamStamp
-	arrivals []arrival // guarded by common.mu, as consumed: see noteArrival
-	consumed int64     // bytes that were read
-	rxViews  [4]buffer.View
-	timer    timer
+	phase tcpPhase
+	bind  *binding // what it holds of the ports; nil: nothing
+	local netip.AddrPort
+	peer  netip.AddrPort
+	// boundAddr and boundPort say that bind was asked for them (of a connection that
+	// was accepted: its listener's was).
+	boundAddr, boundPort bool
+	scope                int // interface of link-local addresses
+	conn                 *tcp.Conn
+	inDemux              bool
+	way                  *path
+	outq                 []tcp.Out
+	sending              bool
+	batched              bool   // flush will be called
+	events               uint32 // for wake, when the lock is given up
+	gone                 bool   // Close was called
+	orphaned             bool   // it counts as an orphan
+	rdShut               bool
+	wrShut               bool
+	noSpace              bool // somebody waits for room
+	fresh                bool // of a listener: it was not accepted yet
+	opts                 tcpOptions
+	listener             *tcpListener // of a listening socket
+	parent               *tcpSocket   // of a connection that was not accepted: its listener
+	early                *fastOpens   // of one whose data were taken with its SYN, until it is open: what counts it
+	saved                []byte       // TCP_SAVED_SYN
+	zero                 zeroCopy
+	stamps               []streamStamp
+	arrivals             []arrival // guarded by common.mu, as consumed: see noteArrival
+	consumed             int64     // bytes that were read
+	rxViews              [4]buffer.View
+	timer                timer
 	// completedOnce: the handshake was completed. counted: it is in CurrEstab.
 	completedOnce, counted bool
 	held                   int64 // bytes that count in tcpState.memory
@@ -111,6 +115,9 @@ func (t *tcpSocket) deliver(now int64, r *received) {
 	t.conn.Press(t.stack.tcpPressed())
 	t.conn.Input(now, &seg)
 	t.rxViews = [4]buffer.View{}
+	if seg.Flags&header.RST != 0 && t.conn.State() == tcp.Closed {
+		t.settled(true)
+	}
 	if t.stampWanted() {
 		t.noteArrival(r.pkt)
 	}
@@ -261,15 +268,13 @@ func (t *tcpSocket) happened(now int64, ev tcp.Events) {
 // ports unless it was bound to one.
 func (t *tcpSocket) over() {
 	t.rdShut, t.wrShut = true, true
+	t.settled(false)
 	t.events |= unix.EPOLLIN | unix.EPOLLRDNORM | unix.EPOLLOUT | unix.EPOLLWRNORM | unix.EPOLLRDHUP | unix.EPOLLHUP
 	if t.inDemux {
 		t.inDemux = false
 		t.stack.demux.disconnect(unix.IPPROTO_TCP, t.local, t.peer, t)
 	}
-	if t.bind != nil && (t.bind.auto || t.gone || t.parent != nil) {
-		t.stack.tcp.release(t.bind)
-		t.bind = nil
-	}
+	t.unbind()
 	t.timer.drop()
 	if t.gone {
 		t.bury()
@@ -285,6 +290,7 @@ func (t *tcpSocket) bury() {
 		t.orphaned = false
 		t.stack.tcpState.orphans.Add(-1)
 	}
+	t.settled(false)
 	if t.bind != nil {
 		t.stack.tcp.release(t.bind)
 		t.bind = nil

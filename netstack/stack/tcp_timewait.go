@@ -34,7 +34,7 @@ func (t *tcpSocket) wait(now int64) {
 		s.tcpState.counters.TimeWaitOverflow.Add(1)
 		return
 	}
-	w := &timeWait{stack: s, own: t.local, peer: t.peer, device: t.device, family: t.family, tw: t.conn.TimeWait(now)}
+	w := &timeWait{stack: s, own: t.local, peer: t.peer, device: t.device, family: t.Family(), tw: t.conn.TimeWait(now)}
 	w.loopback = t.peer.Addr().IsLoopback()
 	w.timer.init(&s.timers, w.expire)
 	if !s.demux.replace(unix.IPPROTO_TCP, t.local, t.peer, t.device, t, w) {

@@ -52,6 +52,8 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 		b.Terminal = len(b.Files)
 		b.Files = append(b.Files, p.terminal)
 	}
+	showView(b, p.view)
+	// The last that is about descriptors: RootFDs counts them.
 	if b.Label = labelOf(cfg.Spec.Process); b.Label.NamesPaths() {
 		if b.Points, err = placeRoots(cfg.Spec, roots); err != nil {
 			return nil, err
@@ -64,7 +66,6 @@ func startGofer(sentry, cgroup int, cfg *control.Config, p *plumbing) (*jail.Pro
 	}
 	defer f.Close()
 	b.Files[control.FDConfig] = f
-	showView(b, p.view)
 	if cfg.HostNetwork {
 		return startIn(cgroup, b, "gofer") // the sentry's network namespace is more than it may have
 	}

@@ -126,6 +126,30 @@ func TestRelay(t *testing.T) {
 	}
 }
 
+// TestQueriesAreBounded: what waits for an answer is; the rest is lost.
+func TestQueriesAreBounded(t *testing.T) {
+	fds, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay := os.NewFile(uintptr(fds[0]), "a relay that never answers")
+	defer relay.Close()
+	g, err := NewGuest(fds[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.e.f.Close()
+	go func() { _, _ = io.Copy(io.Discard, relay) }()
+	for range maxQueries + 100 {
+		g.ask('u', netip.MustParseAddr("192.0.2.1"), []byte("query"), func([]byte) {})
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := len(g.waiting); n != maxQueries {
+		t.Errorf("%d wait", n)
+	}
+}
+
 func TestOnlyKnownServers(t *testing.T) {
 	fds, err := Open()
 	if err != nil {

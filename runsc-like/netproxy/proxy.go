@@ -80,7 +80,7 @@ type Proxy struct {
 func New(c Config, e link.Endpoint, pool *buffer.Pool) (*Proxy, error) {
 	p := &Proxy{policy: c.Policy, servers: c.Servers, names: newNames(), pool: pool, told: c.Denied,
 		queries: make(chan struct{}, maxQueries),
-		buffers: sync.Pool{New: func() any { b := make([]byte, spliceBuffer); return &b }},
+		buffers: sync.Pool{New: newBuffer},
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.t = newTranslator(p, e)
@@ -279,3 +279,8 @@ func pass(to, from halfCloser, pool *sync.Pool) error {
 
 // spliceBuffer is how much is copied at a time, in bytes.
 const spliceBuffer = 128 << 10
+
+func newBuffer() any {
+	b := make([]byte, spliceBuffer)
+	return &b
+}

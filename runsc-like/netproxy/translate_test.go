@@ -73,6 +73,7 @@ func (w *wire) next(t *testing.T) []byte {
 func bare(c Config, e link.Endpoint) *Proxy {
 	p := &Proxy{
 		policy: c.Policy, servers: c.Servers, names: newNames(), pool: &buffer.Pool{}, told: c.Denied, queries: make(chan struct{}, maxQueries),
+		buffers: sync.Pool{New: newBuffer},
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.t = newTranslator(p, e)
@@ -369,6 +370,43 @@ func TestFlowsAreBounded(t *testing.T) {
 	p.t.expire(time.Now().Add(lingering + time.Second))
 	if len(p.t.byKey)+len(p.t.byAlias) != 0 {
 		t.Error("what is over is not forgotten")
+	}
+}
+
+// What the guest has of datagrams is bounded: the peers of each of its addresses, its
+// addresses, of which the silent ones make room, and pings.
+func TestDatagramsAreBounded(t *testing.T) {
+	p := bare(Config{}, newWire())
+	p.t.up = &stackEnd{}
+	d := &datagrams{out: map[netip.AddrPort]netip.AddrPort{}, back: map[netip.AddrPort]netip.AddrPort{}}
+	for i := range maxPeers + 100 {
+		a := netip.AddrPortFrom(guestAddr4(), uint16(i+1))
+		if d.knows(a, a); len(d.out) > maxPeers || len(d.back) > maxPeers {
+			t.Fatalf("%d peers", len(d.out))
+		}
+	}
+	for i := range maxDatagrams {
+		a := netip.AddrPortFrom(guestAddr4(), uint16(i+1))
+		p.t.datagram[a] = &datagrams{guest: a, last: time.Now()}
+	}
+	for i := range 10 {
+		d, err := p.t.newDatagrams(netip.AddrPortFrom(guestAddr6(), uint16(i+1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.file.Close()
+		p.t.mu.Lock()
+		if n := len(p.t.datagram); n > maxDatagrams || p.t.datagram[d.guest] != d {
+			t.Errorf("%d addresses of the guest", n)
+		}
+		p.t.mu.Unlock()
+	}
+	for i := range maxEchoes {
+		p.t.echoes[echoKey{guestAddr4(), uint16(i)}] = &echo{}
+	}
+	p.t.Deliver([]*buffer.Packet{packet(p.pool, header.ProtocolICMP, netip.MustParseAddr("127.0.0.1"), []byte{8, 0, 0, 0, 0xff, 0xff, 1, 1}, nil)})
+	if n := len(p.t.echoes); n != maxEchoes {
+		t.Errorf("%d pings are under way", n)
 	}
 }
 

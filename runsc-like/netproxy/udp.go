@@ -223,16 +223,19 @@ func (t *translator) receive(d *datagrams) {
 		t.mu.Unlock()
 		_ = d.file.Close()
 	}()
-	b := make([]byte, maxDatagram)
 	for {
 		_ = d.file.SetReadDeadline(time.Now().Add(datagramPatience)) // an error will be Read's
 		var n int
 		var from unix.Sockaddr
 		var failed error
+		var b *[]byte // only while there is something: there are many that are silent
 		err := d.raw.Read(func(fd uintptr) bool {
-			if n, from, failed = unix.Recvfrom(int(fd), b, 0); failed != nil {
-				t.failures(d, int(fd))
+			b = t.p.buffers.Get().(*[]byte)
+			if n, from, failed = unix.Recvfrom(int(fd), *b, 0); failed == nil {
+				return true
 			}
+			t.p.buffers.Put(b)
+			t.failures(d, int(fd))
 			return failed != unix.EAGAIN
 		})
 		t.mu.Lock()
@@ -240,7 +243,8 @@ func (t *translator) receive(d *datagrams) {
 		t.mu.Unlock()
 		switch {
 		case err == nil && failed == nil:
-			t.arrived(d, addrPort(from), b[:n])
+			t.arrived(d, addrPort(from), (*b)[:n])
+			t.p.buffers.Put(b)
 		case err == nil: // of one that was sent: failures told of it
 		case errors.Is(err, os.ErrDeadlineExceeded) && idle < datagramPatience:
 		default:

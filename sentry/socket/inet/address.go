@@ -30,7 +30,7 @@ func familyOf(b []byte) int32 { return int32(binary.LittleEndian.Uint16(b)) }
 // parseBind reads the address of bind(2).
 func (s *Sock) parseBind(b []byte) (stack.Address, error) {
 	var none stack.Address
-	switch s.family {
+	switch s.Family() {
 	case unix.AF_INET:
 		if len(b) < sizeofIn {
 			return none, unix.EINVAL
@@ -66,11 +66,11 @@ func (s *Sock) parseConnect(b []byte) (stack.Address, error) {
 	}
 	f := familyOf(b)
 	switch {
-	case s.family == unix.AF_PACKET:
+	case s.Family() == unix.AF_PACKET:
 		return none, unix.EOPNOTSUPP
 	case f == unix.AF_UNSPEC:
 		return stack.Address{Unspec: true}, nil
-	case s.family == unix.AF_INET || f == unix.AF_INET && s.typ != unix.SOCK_STREAM:
+	case s.Family() == unix.AF_INET || f == unix.AF_INET && s.typ != unix.SOCK_STREAM:
 		if len(b) < sizeofIn {
 			return none, unix.EINVAL
 		}
@@ -78,7 +78,7 @@ func (s *Sock) parseConnect(b []byte) (stack.Address, error) {
 			return none, unix.EAFNOSUPPORT
 		}
 		a := parseIn(b)
-		if s.family == unix.AF_INET6 {
+		if s.Family() == unix.AF_INET6 {
 			a.AddrPort = netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port())
 		}
 		return a, nil
@@ -93,7 +93,7 @@ func (s *Sock) parseConnect(b []byte) (stack.Address, error) {
 // parseTo reads the address that a message goes to. ok is false if it says
 // nothing: the connected peer is meant.
 func (s *Sock) parseTo(b []byte) (a stack.Address, ok bool, err error) {
-	switch s.family {
+	switch s.Family() {
 	case unix.AF_INET:
 		if len(b) < sizeofIn {
 			return a, false, unix.EINVAL
@@ -155,7 +155,7 @@ func parseLL(b []byte) (stack.Address, error) {
 // appendSockaddr appends a as guests see it. own says that it is the socket's:
 // getsockname(2) of a packet socket tells no type of packet.
 func (s *Sock) appendSockaddr(b []byte, a *stack.Address, own bool) []byte {
-	switch s.family {
+	switch s.Family() {
 	case unix.AF_INET:
 		return appendIn(b, a.AddrPort)
 	case unix.AF_INET6:

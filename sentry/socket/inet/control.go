@@ -29,6 +29,9 @@ const (
 	ipv62292RtHdr     = 5
 	soMark            = 36
 	scmTxTime         = 61
+	scmTSOptID        = 81
+	maxFreePriority   = 6 // TC_PRIO_INTERACTIVE
+	packetTxTimestamp = 16
 	solPacket         = 263
 	packetAuxdata     = 8
 	sizeofExtendedErr = 16
@@ -54,12 +57,12 @@ func (s *Sock) sendControl(t current.Task, out *stack.SendMeta, items []socket.I
 		switch {
 		case i.Level == unix.SOL_SOCKET:
 			err = s.sendSocket(t, out, i)
-		case s.typ == unix.SOCK_STREAM || s.family == unix.AF_PACKET:
-		case i.Level == unix.SOL_IP && s.family == unix.AF_INET:
+		case s.typ == unix.SOCK_STREAM || s.Family() == unix.AF_PACKET:
+		case i.Level == unix.SOL_IP && s.Family() == unix.AF_INET:
 			err = sendIP(out, i)
 		case i.Level == unix.SOL_IPV6:
 			err = s.sendIPv6(t, out, i)
-		case i.Level == unix.SOL_UDP && s.st.Protocol() == unix.IPPROTO_UDP:
+		case i.Level == unix.SOL_UDP && s.typ == unix.SOCK_DGRAM && isUDP(s.st.Protocol()):
 			if i.Type != udpSegment || len(i.Data) != 2 {
 				return unix.EINVAL
 			}
@@ -89,6 +92,22 @@ func (s *Sock) sendSocket(t current.Task, out *stack.SendMeta, i *socket.Item) e
 			return unix.EINVAL
 		}
 		out.TSFlags, out.HasTS = uint32(v), true
+	case scmTSOptID:
+		v, err := s.st.Option(unix.SOL_SOCKET, unix.SO_TIMESTAMPING, 4, nil)
+		const numbered = unix.SOF_TIMESTAMPING_OPT_ID
+		if err != nil || s.typ == unix.SOCK_STREAM || len(v) != 4 || order().Uint32(v)&numbered == 0 || len(i.Data) != 4 {
+			return unix.EINVAL
+		}
+		out.TSKey, out.HasTSKey = order().Uint32(i.Data), true
+	case unix.SO_PRIORITY:
+		v, err := intItem(i)
+		if err != nil {
+			return err
+		}
+		if (v < 0 || v > maxFreePriority) && !s.n.net.May(t, unix.CAP_NET_RAW) && !s.n.net.May(t, unix.CAP_NET_ADMIN) {
+			return unix.EPERM
+		}
+		out.Priority, out.HasPriority = uint32(v), true
 	case scmTxTime: // checked; there is no queue that would hold a packet back
 		if !s.timed.Load() || len(i.Data) != 8 {
 			return unix.EINVAL
@@ -146,7 +165,7 @@ func (s *Sock) sendIPv6(t current.Task, out *stack.SendMeta, i *socket.Item) err
 			return unix.EINVAL
 		}
 		a := netip.AddrFrom16([16]byte(i.Data[:16]))
-		if s.family == unix.AF_INET { // a v4 socket knows the mapped form
+		if s.Family() == unix.AF_INET { // a v4 socket knows the mapped form
 			if !a.Is4In6() {
 				return unix.EINVAL
 			}
@@ -160,7 +179,7 @@ func (s *Sock) sendIPv6(t current.Task, out *stack.SendMeta, i *socket.Item) err
 		}
 		return nil
 	}
-	if s.family == unix.AF_INET {
+	if s.Family() == unix.AF_INET {
 		return nil
 	}
 	switch i.Type {
@@ -250,15 +269,15 @@ func (s *Sock) recvControl(in *stack.RecvMeta, m *socket.Message) {
 		b := appendIn6(nil, &in.PathMTU.To)
 		add(m, unix.SOL_IPV6, unix.IPV6_PATHMTU, binary.LittleEndian.AppendUint32(b, uint32(in.PathMTU.MTU)))
 	case in.Msg == nil:
-	case s.family == unix.AF_INET:
+	case s.Family() == unix.AF_INET:
 		recvIP(in, m, want)
-	case s.family == unix.AF_INET6 && in.From.Addr().Unmap().Is4():
+	case s.Family() == unix.AF_INET6 && in.From.Addr().Unmap().Is4():
 		// A datagram of IPv4: as that family has it, but for where it went.
 		if want(stack.WantPktInfo) {
 			add(m, unix.SOL_IPV6, unix.IPV6_PKTINFO, binary.LittleEndian.AppendUint32(append16(nil, in.Msg.To.Addr()), uint32(in.Msg.IIF)))
 		}
 		recvIP(in, m, func(c stack.ControlSet) bool { return c != stack.WantPktInfo && want(c) })
-	case s.family == unix.AF_INET6:
+	case s.Family() == unix.AF_INET6:
 		recvIPv6(in, m, want)
 	case want(stack.WantAuxdata) && in.Msg.Link != nil:
 		add(m, solPacket, packetAuxdata, auxdata(in.Msg))
@@ -395,8 +414,12 @@ func (s *Sock) recvError(e *dgram.Error, m *socket.Message) {
 	b = append(b, e.Origin, e.Type, e.Code, 0)
 	b = binary.LittleEndian.AppendUint32(b, e.Info)
 	b = binary.LittleEndian.AppendUint32(b, e.Data)
+	if s.Family() == unix.AF_PACKET { // it tells of nothing but times
+		add(m, solPacket, packetTxTimestamp, b)
+		return
+	}
 	offender := netip.AddrPortFrom(e.Offender, 0)
-	if s.family == unix.AF_INET {
+	if s.Family() == unix.AF_INET {
 		if e.Offender.IsValid() {
 			b = appendIn(b, offender)
 		} else {

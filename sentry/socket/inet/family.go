@@ -82,7 +82,7 @@ const maxProtocol = 263
 
 // wrap makes a socket of an endpoint.
 func (n *Network) wrap(st stack.Socket) *Sock {
-	s := &Sock{n: n, st: st, family: int32(st.Family()), typ: int32(st.Type())}
+	s := &Sock{n: n, st: st, typ: int32(st.Type())}
 	n.net.IncRef()
 	st.SetWake(s.wake)
 	return s

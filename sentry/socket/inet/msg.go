@@ -86,7 +86,7 @@ func (s *Sock) send(t current.Task, src usermem.Buffer, m *socket.Message, flags
 		}
 	}
 	n, err := s.st.Send(c, int(src.Len()), &c.out)
-	if err == nil && s.typ == unix.SOCK_DGRAM && s.family != unix.AF_PACKET && !s.queue.Empty() {
+	if err == nil && s.typ == unix.SOCK_DGRAM && s.Family() != unix.AF_PACKET && !s.queue.Empty() {
 		s.queue.Notify(wait.Out | wait.WrNrm | wait.WrBnd) // its memory is free again: an edge on Linux
 	}
 	if err == nil && flags&msgZeroCopy != 0 && s.typ != unix.SOCK_STREAM {

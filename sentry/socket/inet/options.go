@@ -21,8 +21,8 @@ const (
 
 // tables returns the legacy tables that options of a level are about.
 func (s *Sock) tables(level int32) (x xtables.Tables, ok bool) {
-	v6 := level == unix.SOL_IPV6 && s.family == unix.AF_INET6
-	return xtables.Tables{Stack: s.n.stack, V6: v6}, v6 || level == unix.SOL_IP && s.family == unix.AF_INET
+	v6 := level == unix.SOL_IPV6 && s.Family() == unix.AF_INET6
+	return xtables.Tables{Stack: s.n.stack, V6: v6}, v6 || level == unix.SOL_IP && s.Family() == unix.AF_INET
 }
 
 // MaxValue implements socket.Roomy: a table of iptables comes as one value.
@@ -35,7 +35,7 @@ func (s *Sock) MaxValue(level, name int32) int {
 
 // SetOptionAt implements socket.Answering: a flow label that was chosen is told.
 func (s *Sock) SetOptionAt(t current.Task, level, name int32, value []byte, addr usermem.Addr) (bool, error) {
-	if level != unix.SOL_IPV6 || name != ipv6FlowLabelMgr || s.family != unix.AF_INET6 {
+	if level != unix.SOL_IPV6 || name != ipv6FlowLabelMgr || s.Family() != unix.AF_INET6 {
 		return false, nil
 	}
 	x, ok := s.st.(stack.FlowLabeler)
@@ -129,9 +129,9 @@ func (s *Sock) Option(_ current.Task, level, name int32, max int) ([]byte, error
 		case unix.SO_TYPE:
 			return socket.IntValue(s.typ), nil
 		case unix.SO_DOMAIN:
-			return socket.IntValue(s.family), nil
+			return socket.IntValue(s.Family()), nil
 		case unix.SO_PROTOCOL:
-			if s.family == unix.AF_PACKET {
+			if s.Family() == unix.AF_PACKET {
 				return socket.IntValue(0), nil
 			}
 			return socket.IntValue(int32(s.st.Protocol())), nil
@@ -157,7 +157,7 @@ func (s *Sock) option(level, name int32, max int, in []byte) ([]byte, error) {
 		n, _ := socket.Int(v)
 		return nil, socket.TooShort{Errno: unix.EINVAL, Need: int(n)}
 	}
-	if err == unix.ENOPROTOOPT && s.family == unix.AF_INET && s.isForeign(level) {
+	if err == unix.ENOPROTOOPT && s.Family() == unix.AF_INET && s.isForeign(level) {
 		err = unix.EOPNOTSUPP
 	}
 	return v, err
@@ -166,8 +166,13 @@ func (s *Sock) option(level, name int32, max int, in []byte) ([]byte, error) {
 // isForeign reports whether a level is of no protocol that an AF_INET socket
 // has: getsockopt(2) says so by an error of its own.
 func (s *Sock) isForeign(level int32) bool {
+	if s.typ == unix.SOCK_DGRAM && isUDP(int(level)) && isUDP(s.st.Protocol()) {
+		return false // either is the other's too
+	}
 	return level != unix.SOL_SOCKET && level != unix.SOL_IP && int(level) != s.st.Protocol() && !(level == unix.SOL_RAW && s.typ == unix.SOCK_RAW)
 }
+
+func isUDP(protocol int) bool { return protocol == unix.IPPROTO_UDP || protocol == unix.IPPROTO_UDPLITE }
 
 // Asks implements socket.Asker: filters of multicast sources, and the tables of
 // packet filters.
@@ -178,7 +183,7 @@ func (s *Sock) Asks(level, name int32) bool {
 	switch level {
 	case unix.SOL_IP, unix.SOL_IPV6:
 		return name == unix.IP_MSFILTER && level == unix.SOL_IP || name == unix.MCAST_MSFILTER ||
-			name == ipv6FlowLabelMgr && level == unix.SOL_IPV6 && s.family == unix.AF_INET6
+			name == ipv6FlowLabelMgr && level == unix.SOL_IPV6 && s.Family() == unix.AF_INET6
 	case unix.SOL_TCP:
 		return name == unix.TCP_ZEROCOPY_RECEIVE
 	case solPacket:

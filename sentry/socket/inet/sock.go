@@ -16,17 +16,17 @@ import (
 
 // Sock is a socket. Its state is the endpoint's; it has no lock of its own.
 type Sock struct {
-	n           *Network     // immutable
-	st          stack.Socket // immutable
-	family, typ int32        // immutable
-	opts        socket.Options
-	queue       wait.Queue
-	zero        zeroCopy
-	low         atomic.Int32  // SO_RCVLOWAT; 0 is 1
-	stamp       atomic.Int64  // when the last datagram read arrived, ns of 1970; 0: none
-	cookie      atomic.Uint64 // 0: not asked for yet
-	timed       atomic.Bool   // SO_TXTIME was set
-	from        stack.Address // immutable: whose connection it is, of one that was accepted
+	n      *Network     // immutable
+	st     stack.Socket // immutable
+	typ    int32        // immutable
+	opts   socket.Options
+	queue  wait.Queue
+	zero   zeroCopy
+	low    atomic.Int32  // SO_RCVLOWAT; 0 is 1
+	stamp  atomic.Int64  // when the last datagram read arrived, ns of 1970; 0: none
+	cookie atomic.Uint64 // 0: not asked for yet
+	timed  atomic.Bool   // SO_TXTIME was set
+	from   stack.Address // immutable: whose connection it is, of one that was accepted
 }
 
 var (
@@ -44,8 +44,8 @@ func (s *Sock) Type() int32 { return s.typ }
 // NetNS implements socket.InNet.
 func (s *Sock) NetNS() *socket.NetNS { return s.n.net }
 
-// Family implements socket.InNet.
-func (s *Sock) Family() int32 { return s.family }
+// Family implements socket.InNet. IPV6_ADDRFORM changes it.
+func (s *Sock) Family() int32 { return int32(s.st.Family()) }
 
 // SetInode tells the endpoint the number that /proc/net shows.
 func (s *Sock) SetInode(ino uint64) { s.st.SetInode(ino) }

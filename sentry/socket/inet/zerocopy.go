@@ -78,7 +78,7 @@ func (s *Sock) recvZeroCopy(m *socket.Message) bool {
 	binary.LittleEndian.PutUint32(b[8:], first)
 	binary.LittleEndian.PutUint32(b[12:], last)
 	m.Flags = unix.MSG_ERRQUEUE
-	if s.family == unix.AF_INET6 {
+	if s.Family() == unix.AF_INET6 {
 		add(m, unix.SOL_IPV6, unix.IPV6_RECVERR, b[:cap(b)])
 	} else {
 		add(m, unix.SOL_IP, unix.IP_RECVERR, b[:sizeofExtendedErr+sizeofIn])

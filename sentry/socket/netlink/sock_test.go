@@ -191,6 +191,35 @@ func TestDump(t *testing.T) {
 	}
 }
 
+// A socket dumps one thing at a time: who asks for another meanwhile is told so.
+func TestSecondDump(t *testing.T) {
+	f := newFixture(t)
+	s := f.socket()
+	for range 1000 {
+		if err := f.send(s, message(17, unix.NLM_F_DUMP, 10000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, limit := s.Info().Bytes, s.opts.ReceiveBuffer(); int(n) > limit+maxDatagram {
+		t.Errorf("%d bytes wait, the buffer has %d", n, limit)
+	}
+	busy := 0
+	for {
+		got, err := f.recv(s, 65536, &socket.Message{})
+		if err == unix.ENOBUFS {
+			continue
+		} else if err != nil {
+			break
+		}
+		if h, body, _, ok := wire.Next(got); ok && h.Type == unix.NLMSG_ERROR && -int32(binary.NativeEndian.Uint32(body)) == int32(unix.EBUSY) {
+			busy++
+		}
+	}
+	if busy == 0 || s.dump != nil {
+		t.Errorf("%d were refused; a dump is left: %v", busy, s.dump != nil)
+	}
+}
+
 // Peeking tells the whole length, as iproute2 asks for it.
 func TestPeek(t *testing.T) {
 	f := newFixture(t)

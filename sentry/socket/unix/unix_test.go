@@ -11,6 +11,7 @@ import (
 	"hull/sentry/current/currenttest"
 	"hull/sentry/socket"
 	"hull/sentry/usermem"
+	"hull/sentry/vfs"
 )
 
 // world is a namespace and who makes the calls.
@@ -44,6 +45,16 @@ func (w *world) listener(backlog int) (l *Sock, addr []byte) {
 		w.Fatal(err)
 	}
 	return l, addr
+}
+
+// connected is one end of a pair.
+func (w *world) connected(typ int32) *Sock {
+	w.Helper()
+	a, _, err := w.ns.Pair(w.task, typ, 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return a.(*Sock)
 }
 
 func (w *world) send(s *Sock, data string) (int64, error) {
@@ -108,6 +119,54 @@ func TestNoRoomToConnect(t *testing.T) {
 	}
 	if got, err := w.recv(c.(*Sock)); got != "there" || err != nil {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestBounds: what waits at a socket, and what is under way, is bounded.
+func TestBounds(t *testing.T) {
+	w := newWorld(t)
+	fill := func(name string, most int, want error, add func() error) {
+		t.Helper()
+		for i := range most {
+			if err := add(); err != nil {
+				t.Fatalf("%s: number %d of %d: %v", name, i, most, err)
+			}
+		}
+		if err := add(); err != want {
+			t.Errorf("%s: one more than %d: %v, want %v", name, most, err, want)
+		}
+	}
+	l, addr := w.listener(3)
+	fill("connections", 4, unix.EAGAIN, func() error { return w.sock(unix.SOCK_STREAM).Connect(w.task, addr) })
+	if err := l.Listen(w.task, 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	fill("with the largest backlog", maxBacklog-3, unix.EAGAIN, func() error { return w.sock(unix.SOCK_STREAM).Connect(w.task, addr) })
+
+	d, name := w.sock(unix.SOCK_DGRAM), []byte("\x01\x00\x00datagrams")
+	if err := d.Bind(w.task, name); err != nil {
+		t.Fatal(err)
+	}
+	fill("datagrams of others", maxQueued+1, unix.EAGAIN, func() error {
+		_, err := w.sock(unix.SOCK_DGRAM).Send(w.task, usermem.BytesBuffer(nil), &socket.Message{Addr: name})
+		return err
+	})
+	for _, typ := range []int32{unix.SOCK_STREAM, unix.SOCK_SEQPACKET, unix.SOCK_DGRAM} {
+		a := w.connected(typ)
+		_ = a.SetOption(w.task, unix.SOL_SOCKET, unix.SO_SNDBUF, socket.IntValue(8192))
+		fill("bytes to a peer", (16384+1024+overhead-1)/(1024+overhead), unix.EAGAIN, func() error {
+			_, err := w.send(a, string(make([]byte, 1024)))
+			return err
+		})
+	}
+	a := w.connected(unix.SOCK_STREAM)
+	m := &socket.Message{}
+	m.Files = make([]*vfs.File, maxFlight+1)
+	if _, err := a.Send(w.task, usermem.BytesBuffer([]byte("x")), m); err != unix.ETOOMANYREFS {
+		t.Errorf("descriptors under way: %v", err)
+	}
+	if n := w.ns.flight.Load(); n != 0 {
+		t.Errorf("%d count as under way", n)
 	}
 }
 

@@ -145,6 +145,9 @@ func TestRevisions(t *testing.T) {
 func TestHostile(t *testing.T) {
 	task := currenttest.New(1 << 16)
 	f := formOf(filter.IPv4)
+	if _, err := f.parse(make([]byte, maxBlob+1)); err != unix.ENOMEM {
+		t.Errorf("more than %d bytes: %v", maxBlob, err)
+	}
 	for name, spoil := range map[string]func(b []byte){
 		"target before the entry's end": func(b []byte) { ne.PutUint16(b[f.offsets:], 8) },
 		"odd offset":                    func(b []byte) { ne.PutUint16(b[f.offsets:], uint16(f.size)+1) },

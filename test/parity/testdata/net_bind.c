@@ -37,6 +37,56 @@ static void matrix(int type, int listens) {
 		}
 }
 
+static void name(int s) {
+	union addr a;
+	socklen_t n = sizeof a;
+	char ip[64];
+	getsockname(s, &a.sa, &n);
+	inet_ntop(a.sa.sa_family, a.sa.sa_family == AF_INET ? (void *)&a.in.sin_addr : (void *)&a.in6.sin6_addr, ip, sizeof ip);
+	printf("  %s, %s port\n", ip, a.in.sin_port ? "a" : "no");
+}
+
+// What is left of a connection that came to nothing.
+static void refused(int type, const char *ip, int port, int asked) {
+	union addr a, none = {.sa.sa_family = AF_UNSPEC};
+	int s = socket(strchr(ip, ':') ? AF_INET6 : AF_INET, type, 0);
+	socklen_t n = to(&a, ip, asked == 3 ? 7177 : 0);
+	printf("type %d of %s port %d, bound %d\n", type, ip, port, asked);
+	if (asked) {
+		setopt(s, IPPROTO_IP, 24 /* IP_BIND_ADDRESS_NO_PORT */, asked == 1);
+		R(bind(s, &a.sa, n));
+		name(s);
+	}
+	n = to(&a, ip, port);
+	R(connect(s, &a.sa, n));
+	name(s);
+	R(connect(s, &a.sa, n));
+	name(s);
+	R(connect(s, &none.sa, sizeof none.in6));
+	name(s);
+	n = to(&a, ip, 0);
+	R(bind(s, &a.sa, n));
+	name(s);
+	close(s);
+}
+
+// A listener that stops, and a connection that is dissolved.
+static void stopped(const char *ip, int port) {
+	union addr a, none = {.sa.sa_family = AF_UNSPEC};
+	int l = listening(ip, port), s, c;
+	socklen_t n = sizeof a;
+	getsockname(l, &a.sa, &n);
+	c = dial(SOCK_STREAM, ip, ntohs(a.in.sin_port)), s = accept(l, 0, 0);
+	R(shutdown(l, SHUT_RD));
+	name(l);
+	n = to(&a, ip, 0);
+	R(bind(l, &a.sa, n));
+	R(connect(s, &none.sa, sizeof none.in6));
+	name(s);
+	R(bind(s, &a.sa, n));
+	close(s), close(c), close(l);
+}
+
 int main() {
 	fresh();
 	matrix(SOCK_DGRAM, 0);
@@ -110,4 +160,10 @@ int main() {
 		R(getsockname(d, &a.sa, &nn));
 		printf("%x %d\n", ntohl(a.in.sin_addr.s_addr), how == 2 ? ntohs(a.in.sin_port) : ntohs(a.in.sin_port) >= 40100 && ntohs(a.in.sin_port) <= 40199);
 	}
+	for (int asked = 0; asked < 4; asked++) {
+		refused(SOCK_STREAM, "127.0.0.1", 0, asked);
+		refused(SOCK_STREAM, "::1", 9, asked);
+		refused(SOCK_DGRAM, "127.0.0.1", 0, asked);
+	}
+	stopped("127.0.0.1", 7178), stopped("0.0.0.0", 0), stopped("::1", 0);
 }
