@@ -91,7 +91,7 @@ func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *pl
 		err = c.save()
 	}
 	if err = errors.Join(err, mk.enter(pid)); err == nil {
-		err = c.prepareHooks()
+		err = c.prepareHooks(o.Spec)
 	}
 	if err == nil {
 		err = setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, pid)
