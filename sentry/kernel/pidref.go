@@ -3,6 +3,7 @@ package kernel
 import (
 	"golang.org/x/sys/unix"
 
+	"hull/sentry/current"
 	"hull/sentry/vfs"
 	"hull/sentry/wait"
 )
@@ -53,6 +54,9 @@ func (t *Task) pidRef(thread bool, ns *PIDNamespace, pid int32) (PIDRef, error) 
 	}
 	return PIDRef{t.group, true, t}, nil
 }
+
+// Process implements current.Belonging: a PIDRef.
+func (t *Task) Process() current.Process { return PIDRef{group: t.group} }
 
 // RefOf returns the process of t, or t itself if it is another thread than the
 // main one.
