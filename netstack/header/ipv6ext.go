@@ -1,6 +1,9 @@
 package header
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"net/netip"
+)
 
 // maxExtensions bounds the extension headers of one packet that are looked at.
 const maxExtensions = 16
@@ -168,6 +171,54 @@ func (h IPv6Routing) Type() uint8 { return h[2] }
 
 // SegmentsLeft is how many stations are ahead; if 0 the header is passed over.
 func (h IPv6Routing) SegmentsLeft() uint8 { return h[3] }
+
+// Segment is stop i of a header of type 4 (RFC 8754): stop 0 is the destination.
+// The header must have it.
+func (h IPv6Routing) Segment(i int) netip.Addr {
+	return netip.AddrFrom16([16]byte(h[routingSize+16*i:]))
+}
+
+// SetSegment writes stop i.
+func (h IPv6Routing) SetSegment(i int, a netip.Addr) {
+	b := a.As16()
+	copy(h[routingSize+16*i:], b[:])
+}
+
+// routingSize is the length of a routing header without its addresses.
+const routingSize = 8
+
+// ValidSegments reports whether the header, all of h, is one of type 4 whose list of
+// segments has the ones that are left, and is followed by whole TLVs, RFC 8754
+// section 2.
+//
+//	4  index of the last one listed (1), flags (1), tag (2)
+//	8  segments (16 each), from the last stop to the first
+func (h IPv6Routing) ValidSegments() bool {
+	if len(h) < routingSize || len(h) != (int(h[1])+1)*8 || h.Type() != 4 {
+		return false
+	}
+	last := int(h[4])
+	at := routingSize + 16*(last+1)
+	if int(h.SegmentsLeft()) > last || at > len(h) {
+		return false
+	}
+	for at < len(h) {
+		if at+2 > len(h) {
+			return false
+		}
+		at += 2 + int(h[at+1])
+	}
+	return at == len(h)
+}
+
+// Final is where a packet goes in the end that a header of type 4 routes on, if it
+// is not there yet.
+func (h IPv6Routing) Final() (netip.Addr, bool) {
+	if h.Type() != 4 || h.SegmentsLeft() == 0 || len(h) < routingSize+16 {
+		return netip.Addr{}, false
+	}
+	return h.Segment(0), true
+}
 
 // IPv6Options is a list of hop-by-hop or destination options: a type and a
 // length of the data each, but for the first kind of padding.

@@ -70,6 +70,9 @@ func UDPChecksum(sum uint16) uint16 {
 	return ^sum
 }
 
+// SetLength writes the length, or the coverage of UDP-Lite (RFC 3828 section 3.1).
+func (h UDP) SetLength(n uint16) { binary.BigEndian.PutUint16(h[4:], n) }
+
 // SetSrcPort writes the port and updates the checksum, if there is one.
 func (h UDP) SetSrcPort(port uint16) {
 	h.updateChecksum(ChecksumUpdate(h.Checksum(), h.SrcPort(), port))

@@ -17,6 +17,8 @@ type Walked struct {
 	// RouterAlert is the value of that option, if HasAlert.
 	RouterAlert uint16
 	HasAlert    bool
+	// Routed says that there is a routing header.
+	Routed bool
 
 	Fragment       header.IPv6Fragment // if the packet is a part of one, or nil
 	FragmentOffset int                 // where the fragment header stands
@@ -34,17 +36,27 @@ type Result uint8
 
 // The results of Walk.
 const (
-	Accept Result = iota
-	Drop          // silently
-	Report        // with a parameter problem
+	Accept    Result = iota
+	Drop             // silently
+	Report           // with a parameter problem
+	Ignore           // silently, without an error being counted
+	Misrouted        // a routing header in a packet to a group
 )
 
 // maxHead bounds the headers of a packet that are looked at.
 const maxHead = 1 << 11
 
+// The types of routing headers that lead to more stops only where an administrator
+// has allowed it, which nobody can here: packets with one of them get no further.
+const (
+	routingRPL      = 3 // RFC 6554
+	routingSegments = 4 // RFC 8754
+)
+
 // Walk goes through the extension headers of a packet that begins with its IPv6
-// header, as RFC 8200 section 4 asks of its destination.
-func Walk(p *buffer.Packet) (w Walked, problem Problem, r Result) {
+// header, as RFC 8200 section 4 asks of its destination if arrived says that we are
+// that, and of everybody else if not.
+func Walk(p *buffer.Packet, arrived bool) (w Walked, problem Problem, r Result) {
 	p.Pull(min(p.Len(), maxHead))
 	h := header.IPv6(p.Head())
 	group := h.DstAddr().IsMulticast()
@@ -55,21 +67,26 @@ func Walk(p *buffer.Packet) (w Walked, problem Problem, r Result) {
 		if !ok {
 			break
 		}
-		switch e.Kind() {
-		case header.ProtocolHopByHop:
-			if i > 0 {
+		switch k := e.Kind(); {
+		case k == header.ProtocolHopByHop && i > 0:
+			if arrived {
 				return w, Problem{header.ICMPv6UnknownNext, uint32(field)}, Report
 			}
-			fallthrough
-		case header.ProtocolDestOpts:
+		case k == header.ProtocolHopByHop, k == header.ProtocolDestOpts && arrived:
 			if problem, r = options(&w, e.Options(), at+2, group); r != Accept {
 				return w, problem, r
 			}
-		case header.ProtocolRouting:
-			if e.Routing().SegmentsLeft() != 0 {
+		case k == header.ProtocolRouting && arrived:
+			w.Routed = true
+			switch t := e.Routing().Type(); {
+			case group:
+				return w, Problem{}, Misrouted
+			case t == routingRPL || t == routingSegments:
+				return w, Problem{}, Ignore
+			case e.Routing().SegmentsLeft() != 0:
 				return w, Problem{header.ICMPv6ErroneousHeader, uint32(at + 2)}, Report
 			}
-		case header.ProtocolFragment:
+		case k == header.ProtocolFragment:
 			w.Fragment, w.FragmentOffset, w.FragmentField = e.Fragment(), at, field
 			if f := e.Fragment(); f.Offset() == 0 && !f.More() {
 				// RFC 6946: an atomic fragment is a packet of its own.

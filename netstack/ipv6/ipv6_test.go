@@ -33,7 +33,7 @@ func TestFragmentAndJoin(t *testing.T) {
 		if f.Len() > 1280 {
 			t.Errorf("a fragment of %d bytes", f.Len())
 		}
-		w, _, res := Walk(f)
+		w, _, res := Walk(f, true)
 		if res != Accept || w.Fragment == nil {
 			t.Fatal("no fragment", res)
 		}
@@ -68,9 +68,14 @@ func TestWalk(t *testing.T) {
 		"second hop-by-hop": {header.ProtocolDestOpts, []byte{0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0}, Report, 40},
 		"routing":           {header.ProtocolRouting, []byte{17, 0, 0, 1, 0, 0, 0, 0}, Report, 42},
 		"routing, done":     {header.ProtocolRouting, []byte{17, 0, 0, 0, 0, 0, 0, 0}, Accept, 0},
+		"segments":          {header.ProtocolRouting, []byte{17, 0, 4, 1, 0, 0, 0, 0}, Ignore, 0},
+		"RPL":               {header.ProtocolRouting, []byte{17, 0, 3, 0, 0, 0, 0, 0}, Ignore, 0},
 		"cut off":           {header.ProtocolDestOpts, []byte{17, 3, 0, 0, 0, 0, 0, 0}, Report, 40},
 	} {
-		_, problem, r := Walk(packet(c.next, c.payload))
+		_, problem, r := Walk(packet(c.next, c.payload), true)
+		if w, _, r := Walk(packet(c.next, c.payload), false); c.next == header.ProtocolRouting && (r != Accept || w.Proto != header.ProtocolUDP) {
+			t.Errorf("%s: %d on the way", name, r)
+		}
 		if r != c.want || r != Accept && problem.Pointer != c.pointer {
 			t.Errorf("%s: %d at %d; want %d at %d", name, r, problem.Pointer, c.want, c.pointer)
 		}
@@ -84,7 +89,7 @@ func FuzzWalk(f *testing.F) {
 			return
 		}
 		p := packet(header.Protocol(next), b)
-		Walk(p)
+		Walk(p, true)
 		for _, f := range Fragment(nil, p, 1280, 1) {
 			f.Release()
 		}

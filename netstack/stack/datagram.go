@@ -407,6 +407,13 @@ func (d *datagram) currentPath() (*path, error) {
 	return d.pathTo(d.peer, d.local.Addr(), 0)
 }
 
+// forgetWay has the path looked up again.
+func (d *datagram) forgetWay() {
+	d.mu.Lock()
+	d.way = nil
+	d.mu.Unlock()
+}
+
 // pathTo is the way to a destination, from the cache if it is the peer. The caller
 // holds the lock.
 func (d *datagram) pathTo(to netip.AddrPort, src netip.Addr, oif int) (*path, error) {

@@ -12,12 +12,15 @@ import (
 )
 
 // extensions are the extension headers that a socket's packets get, by IPV6_HOPOPTS
-// and IPV6_DSTOPTS: whole headers, whose first byte is written when they are sent.
-// Options that would stand before a routing header are kept only, as routing
-// headers are not sent.
+// and its like: whole headers, whose first byte is written when they are sent.
 type extensions struct {
-	hop, dst, rtDst []byte
+	hop, dst []byte
+	routing  []byte // of type 4: segment routing, RFC 8754
+	rtDst    []byte // destination options that stand before it; without it they are kept
 }
+
+// routingSegments is the one type of routing header that is sent.
+const routingSegments = 4
 
 func (e *extensions) get(name int) []byte {
 	switch name {
@@ -25,10 +28,30 @@ func (e *extensions) get(name int) []byte {
 		return slices.Clone(e.hop)
 	case unix.IPV6_DSTOPTS:
 		return slices.Clone(e.dst)
+	case unix.IPV6_RTHDR:
+		return slices.Clone(e.routing)
 	case unix.IPV6_RTHDRDSTOPTS:
 		return slices.Clone(e.rtDst)
 	}
 	return nil
+}
+
+// len is how many bytes of them packets get.
+func (e *extensions) len() int {
+	n := len(e.hop) + len(e.dst) + len(e.routing)
+	if e.routing != nil {
+		n += len(e.rtDst)
+	}
+	return n
+}
+
+// firstStop is where the routing header has packets go first: the segment that it
+// says is next, of which the first one listed is the last one's place.
+func (e *extensions) firstStop() netip.Addr {
+	if e.routing == nil {
+		return netip.Addr{}
+	}
+	return header.IPv6Routing(e.routing).Segment(int(e.routing[3]))
 }
 
 // ExtensionHeader checks a header of options as it comes from a user: EINVAL.
@@ -48,7 +71,7 @@ func ExtensionHeader(b []byte) ([]byte, error) {
 const maxExtension = 8 * 255
 
 // setExtension is setsockopt of one that stays: EPERM without CAP_NET_RAW but for
-// routing headers, of which there is no kind.
+// routing headers.
 func (c *common) setExtension(name int, value []byte, raw bool) error {
 	if name != unix.IPV6_RTHDR && !raw {
 		return unix.EPERM
@@ -59,7 +82,7 @@ func (c *common) setExtension(name int, value []byte, raw bool) error {
 			return unix.EINVAL
 		}
 		b, err := ExtensionHeader(value)
-		if err != nil || name == unix.IPV6_RTHDR {
+		if err != nil || name == unix.IPV6_RTHDR && !header.IPv6Routing(value).ValidSegments() {
 			return unix.EINVAL
 		}
 		h = slices.Clone(b)
@@ -71,6 +94,8 @@ func (c *common) setExtension(name int, value []byte, raw bool) error {
 		c.ip6.ext.hop = h
 	case unix.IPV6_DSTOPTS:
 		c.ip6.ext.dst = h
+	case unix.IPV6_RTHDR:
+		c.ip6.ext.routing = h
 	case unix.IPV6_RTHDRDSTOPTS:
 		c.ip6.ext.rtDst = h
 	}
@@ -147,22 +172,29 @@ func (c *common) pathMTUInfo(room int) ([]byte, error) {
 }
 
 // extensionLen is how many bytes of extension headers packets get.
-func (o *sendOptions) extensionLen() int { return len(o.hopByHop) + len(o.dstOpts) }
+func (o *sendOptions) extensionLen() int {
+	return len(o.hopByHop) + len(o.dstOpts) + len(o.routing) + len(o.rtDst)
+}
 
-// prependExtensions puts the extension headers before a transport's packet and
-// returns what the first of them, or the packet, is.
-func (o *sendOptions) prependExtensions(x *buffer.Packet) header.Protocol {
+// prependExtensions puts the extension headers before a transport's packet to end,
+// and returns what the first of them, or the packet, is.
+func (o *sendOptions) prependExtensions(x *buffer.Packet, end netip.Addr) header.Protocol {
 	next := header.Protocol(o.proto)
-	put := func(h []byte, kind header.Protocol) {
+	put := func(h []byte, kind header.Protocol) []byte {
 		if len(h) == 0 {
-			return
+			return nil
 		}
 		b := x.Prepend(len(h))
 		copy(b, h)
 		b[0] = uint8(next)
 		next = kind
+		return b
 	}
 	put(o.dstOpts, header.ProtocolDestOpts)
+	if b := put(o.routing, header.ProtocolRouting); b != nil {
+		header.IPv6Routing(b).SetSegment(0, end)
+	}
+	put(o.rtDst, header.ProtocolDestOpts)
 	put(o.hopByHop, header.ProtocolHopByHop)
 	return next
 }
@@ -199,12 +231,12 @@ func Extensions(first uint8, b []byte) []Extension {
 // flowLabel is a label for packets of a flow: the same for all of them.
 func (p *path) flowLabel(o *sendOptions, x *buffer.Packet) uint32 {
 	var sport, dport uint16
-	if o.proto == unix.IPPROTO_TCP || o.proto == unix.IPPROTO_UDP {
+	if o.proto == unix.IPPROTO_TCP || isUDP(int(o.proto)) {
 		var b [4]byte
 		x.CopyTo(b[:], 0)
 		sport, dport = binary.BigEndian.Uint16(b[:]), binary.BigEndian.Uint16(b[2:])
 	}
-	key := tupleOf(o.proto, netip.AddrPortFrom(p.src, sport), netip.AddrPortFrom(p.dst, dport))
+	key := tupleOf(o.proto, netip.AddrPortFrom(p.src, sport), netip.AddrPortFrom(p.end(), dport))
 	label := uint32(key.hash(p.stack.demux.secret)) & flowLabelMask
 	if p.stack.tune(tV6FlowlabelStateRanges) != 0 {
 		label |= flowLabelStateless

@@ -162,13 +162,29 @@ func sumSegment(s *buffer.Packet, b []byte, net, start int, v6, udp, fill bool) 
 	if udp {
 		proto, at = header.ProtocolUDP, header.UDPChecksumOffset
 	}
-	src, dst := source46(b[net:], v6)
+	src, dst := source46(b[net:start], v6)
+	if v6 {
+		dst = finalOf(b[net:start], dst)
+	}
 	sum := header.PseudoHeader(proto, src, dst, s.Len()-start)
 	putUint16(b[start+at:], sum)
 	s.Checksum, s.ChecksumStart, s.ChecksumOffset = buffer.ChecksumPartial, uint16(start), uint16(at)
 	if fill {
 		fillSum(s, start, at)
 	}
+}
+
+// finalOf is the destination of a packet that is on its way to dst, by its headers h.
+func finalOf(h header.IPv6, dst netip.Addr) netip.Addr {
+	it := h.Extensions()
+	for e, ok := it.Next(); ok; e, ok = it.Next() {
+		if e.Kind() == header.ProtocolRouting {
+			if end, more := e.Routing().Final(); more {
+				return end
+			}
+		}
+	}
+	return dst
 }
 
 // source46 reads both addresses of an IP header.

@@ -322,7 +322,7 @@ func (g *ingress) end() {
 		g.t.Fatalf("of TCP is left: %d bytes, %d orphans, %d in TIME_WAIT, %d established", g.s.tcpState.memory.Load(),
 			g.s.tcpState.orphans.Load(), g.s.tcpState.waits.Load(), g.s.tcpState.established.Load())
 	}
-	if n := len(g.s.tcp.buckets) + len(g.s.udp.buckets) + len(g.s.ping.buckets); n != 0 {
+	if n := len(g.s.tcp.buckets) + len(g.s.udp.buckets) + len(g.s.udpLite.buckets) + len(g.s.ping.buckets); n != 0 {
 		g.t.Fatalf("%d ports are taken by nobody", n)
 	}
 	g.s.Close()

@@ -246,7 +246,7 @@ func (s *Stack) failed(in *inbound, e *icmpError, src, dst netip.Addr, rest []by
 	e.v6 = in.v6
 	var sport, dport uint16
 	switch e.proto {
-	case unix.IPPROTO_TCP, unix.IPPROTO_UDP:
+	case unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_UDPLITE:
 		if len(rest) < 8 {
 			s.count(pick(in.v6, cIcmpInErrors, cIcmp6InErrors))
 			return
@@ -275,7 +275,7 @@ func (s *Stack) failed(in *inbound, e *icmpError, src, dst netip.Addr, rest []by
 			s.believeMTU(e)
 			t.failed(*e)
 		}
-	case unix.IPPROTO_UDP:
+	case unix.IPPROTO_UDP, unix.IPPROTO_UDPLITE:
 		if b := s.demux.listener(e.proto, e.src, e.dst, iif, nil); b != nil {
 			known = true
 			s.believeMTU(e)

@@ -187,7 +187,7 @@ func (s *Stack) transport(in *inbound) {
 			s.rawDeliver(in)
 		}
 		s.tcpIn(in)
-	case unix.IPPROTO_UDP:
+	case unix.IPPROTO_UDP, unix.IPPROTO_UDPLITE:
 		s.udpIn(in)
 	case unix.IPPROTO_ICMP:
 		if in.v6 {

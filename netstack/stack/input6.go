@@ -40,7 +40,7 @@ func (s *Stack) input6(in *inbound) {
 		return
 	}
 	if s.filter.Load() != nil {
-		if !s.wholeOf6(in) || !in.ask(HookPrerouting, nil) {
+		if !s.wholeOf6(in, false) || !in.ask(HookPrerouting, nil) {
 			return
 		}
 		in.readHeader6(header.IPv6(in.pkt.Head()))
@@ -112,7 +112,7 @@ func (s *Stack) route6(in *inbound) {
 
 // local6 takes a packet in that is for us.
 func (s *Stack) local6(in *inbound) {
-	if !s.wholeOf6(in) {
+	if !s.wholeOf6(in, true) {
 		return
 	}
 	if !in.ask(HookInput, nil) {
@@ -131,9 +131,10 @@ func (s *Stack) local6(in *inbound) {
 }
 
 // wholeOf6 goes through the extension headers, and puts fragments together. It
-// reports whether the packet is whole and to be gone on with.
-func (s *Stack) wholeOf6(in *inbound) bool {
-	w, ok := s.walk6(in)
+// reports whether the packet is whole and to be gone on with. arrived says that it is
+// for us.
+func (s *Stack) wholeOf6(in *inbound, arrived bool) bool {
+	w, ok := s.walk6(in, arrived)
 	if !ok {
 		return false
 	}
@@ -141,7 +142,7 @@ func (s *Stack) wholeOf6(in *inbound) bool {
 		if !s.reassemble6(in, &w) {
 			return false
 		}
-		if w, ok = s.walk6(in); !ok {
+		if w, ok = s.walk6(in, arrived); !ok {
 			return false
 		}
 		if w.Fragment != nil { // fragments in fragments
@@ -154,11 +155,19 @@ func (s *Stack) wholeOf6(in *inbound) bool {
 	return true
 }
 
-// walk6 goes through the extension headers as the destination does.
-func (s *Stack) walk6(in *inbound) (ipv6.Walked, bool) {
-	w, problem, r := ipv6.Walk(in.pkt)
-	if r == ipv6.Accept {
+// walk6 goes through the extension headers, as the destination does if the packet
+// has arrived there.
+func (s *Stack) walk6(in *inbound, arrived bool) (ipv6.Walked, bool) {
+	w, problem, r := ipv6.Walk(in.pkt, arrived)
+	switch {
+	case r == ipv6.Misrouted, w.Routed && in.kind != unix.PACKET_HOST:
+		s.countBad(in, cIp6InAddrErrors)
+		return w, false
+	case r == ipv6.Accept:
 		return w, true
+	case r == ipv6.Ignore:
+		in.pkt.Release()
+		return w, false
 	}
 	s.count(cIp6InHdrErrors)
 	if r == ipv6.Report {
@@ -181,7 +190,7 @@ func (s *Stack) reassemble6(in *inbound, w *ipv6.Walked) bool {
 	})
 	return s.joined(in, d, v, func() {
 		tos := header.IPv6(d.Packet.Head()).TrafficClass()&^3 | d.ECN
-		first, _, _ := ipv6.Walk(d.Packet)
+		first, _, _ := ipv6.Walk(d.Packet, false)
 		ipv6.Join(d.Packet, d.HeaderLen, d.Len, first.FragmentField, first.Proto, tos)
 		in.tos = tos
 	})

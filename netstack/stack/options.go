@@ -144,6 +144,26 @@ func (o *options) put(f optFlag, on bool) {
 // setOption is setsockopt for the levels that all protocols share. A protocol
 // calls it for what it does not know itself, without the lock.
 func (c *common) setOption(level, name int, value []byte, admin, raw bool) error {
+	err := c.setShared(level, name, value, admin, raw)
+	if x, ok := c.self.(interface{ forgetWay() }); ok && err == nil && leads(level, name) {
+		x.forgetWay()
+	}
+	return err
+}
+
+// leads reports whether another path may be chosen after an option was set: by TOS,
+// marks, routing headers and the like.
+func leads(level, name int) bool {
+	switch {
+	case level != unix.SOL_SOCKET:
+		return true
+	case name == unix.SO_MARK, name == unix.SO_BINDTODEVICE, name == unix.SO_BINDTOIFINDEX, name == unix.SO_DONTROUTE:
+		return true
+	}
+	return false
+}
+
+func (c *common) setShared(level, name int, value []byte, admin, raw bool) error {
 	switch level {
 	case unix.SOL_SOCKET:
 		return c.setSocketOption(name, value, admin, raw)
@@ -352,7 +372,7 @@ func (c *common) setFlag(f optFlag, v int, admin bool) error {
 		return unix.EACCES
 	case f == fLockFilter && c.flags&fLockFilter != 0 && v == 0:
 		return unix.EPERM
-	case f == fZeroCopy && !c.carries():
+	case f == fZeroCopy && (!c.carries() || c.proto == unix.IPPROTO_UDPLITE):
 		return unix.EOPNOTSUPP
 	case f == fReusePort && v != 0 && c.Family() == unix.AF_PACKET:
 		return unix.EOPNOTSUPP
@@ -365,7 +385,7 @@ func (c *common) setFlag(f optFlag, v int, admin bool) error {
 
 // carries reports whether the socket is one of TCP or UDP.
 func (c *common) carries() bool {
-	return c.typ == unix.SOCK_STREAM && c.proto == unix.IPPROTO_TCP || c.typ == unix.SOCK_DGRAM && c.proto == unix.IPPROTO_UDP
+	return c.typ == unix.SOCK_STREAM && c.proto == unix.IPPROTO_TCP || c.typ == unix.SOCK_DGRAM && isUDP(c.proto)
 }
 
 // setTxTime is SO_TXTIME: struct sock_txtime.

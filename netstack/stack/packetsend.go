@@ -17,6 +17,7 @@ type packetOut struct {
 	to             link.Address
 	protocol       uint16
 	mark, priority uint32
+	meta           *SendMeta
 	vnet           int // the length of the header before each frame
 	cooked         bool
 }
@@ -32,7 +33,7 @@ func (x *packetSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 		}
 	}
 	index := x.index
-	o := packetOut{protocol: x.protocol, mark: x.mark, priority: x.priority, vnet: x.vnet, cooked: x.typ == unix.SOCK_DGRAM}
+	o := packetOut{protocol: x.protocol, mark: x.mark, priority: x.priority, vnet: x.vnet, meta: m, cooked: x.typ == unix.SOCK_DGRAM}
 	x.mu.Unlock()
 	if m.To != nil {
 		if m.To.Link == nil {
@@ -42,6 +43,9 @@ func (x *packetSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	}
 	if m.HasMark {
 		o.mark = m.Mark
+	}
+	if m.HasPriority {
+		o.priority = m.Priority
 	}
 	if o.nic = x.stack.NIC(index); o.nic == nil || index <= 0 {
 		return 0, unix.ENXIO
@@ -84,10 +88,25 @@ func (x *packetSocket) sendFrame(src io.Reader, n int, o *packetOut) (int, error
 	if err != nil {
 		return 0, err
 	}
+	x.askStamp(p, o.meta)
 	if err := o.nic.transmitOf([]*buffer.Packet{p}, x); err != nil {
 		return 0, err
 	}
 	return whole, nil
+}
+
+// askStamp has a frame tell when it leaves, if its sender asked for that.
+func (x *packetSocket) askStamp(p *buffer.Packet, m *SendMeta) {
+	x.mu.Lock()
+	t := x.stampOf(m)
+	x.mu.Unlock()
+	if t == nil {
+		return
+	}
+	if x.bypass.Load() {
+		t.flags &^= tsTxSched // there is no queue that it comes to
+	}
+	p.Stamp = t
 }
 
 // cutLater reports whether a frame is to be cut, and so may be longer than the link's.

@@ -137,6 +137,7 @@ func (x *packetSocket) sendRing(g *packetRing, o *packetOut) (int, error) {
 			g.head = (g.head + 1) % g.r.Frames
 			continue
 		}
+		x.askStamp(p, o.meta)
 		g.head = (g.head + 1) % g.r.Frames
 		sum += n
 		if ps, frames = append(ps, p), append(frames, b); len(ps) == txBatch {

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"math"
 	"net/netip"
 	"sync/atomic"
 
@@ -16,7 +17,8 @@ import (
 // pathQuery is what a path is looked up by. An address that is not valid is any.
 type pathQuery struct {
 	dst, src     netip.Addr
-	oif          int // that the socket, or a control message, names
+	via          netip.Addr // the first stop of a routing header, or not valid
+	oif          int        // that the socket, or a control message, names
 	tos          uint8
 	mark, uid    uint32
 	proto        uint8
@@ -45,6 +47,7 @@ type path struct {
 	nic    *NIC
 	src    netip.Addr
 	dst    netip.Addr
+	final  netip.Addr // where a routing header leads to from dst; not valid without one
 	hop    netip.Addr // the neighbour that packets are given to
 	kind   pathKind
 	route  *route.Route // may be nil
@@ -86,6 +89,8 @@ type sendOptions struct {
 	confirm  bool     // MSG_CONFIRM: the neighbour was heard from
 	hopByHop []byte   // an extension header of IPv6 that goes first
 	dstOpts  []byte   // and one that goes last: destination options
+	routing  []byte   // a routing header, of a path that has an end beyond its dst
+	rtDst    []byte   // destination options before that
 	autoFlow bool     // a flow that has no label gets one
 	headers  bool     // the packets begin with their IP header already
 }
@@ -96,7 +101,27 @@ func (s *Stack) findPath(q *pathQuery) (*path, error) {
 	if q.dst.Is4() {
 		return s.findPath4(q)
 	}
-	return s.findPath6(q)
+	if !q.via.IsValid() {
+		return s.findPath6(q)
+	}
+	stop := *q
+	stop.dst = q.via
+	p, err := s.findPath6(&stop)
+	if err != nil {
+		return nil, err
+	}
+	if p.final = q.dst; p.final.IsUnspecified() {
+		p.final = netip.IPv6Loopback()
+	}
+	return p, nil
+}
+
+// end is the address that packets are for in the end.
+func (p *path) end() netip.Addr {
+	if p.final.IsValid() {
+		return p.final
+	}
+	return p.dst
 }
 
 // valid reports whether nothing changed that the path was made of.
@@ -139,6 +164,12 @@ func (p *path) defaultTTL() uint8 {
 func (p *path) send(ps []*buffer.Packet, o *sendOptions) error {
 	s := p.stack
 	v6 := p.dst.Is6()
+	for _, x := range ps {
+		if x.Len()+p.headerLen(o) > p.maxLen() {
+			release(ps)
+			return unix.EMSGSIZE
+		}
+	}
 	if o.noFrag {
 		for _, x := range ps {
 			if x.GSO.Size == 0 && x.Len()+p.headerLen(o) > p.limit(o) {
@@ -179,6 +210,14 @@ func (p *path) limit(o *sendOptions) int {
 	return n
 }
 
+// maxLen is the length of the largest packet that there is.
+func (p *path) maxLen() int {
+	if p.dst.Is6() {
+		return header.IPv6Size + math.MaxUint16
+	}
+	return math.MaxUint16
+}
+
 // headerLen is the length of the IP header that o asks for.
 func (p *path) headerLen(o *sendOptions) int {
 	switch {
@@ -197,7 +236,7 @@ func (p *path) prepare(x *buffer.Packet, o *sendOptions) {
 	if o.checksum < 0 || !x.Pull(o.checksum+2) {
 		return
 	}
-	sum := header.PseudoHeader(header.Protocol(o.proto), p.src, p.dst, n)
+	sum := header.PseudoHeader(header.Protocol(o.proto), p.src, p.end(), n)
 	if o.proto == unix.IPPROTO_ICMP {
 		sum = 0
 	}
@@ -273,7 +312,7 @@ func (p *path) prepend6(x *buffer.Packet, o *sendOptions) {
 		o.flow = p.flowLabel(o, x) // all of one call are of one flow
 	}
 	n := x.Len() + o.extensionLen()
-	next := o.prependExtensions(x)
+	next := o.prependExtensions(x, p.end())
 	header.IPv6(x.Prepend(header.IPv6Size)).Encode(header.IPv6Fields{
 		TrafficClass: o.tos, FlowLabel: o.flow, PayloadLen: uint16(n), Next: next, HopLimit: ttl, Src: p.src, Dst: p.dst,
 	})

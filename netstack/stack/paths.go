@@ -423,6 +423,7 @@ func (c *common) query(dst, src netip.Addr, device int, sport, dport uint16) pat
 		if q.oif == 0 {
 			q.oif = c.ip6.pktinfoIf
 		}
+		q.via = c.ip6.ext.firstStop()
 	}
 	return q
 }
@@ -471,6 +472,9 @@ func (c *common) sendOptions(p *path) sendOptions {
 		o.flow = c.ip6.flow
 	}
 	o.hopByHop, o.dstOpts, o.autoFlow = c.ip6.ext.hop, c.ip6.ext.dst, c.labelled()
+	if p.final.IsValid() {
+		o.routing, o.rtDst = c.ip6.ext.routing, c.ip6.ext.rtDst
+	}
 	switch c.ip6.mtuDisc {
 	case unix.IPV6_PMTUDISC_DO, unix.IPV6_PMTUDISC_PROBE:
 		o.noFrag = true

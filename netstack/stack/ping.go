@@ -141,7 +141,7 @@ func (d *datagram) connectTo(a *Address) error {
 	if !d.mayConnectBy(a.Flow) {
 		return unix.EINVAL
 	}
-	d.peer, d.scope, d.way, d.flow = netip.AddrPortFrom(p.dst, to.Port()), scope, nil, a.Flow
+	d.peer, d.scope, d.way, d.flow = netip.AddrPortFrom(p.end(), to.Port()), scope, nil, a.Flow
 	if own := d.local.Addr(); !own.IsValid() || own.IsUnspecified() {
 		d.local = netip.AddrPortFrom(p.src, d.local.Port())
 	}

@@ -140,6 +140,10 @@ type SendMeta struct {
 	HasMark          bool
 	TSFlags          uint32 // SO_TIMESTAMPING
 	HasTS            bool
+	TSKey            uint32 // SCM_TS_OPT_ID: the number that the time stamp tells; HasTSKey
+	HasTSKey         bool
+	Priority         uint32 // SO_PRIORITY; HasPriority
+	HasPriority      bool
 }
 
 // RecvMeta is what comes with a receive besides its bytes.

@@ -56,7 +56,7 @@ func payloadAt(p *buffer.Packet, net int) uint32 {
 		proto = it.Protocol()
 	}
 	switch {
-	case proto == header.ProtocolUDP, proto == header.ProtocolICMP, proto == header.ProtocolICMPv6:
+	case proto == header.ProtocolUDP, proto == header.ProtocolUDPLite, proto == header.ProtocolICMP, proto == header.ProtocolICMPv6:
 		start += header.UDPSize
 	case proto == header.ProtocolTCP && len(b) >= start+header.TCPMinSize:
 		start += header.TCP(b[start:]).DataOffset()

@@ -46,7 +46,9 @@ type Stack struct {
 	demux  demux
 	tcp    *ports // immutable, as udp and ping
 	udp    *ports
-	ping   *ports
+	// udpLite is the ports of UDP-Lite. Immutable.
+	udpLite *ports
+	ping    *ports
 
 	mu        sync.Mutex // one change of the configuration at a time
 	lastIndex int        // guarded by mu: of the interface that was numbered last
@@ -101,6 +103,7 @@ func New(cfg Config) *Stack {
 	s.backlog.s = s
 	s.initTunables()
 	s.tcp, s.udp, s.ping = newPorts(unix.IPPROTO_TCP), newPorts(unix.IPPROTO_UDP), newPorts(unix.IPPROTO_ICMP)
+	s.udpLite = newPorts(unix.IPPROTO_UDPLITE)
 	s.demux.secret = s.randomUint64()
 	s.ids.Seed(s.randomUint64())
 	s.ribs = [2]*route.RIB{route.NewRIB(false), route.NewRIB(true)}
@@ -162,7 +165,9 @@ func (s *Stack) NewSocket(family, typ, protocol int, o Owner) (Socket, error) {
 	case unix.SOCK_DGRAM:
 		switch protocol {
 		case 0, unix.IPPROTO_UDP:
-			return s.newUDPSocket(family, o)
+			return s.newUDPSocket(family, unix.IPPROTO_UDP, o)
+		case unix.IPPROTO_UDPLITE:
+			return s.newUDPSocket(family, protocol, o)
 		case icmpProto:
 			return s.newPingSocket(family, o)
 		}

@@ -251,7 +251,7 @@ func (t *tcpSocket) engineConfig(now int64, p *path, own netip.Addr, peer netip.
 // overhead is the length of the IP header of the socket's packets.
 func (t *tcpSocket) overhead(v6 bool) int {
 	if v6 {
-		return header.IPv6Size + len(t.ip6.ext.hop) + len(t.ip6.ext.dst)
+		return header.IPv6Size + t.ip6.ext.len()
 	}
 	return header.IPv4EncodedSize(len(t.ip4.options))
 }

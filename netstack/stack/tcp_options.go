@@ -121,9 +121,6 @@ func (t *tcpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 		return err
 	}
 	if level != unix.SOL_SOCKET {
-		t.mu.Lock()
-		t.way = nil // TOS, marks and the like may lead elsewhere
-		t.mu.Unlock()
 		return nil
 	}
 	switch name {
@@ -144,12 +141,15 @@ func (t *tcpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 	case unix.SO_KEEPALIVE, unix.SO_OOBINLINE, unix.SO_MAX_PACING_RATE:
 		t.mu.Lock()
 		t.refresh()
-	case unix.SO_MARK, unix.SO_BINDTODEVICE, unix.SO_BINDTOIFINDEX, unix.SO_DONTROUTE:
-		t.mu.Lock()
-		t.way = nil
-		t.mu.Unlock()
 	}
 	return nil
+}
+
+// forgetWay has the path looked up again.
+func (t *tcpSocket) forgetWay() {
+	t.mu.Lock()
+	t.way = nil
+	t.mu.Unlock()
 }
 
 // setTCP is setsockopt for SOL_TCP.

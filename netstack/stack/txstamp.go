@@ -45,7 +45,10 @@ func (c *common) stampOf(m *SendMeta) *txStamp {
 		return nil
 	}
 	t := &txStamp{owner: c, flags: flags}
-	if flags&tsOptID != 0 {
+	switch {
+	case flags&tsOptID != 0 && m.HasTSKey:
+		t.key = m.TSKey
+	case flags&tsOptID != 0:
 		t.key = c.tsKey
 		c.tsKey++
 	}

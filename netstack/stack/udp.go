@@ -38,6 +38,7 @@ type udpSocket struct {
 	gro     bool
 	noTx6   bool // UDP_NO_CHECK6_TX
 	noRx6   bool
+	cover   coverage
 	encap   int // UDP_ENCAP: kept, as what is in the datagrams is the owner's affair
 }
 
@@ -48,9 +49,10 @@ type udpTarget struct {
 	to netip.AddrPort
 }
 
-func (s *Stack) newUDPSocket(family int, o Owner) (Socket, error) {
+// newUDPSocket makes a socket of UDP or UDP-Lite.
+func (s *Stack) newUDPSocket(family, proto int, o Owner) (Socket, error) {
 	u := &udpSocket{}
-	u.init(s, u, family, unix.SOCK_DGRAM, unix.IPPROTO_UDP, o)
+	u.init(s, u, family, unix.SOCK_DGRAM, proto, o)
 	s.register(&u.common)
 	return u, nil
 }
@@ -96,7 +98,7 @@ func (u *udpSocket) Bind(a Address, privileged bool) error {
 // take takes a port, 0 for any. The caller holds the lock.
 func (u *udpSocket) take(addr netip.Addr, port uint16, device int) error {
 	b := u.binding(u, addr, port, device)
-	if err := u.stack.udp.reserve(b, u.portRange()); err != nil {
+	if err := u.table().reserve(b, u.portRange()); err != nil {
 		return err
 	}
 	u.stack.demux.listen(b)
@@ -142,10 +144,10 @@ func (u *udpSocket) rebind(addr netip.Addr, remote *netip.AddrPort) {
 	old := u.b
 	b := u.binding(u, addr, old.port, old.device)
 	b.remote.Store(remote)
-	u.stack.udp.share(b)
+	u.table().share(b)
 	u.stack.demux.listen(b)
 	u.stack.demux.unlisten(old)
-	u.stack.udp.release(old)
+	u.table().release(old)
 	u.b, u.local = b, netip.AddrPortFrom(addr, b.port)
 }
 
@@ -186,7 +188,7 @@ func (u *udpSocket) Connect(a Address) error {
 		return unix.EACCES
 	}
 	u.unexact()
-	to = netip.AddrPortFrom(p.dst, to.Port())
+	to = netip.AddrPortFrom(p.end(), to.Port())
 	if !u.mayConnectBy(a.Flow) {
 		return unix.EINVAL
 	}
@@ -196,7 +198,7 @@ func (u *udpSocket) Connect(a Address) error {
 		addr = p.src
 	}
 	u.rebind(addr, &to)
-	u.exact = p.kind != toMulticast && u.stack.demux.connect(unix.IPPROTO_UDP, u.local, to, u.device, u) == nil
+	u.exact = p.kind != toMulticast && u.stack.demux.connect(uint8(u.proto), u.local, to, u.device, u) == nil
 	return nil
 }
 
@@ -206,7 +208,7 @@ func (u *udpSocket) holdsLocked() bool { return u.cork.Active && u.corkTo.to.Add
 // unexact takes the socket out of the table of connections.
 func (u *udpSocket) unexact() {
 	if u.exact {
-		u.stack.demux.disconnect(unix.IPPROTO_UDP, u.local, u.peer, u)
+		u.stack.demux.disconnect(uint8(u.proto), u.local, u.peer, u)
 		u.exact = false
 	}
 }
@@ -234,7 +236,7 @@ func (u *udpSocket) disconnect() {
 		return
 	}
 	u.stack.demux.unlisten(u.b)
-	u.stack.udp.release(u.b)
+	u.table().release(u.b)
 	u.b, u.local = nil, netip.AddrPortFrom(addr, 0)
 	if !u.boundAddr {
 		u.local = netip.AddrPort{}
@@ -263,7 +265,7 @@ func (u *udpSocket) Close() time.Duration {
 	u.mu.Unlock()
 	if b != nil {
 		u.stack.demux.unlisten(b)
-		u.stack.udp.release(b)
+		u.table().release(b)
 	}
 	u.leaveGroups()
 	u.stack.unregister(&u.common)
@@ -283,7 +285,7 @@ func (u *udpSocket) abort(e unix.Errno) error {
 
 // SetOption is setsockopt(2).
 func (u *udpSocket) SetOption(level, name int, value []byte, admin, raw bool) error {
-	if level != unix.IPPROTO_UDP {
+	if !isUDP(level) {
 		return u.setOption(level, name, value, admin, raw)
 	}
 	v, err := intValue(value)
@@ -313,6 +315,8 @@ func (u *udpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 		u.noTx6 = v != 0
 	case udpNoCheck6Rx:
 		u.noRx6 = v != 0
+	case udpLiteSendCover, udpLiteRecvCover:
+		return u.setCover(name, v)
 	case udpEncap: // the others are IPsec's
 		if v != 0 && v != udpEncapL2TP {
 			return unix.ENOPROTOOPT
@@ -326,7 +330,7 @@ func (u *udpSocket) SetOption(level, name int, value []byte, admin, raw bool) er
 
 // Option is getsockopt(2).
 func (u *udpSocket) Option(level, name, room int, in []byte) ([]byte, error) {
-	if level != unix.IPPROTO_UDP {
+	if !isUDP(level) {
 		return u.option(level, name, room, in)
 	}
 	u.mu.Lock()
@@ -345,6 +349,10 @@ func (u *udpSocket) Option(level, name, room int, in []byte) ([]byte, error) {
 		v = bit(u.noRx6)
 	case udpEncap:
 		v = u.encap
+	case udpLiteSendCover:
+		v = int(u.cover.send)
+	case udpLiteRecvCover:
+		v = int(u.cover.recv)
 	default:
 		return nil, unix.ENOPROTOOPT
 	}
@@ -366,13 +374,13 @@ func (u *udpSocket) Recv(dst io.Writer, n int, m *RecvMeta) (int, error) {
 // udpIn takes a datagram in.
 func (s *Stack) udpIn(in *inbound) {
 	p := in.pkt
-	h, v := udp.Check(p, in.v6, in.sum)
-	errors := pick(in.v6, cUdpInErrors, cUdp6InErrors)
+	h, v := in.checkUDP()
 	if v != udp.Good {
 		if v == udp.BadChecksum && !(in.v6 && h == nil && s.zeroSum6(in)) {
-			s.count(pick(in.v6, cUdpInCsumErrors, cUdp6InCsumErrors))
+			s.countUDP(int(in.proto), in.v6, cUdpInCsumErrors)
 		}
-		s.countBad(in, errors)
+		s.countUDP(int(in.proto), in.v6, cUdpInErrors)
+		p.Release()
 		return
 	}
 	h = header.UDP(p.Head())
@@ -386,11 +394,11 @@ func (s *Stack) udpIn(in *inbound) {
 		return
 	}
 	iif := in.iif()
-	if t := s.demux.connection(unix.IPPROTO_UDP, r.dst, r.src, iif); t != nil {
+	if t := s.demux.connection(in.proto, r.dst, r.src, iif); t != nil {
 		t.deliver(in.b.now, r)
 		return
 	}
-	if b := s.demux.listener(unix.IPPROTO_UDP, r.dst, r.src, iif, r); b != nil {
+	if b := s.demux.listener(in.proto, r.dst, r.src, iif, r); b != nil {
 		b.target.deliver(in.b.now, r)
 		return
 	}
@@ -401,7 +409,7 @@ func (s *Stack) udpIn(in *inbound) {
 		p.Release()
 		return
 	}
-	s.count(pick(in.v6, cUdpNoPorts, cUdp6NoPorts))
+	s.countUDP(int(in.proto), in.v6, cUdpNoPorts)
 	p.Restore(in.ihl)
 	if in.v6 {
 		s.sendError6(in, header.ICMPv6Fields{Type: header.ICMPv6DstUnreachable, Code: header.ICMPv6PortUnreachable})
@@ -421,7 +429,7 @@ func (s *Stack) zeroSum6(in *inbound) bool {
 // udpIntercepted offers the first datagram of a flow to the interceptor.
 func (s *Stack) udpIntercepted(in *inbound, r *received) bool {
 	f := s.interceptor.Load()
-	if f == nil || in.local || s.isLocal(in.dst, 0) {
+	if f == nil || in.proto != unix.IPPROTO_UDP || in.local || s.isLocal(in.dst, 0) {
 		return false
 	}
 	src, dst := r.src, r.dst
@@ -441,7 +449,7 @@ func (s *Stack) udpMany(in *inbound, r *received) {
 	iif := in.iif()
 	p := in.pkt
 	found := false
-	for _, b := range s.demux.at(unix.IPPROTO_UDP, r.dst.Port()) {
+	for _, b := range s.demux.at(in.proto, r.dst.Port()) {
 		u, ok := b.target.(*udpSocket)
 		if !ok || b.addr.IsValid() && b.addr != in.dst || !b.addr.IsValid() && !b.takes(in.dst) ||
 			b.device != 0 && b.device != iif {
@@ -459,7 +467,7 @@ func (s *Stack) udpMany(in *inbound, r *received) {
 		u.deliver(in.b.now, &c)
 	}
 	if !found {
-		s.count(pick(in.v6, cUdpIgnoredMulti, cUdp6IgnoredMulti))
+		s.countUDP(int(in.proto), in.v6, cUdpIgnoredMulti)
 	}
 	p.Release()
 }
@@ -477,9 +485,13 @@ func (u *udpSocket) deliver(now int64, r *received) {
 	if r.v6 {
 		minTTL = u.ip6.minHops
 	}
+	covered := !u.lite() || u.covers(p)
+	if !covered {
+		u.queue.Drops++
+	}
 	u.mu.Unlock()
-	if n < header.UDPSize || int(r.ttl) < minTTL {
-		s.count(pick(r.v6, cUdpInErrors, cUdp6InErrors))
+	if n < header.UDPSize || int(r.ttl) < minTTL || !covered {
+		s.countUDP(u.proto, r.v6, cUdpInErrors)
 		p.Release()
 		return
 	}
@@ -511,11 +523,11 @@ func (u *udpSocket) deliver(now int64, r *received) {
 func (u *udpSocket) queueUp(m dgram.Message, r *received) {
 	s := u.stack
 	if u.arrived(m, r.rx, u) {
-		s.count(pick(r.v6, cUdpInDatagrams, cUdp6InDatagrams))
+		s.countUDP(u.proto, r.v6, cUdpInDatagrams)
 		return
 	}
-	s.count(pick(r.v6, cUdpRcvbufErrors, cUdp6RcvbufErrors))
-	s.count(pick(r.v6, cUdpInErrors, cUdp6InErrors))
+	s.countUDP(u.proto, r.v6, cUdpRcvbufErrors)
+	s.countUDP(u.proto, r.v6, cUdpInErrors)
 }
 
 // split queues the datagrams that a packet was put together of, or was not cut into.

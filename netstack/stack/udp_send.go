@@ -31,7 +31,7 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	}
 	size := u.segmentSize(m)
 	cork := u.corked || m.Flags&unix.MSG_MORE != 0
-	noCheck := u.flags&fNoCheck != 0 && t.to.Addr().Is4() || u.noTx6 && t.to.Addr().Is6()
+	noCheck := u.unchecked(t.to.Addr())
 	port := u.local.Port()
 	if cork {
 		u.cork.Active, u.corkTo, u.corkCut = true, t, size
@@ -40,10 +40,10 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	if cork {
 		return u.sendMore(src, n, m)
 	}
-	if n > udp.MaxPayload(t.to.Addr().Is6()) {
+	if n > t.maxPayload() {
 		return 0, unix.EMSGSIZE
 	}
-	if err := t.checkSegments(n, size, noCheck); err != nil {
+	if err := u.checkSegments(&t, n, size, noCheck); err != nil {
 		return 0, err
 	}
 	x := u.stack.cfg.Pool.NewPacket()
@@ -57,9 +57,21 @@ func (u *udpSocket) Send(src io.Reader, n int, m *SendMeta) (int, error) {
 	return n, nil
 }
 
+// maxPayload is how much a datagram may carry, as all that goes with it counts too.
+func (t *udpTarget) maxPayload() int { return t.p.maxLen() - t.p.headerLen(&t.o) - header.UDPSize }
+
+// unchecked reports whether datagrams to an address have no checksum, if they are not
+// of UDP-Lite. The caller holds the lock.
+func (u *udpSocket) unchecked(to netip.Addr) bool {
+	if to.Is6() {
+		return u.noTx6
+	}
+	return u.flags&fNoCheck != 0
+}
+
 // checkSegments checks a send that is cut into datagrams of size bytes each.
-func (t *udpTarget) checkSegments(n, size int, noCheck bool) error {
-	if size == 0 || n <= size {
+func (u *udpSocket) checkSegments(t *udpTarget, n, size int, noCheck bool) error {
+	if size == 0 || n <= size && !u.lite() {
 		return nil
 	}
 	switch {
@@ -67,6 +79,8 @@ func (t *udpTarget) checkSegments(n, size int, noCheck bool) error {
 		return unix.EMSGSIZE
 	case n > size*maxGSOSegments, noCheck:
 		return unix.EINVAL
+	case u.lite():
+		return unix.EIO // what a part of it would cover nothing says
 	}
 	return nil
 }
@@ -81,19 +95,22 @@ func (u *udpSocket) transmit(x *buffer.Packet, t *udpTarget, port uint16, size i
 		x.GSO = buffer.GSO{Size: uint16(size), Type: buffer.GSOUDP}
 	}
 	t.o.checksum = header.UDPChecksumOffset
-	if noCheck {
+	if noCheck || u.lite() {
 		t.o.checksum = -1
+	}
+	if u.lite() {
+		u.sumLite(x, t.p)
 	}
 	err := t.p.send([]*buffer.Packet{x}, &t.o)
 	switch err {
 	case nil:
-		s.count(pick(v6, cUdpOutDatagrams, cUdp6OutDatagrams))
+		s.countUDP(u.proto, v6, cUdpOutDatagrams)
 		return nil
 	case unix.EMSGSIZE:
 		u.localError(unix.EMSGSIZE, t.to, t.p.mtu(), &t.o)
 		return err
 	case unix.ENOBUFS:
-		s.count(pick(v6, cUdpSndbufErrors, cUdp6SndbufErrors))
+		s.countUDP(u.proto, v6, cUdpSndbufErrors)
 		u.mu.Lock()
 		told := u.recvErr(t.to.Addr())
 		u.mu.Unlock()
@@ -156,7 +173,8 @@ func (u *udpSocket) target(m *SendMeta) (udpTarget, error) {
 func (u *datagram) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendMeta) (udpTarget, error) {
 	var p *path
 	var err error
-	own := m.Source.IsValid() || m.IIF != 0 || m.HasMark || m.HasTOS || m.Flags&unix.MSG_DONTROUTE != 0
+	own := m.Source.IsValid() || m.IIF != 0 || m.HasMark || m.HasTOS || m.Flags&unix.MSG_DONTROUTE != 0 ||
+		m.hasExtensions() && u.ip6.ext.routing != nil
 	if own {
 		p, err = u.ownPath(to, src, oif, m)
 	} else {
@@ -165,7 +183,7 @@ func (u *datagram) targetTo(to netip.AddrPort, src netip.Addr, oif int, m *SendM
 	if err != nil {
 		return udpTarget{}, err
 	}
-	t := udpTarget{p: p, o: u.sendOptions(p), to: netip.AddrPortFrom(p.dst, to.Port())}
+	t := udpTarget{p: p, o: u.sendOptions(p), to: netip.AddrPortFrom(p.end(), to.Port())}
 	t.o.stamp = u.stampOf(m)
 	if u.ip6.flowSend && p.dst.Is6() {
 		flow := u.flow
@@ -201,6 +219,9 @@ func (d *datagram) ownPath(to netip.AddrPort, src netip.Addr, oif int, m *SendMe
 	if m.HasTOS {
 		q.tos = uint8(m.TOS)
 	}
+	if m.hasExtensions() {
+		q.via = netip.Addr{}
+	}
 	q.direct = q.direct || m.Flags&unix.MSG_DONTROUTE != 0
 	p, err := d.stack.findPath(&q)
 	if err != nil {
@@ -211,6 +232,9 @@ func (d *datagram) ownPath(to netip.AddrPort, src netip.Addr, oif int, m *SendMe
 	}
 	return p, nil
 }
+
+// hasExtensions says that the message has extension headers of its own.
+func (m *SendMeta) hasExtensions() bool { return m.HopOpts != nil || m.DstOpts != nil }
 
 // apply puts a message's wishes into how it is sent.
 func (m *SendMeta) apply(o *sendOptions) {
@@ -223,10 +247,13 @@ func (m *SendMeta) apply(o *sendOptions) {
 	if m.HasMark {
 		o.mark = m.Mark
 	}
+	if m.HasPriority {
+		o.priority = m.Priority
+	}
 	if m.Options != nil {
 		o.options = m.Options
 	}
-	if m.HopOpts != nil || m.DstOpts != nil {
+	if m.hasExtensions() {
 		o.hopByHop, o.dstOpts = m.HopOpts, m.DstOpts
 	}
 	if m.HasFlow {
@@ -269,7 +296,7 @@ func (u *udpSocket) sendMore(src io.Reader, n int, m *SendMeta) (int, error) {
 		}
 		u.cork.Active, u.corkTo, u.corkCut = true, t, u.segmentSize(m)
 	}
-	err := u.cork.Add(views, udp.MaxPayload(u.corkTo.to.Addr().Is6()))
+	err := u.cork.Add(views, u.corkTo.maxPayload())
 	if err != nil {
 		u.cork.Drop()
 		u.mu.Unlock()
@@ -296,11 +323,11 @@ func (u *udpSocket) push() error {
 	t := u.corkTo
 	views := u.cork.Take()
 	port, size := u.local.Port(), u.corkCut
-	noCheck := u.flags&fNoCheck != 0 && t.to.Addr().Is4() || u.noTx6 && t.to.Addr().Is6()
+	noCheck := u.unchecked(t.to.Addr())
 	u.mu.Unlock()
 	x := u.stack.cfg.Pool.NewPacket(views...)
 	n := x.Len()
-	if err := t.checkSegments(n, size, noCheck); err != nil {
+	if err := u.checkSegments(&t, n, size, noCheck); err != nil {
 		x.Release()
 		return err
 	}

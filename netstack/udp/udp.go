@@ -62,6 +62,29 @@ func Check(p *buffer.Packet, v6 bool, sum func() uint16) (header.UDP, Verdict) {
 	return h, Good
 }
 
+// CheckLite is Check of UDP-Lite, RFC 3828 section 3.1: the header says how much of
+// the packet, which is the datagram, the checksum covers, and there must be one. sum
+// reports the sum over so many bytes, the pseudo header included.
+func CheckLite(p *buffer.Packet, sum func(n int) uint16) (header.UDP, Verdict) {
+	if !p.Pull(header.UDPSize) {
+		return nil, Malformed
+	}
+	h := header.UDP(p.Head())
+	n := int(h.Length())
+	switch {
+	case n > p.Len():
+		return nil, Malformed
+	case h.Checksum() == 0, n != 0 && n < header.UDPSize:
+		return h, BadChecksum
+	case n == 0:
+		n = p.Len()
+	}
+	if p.Checksum == buffer.ChecksumUnknown && sum(n) != 0xffff {
+		return h, BadChecksum
+	}
+	return h, Good
+}
+
 // Prepend puts the header before a packet's payload. The checksum is left at 0.
 func Prepend(p *buffer.Packet, src, dst uint16) {
 	n := p.Len() + header.UDPSize

@@ -44,6 +44,36 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// The header of UDP-Lite says what is covered, RFC 3828 section 3.1.
+func TestCheckLite(t *testing.T) {
+	for name, c := range map[string]struct {
+		cover, size int
+		sum, field  uint16
+		want        Verdict
+		covered     int
+	}{
+		"all":             {0, 10, 0xffff, 7, Good, 18},
+		"all, said so":    {18, 10, 0xffff, 7, Good, 18},
+		"a part":          {12, 10, 0xffff, 7, Good, 12},
+		"the header":      {8, 10, 0xffff, 7, Good, 8},
+		"less than that":  {7, 10, 0xffff, 7, BadChecksum, 0},
+		"more than there": {19, 10, 0xffff, 7, Malformed, 0},
+		"wrong":           {12, 10, 0x1234, 7, BadChecksum, 12},
+		"none":            {0, 10, 0xffff, 0, BadChecksum, 0},
+	} {
+		p := pool.NewPacket(pool.CopyIn(bytes.Repeat([]byte{1}, c.size))...)
+		Prepend(p, 1000, 2000)
+		h := header.UDP(p.Head())
+		h.SetLength(uint16(c.cover))
+		h.SetChecksum(c.field)
+		covered := 0
+		_, v := CheckLite(p, func(n int) uint16 { covered = n; return c.sum })
+		if v != c.want || covered != c.covered || p.Len() != c.size+header.UDPSize {
+			t.Errorf("%s: %d, %d covered; want %d, %d", name, v, covered, c.want, c.covered)
+		}
+	}
+}
+
 // A datagram of many small pieces holds about what it is long.
 func TestCorkHeld(t *testing.T) {
 	held := &atomic.Int64{}

@@ -39,7 +39,7 @@ func (t *translator) whole(p *buffer.Packet) *buffer.Packet {
 			return p
 		}
 		p.TrimFront(header.EthernetSize)
-		w, _, verdict := ipv6.Walk(p)
+		w, _, verdict := ipv6.Walk(p, true)
 		if verdict == ipv6.Accept && w.Fragment != nil {
 			p.Truncate(header.IPv6Size + int(header.IPv6(p.Head()).PayloadLen()))
 			return t.part6(p, w)
@@ -72,7 +72,7 @@ func (t *translator) part6(p *buffer.Packet, w ipv6.Walked) *buffer.Packet {
 	if d.Packet == nil {
 		return nil
 	}
-	first, _, _ := ipv6.Walk(d.Packet)
+	first, _, _ := ipv6.Walk(d.Packet, true)
 	tos := header.IPv6(d.Packet.Head()).TrafficClass()&^3 | d.ECN
 	ipv6.Join(d.Packet, d.HeaderLen, d.Len, first.FragmentField, first.Proto, tos)
 	return framed(d.Packet, header.EtherTypeIPv6)

@@ -29,6 +29,9 @@ const (
 	ipv62292RtHdr     = 5
 	soMark            = 36
 	scmTxTime         = 61
+	scmTSOptID        = 81
+	maxFreePriority   = 6 // TC_PRIO_INTERACTIVE
+	packetTxTimestamp = 16
 	solPacket         = 263
 	packetAuxdata     = 8
 	sizeofExtendedErr = 16
@@ -59,7 +62,7 @@ func (s *Sock) sendControl(t current.Task, out *stack.SendMeta, items []socket.I
 			err = sendIP(out, i)
 		case i.Level == unix.SOL_IPV6:
 			err = s.sendIPv6(t, out, i)
-		case i.Level == unix.SOL_UDP && s.st.Protocol() == unix.IPPROTO_UDP:
+		case i.Level == unix.SOL_UDP && s.typ == unix.SOCK_DGRAM && isUDP(s.st.Protocol()):
 			if i.Type != udpSegment || len(i.Data) != 2 {
 				return unix.EINVAL
 			}
@@ -89,6 +92,22 @@ func (s *Sock) sendSocket(t current.Task, out *stack.SendMeta, i *socket.Item) e
 			return unix.EINVAL
 		}
 		out.TSFlags, out.HasTS = uint32(v), true
+	case scmTSOptID:
+		v, err := s.st.Option(unix.SOL_SOCKET, unix.SO_TIMESTAMPING, 4, nil)
+		const numbered = unix.SOF_TIMESTAMPING_OPT_ID
+		if err != nil || s.typ == unix.SOCK_STREAM || len(v) != 4 || order().Uint32(v)&numbered == 0 || len(i.Data) != 4 {
+			return unix.EINVAL
+		}
+		out.TSKey, out.HasTSKey = order().Uint32(i.Data), true
+	case unix.SO_PRIORITY:
+		v, err := intItem(i)
+		if err != nil {
+			return err
+		}
+		if (v < 0 || v > maxFreePriority) && !s.n.net.May(t, unix.CAP_NET_RAW) && !s.n.net.May(t, unix.CAP_NET_ADMIN) {
+			return unix.EPERM
+		}
+		out.Priority, out.HasPriority = uint32(v), true
 	case scmTxTime: // checked; there is no queue that would hold a packet back
 		if !s.timed.Load() || len(i.Data) != 8 {
 			return unix.EINVAL
@@ -395,6 +414,10 @@ func (s *Sock) recvError(e *dgram.Error, m *socket.Message) {
 	b = append(b, e.Origin, e.Type, e.Code, 0)
 	b = binary.LittleEndian.AppendUint32(b, e.Info)
 	b = binary.LittleEndian.AppendUint32(b, e.Data)
+	if s.Family() == unix.AF_PACKET { // it tells of nothing but times
+		add(m, solPacket, packetTxTimestamp, b)
+		return
+	}
 	offender := netip.AddrPortFrom(e.Offender, 0)
 	if s.Family() == unix.AF_INET {
 		if e.Offender.IsValid() {

@@ -166,8 +166,13 @@ func (s *Sock) option(level, name int32, max int, in []byte) ([]byte, error) {
 // isForeign reports whether a level is of no protocol that an AF_INET socket
 // has: getsockopt(2) says so by an error of its own.
 func (s *Sock) isForeign(level int32) bool {
+	if s.typ == unix.SOCK_DGRAM && isUDP(int(level)) && isUDP(s.st.Protocol()) {
+		return false // either is the other's too
+	}
 	return level != unix.SOL_SOCKET && level != unix.SOL_IP && int(level) != s.st.Protocol() && !(level == unix.SOL_RAW && s.typ == unix.SOCK_RAW)
 }
+
+func isUDP(protocol int) bool { return protocol == unix.IPPROTO_UDP || protocol == unix.IPPROTO_UDPLITE }
 
 // Asks implements socket.Asker: filters of multicast sources, and the tables of
 // packet filters.

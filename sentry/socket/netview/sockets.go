@@ -52,9 +52,6 @@ func (v *View) sockets(name string, w *bytes.Buffer) {
 		head = " " + head // as udp4_seq_show has it
 	}
 	line(w, width, head)
-	if kind == "udplite" {
-		return // there are no sockets of it
-	}
 	typ := map[string]int{"tcp": unix.SOCK_STREAM, "raw": unix.SOCK_RAW}[kind]
 	if typ == 0 {
 		typ = unix.SOCK_DGRAM
@@ -71,7 +68,7 @@ func (v *View) sockets(name string, w *bytes.Buffer) {
 				// In place of a port it has the protocol.
 				i.Local.AddrPort = netip.AddrPortFrom(i.Local.Addr(), uint16(i.Protocol))
 			}
-			line(w, width, datagramLine(slot, &i, v6, kind == "udp"))
+			line(w, width, datagramLine(slot, &i, v6, kind == "udp" || kind == "udplite"))
 		}
 		slot++
 	}
@@ -182,20 +179,23 @@ func (v *View) count(family, protocol, typ int) (n, waiting int) {
 func (v *View) sockstat(w *bytes.Buffer) {
 	tcp, tw := v.count(unix.AF_INET, unix.IPPROTO_TCP, unix.SOCK_STREAM)
 	udp, _ := v.count(unix.AF_INET, unix.IPPROTO_UDP, unix.SOCK_DGRAM)
+	lite, _ := v.count(unix.AF_INET, unix.IPPROTO_UDPLITE, unix.SOCK_DGRAM)
 	raw, _ := v.count(unix.AF_INET, unix.IPPROTO_RAW, unix.SOCK_RAW)
 	tcp6, tw6 := v.count(unix.AF_INET6, unix.IPPROTO_TCP, unix.SOCK_STREAM)
 	udp6, _ := v.count(unix.AF_INET6, unix.IPPROTO_UDP, unix.SOCK_DGRAM)
+	lite6, _ := v.count(unix.AF_INET6, unix.IPPROTO_UDPLITE, unix.SOCK_DGRAM)
 	raw6, _ := v.count(unix.AF_INET6, unix.IPPROTO_RAW, unix.SOCK_RAW)
-	fmt.Fprintf(w, "sockets: used %d\n", tcp+udp+raw+tcp6+udp6+raw6)
+	fmt.Fprintf(w, "sockets: used %d\n", tcp+udp+lite+raw+tcp6+udp6+lite6+raw6)
 	fmt.Fprintf(w, "TCP: inuse %d orphan 0 tw %d alloc %d mem 0\n", tcp, tw+tw6, tcp+tcp6)
-	fmt.Fprintf(w, "UDP: inuse %d mem 0\nUDPLITE: inuse 0\nRAW: inuse %d\nFRAG: inuse 0 memory 0\n", udp, raw)
+	fmt.Fprintf(w, "UDP: inuse %d mem 0\nUDPLITE: inuse %d\nRAW: inuse %d\nFRAG: inuse 0 memory 0\n", udp, lite, raw)
 }
 
 func (v *View) sockstat6(w *bytes.Buffer) {
 	tcp, _ := v.count(unix.AF_INET6, unix.IPPROTO_TCP, unix.SOCK_STREAM)
 	udp, _ := v.count(unix.AF_INET6, unix.IPPROTO_UDP, unix.SOCK_DGRAM)
+	lite, _ := v.count(unix.AF_INET6, unix.IPPROTO_UDPLITE, unix.SOCK_DGRAM)
 	raw, _ := v.count(unix.AF_INET6, unix.IPPROTO_RAW, unix.SOCK_RAW)
-	fmt.Fprintf(w, "TCP6: inuse %d\nUDP6: inuse %d\nUDPLITE6: inuse 0\nRAW6: inuse %d\nFRAG6: inuse 0 memory 0\n", tcp, udp, raw)
+	fmt.Fprintf(w, "TCP6: inuse %d\nUDP6: inuse %d\nUDPLITE6: inuse %d\nRAW6: inuse %d\nFRAG6: inuse 0 memory 0\n", tcp, udp, lite, raw)
 }
 
 // protocols is /proc/net/protocols.
@@ -210,8 +210,10 @@ func (v *View) protocols(w *bytes.Buffer) {
 	}{
 		{"PACKET", unix.AF_PACKET, 0, 0, -1, "NI", "n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n"},
 		{"RAWv6", unix.AF_INET6, unix.IPPROTO_RAW, unix.SOCK_RAW, -1, "NI", "y  y  y  n  y  y  y  n  y  y  y  y  y  y  y  y  n  n"},
+		{"UDPLITEv6", unix.AF_INET6, unix.IPPROTO_UDPLITE, unix.SOCK_DGRAM, 0, "NI", "y  y  y  n  y  y  y  n  y  y  y  y  n  n  y  y  y  n"},
 		{"UDPv6", unix.AF_INET6, unix.IPPROTO_UDP, unix.SOCK_DGRAM, 0, "NI", "y  y  y  n  y  y  y  n  y  y  y  y  n  n  y  y  y  n"},
 		{"TCPv6", unix.AF_INET6, unix.IPPROTO_TCP, unix.SOCK_STREAM, 0, "no", "y  y  y  y  y  y  y  y  y  y  y  y  n  y  y  y  y  y"},
+		{"UDP-Lite", unix.AF_INET, unix.IPPROTO_UDPLITE, unix.SOCK_DGRAM, 0, "NI", "y  y  y  n  y  y  y  n  y  y  y  y  n  n  y  y  y  n"},
 		{"PING", unix.AF_INET, unix.IPPROTO_ICMP, unix.SOCK_DGRAM, -1, "NI", "y  y  y  n  n  y  n  n  y  y  y  y  y  y  n  y  y  n"},
 		{"RAW", unix.AF_INET, unix.IPPROTO_RAW, unix.SOCK_RAW, -1, "NI", "y  y  y  n  y  y  y  n  y  y  y  y  y  y  y  y  n  n"},
 		{"UDP", unix.AF_INET, unix.IPPROTO_UDP, unix.SOCK_DGRAM, 0, "NI", "y  y  y  n  y  y  y  n  y  y  y  y  n  n  y  y  y  n"},

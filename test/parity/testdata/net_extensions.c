@@ -2,6 +2,8 @@
 #include "net.h"
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/if_packet.h>
+#include <linux/if_ether.h>
 #include <grp.h>
 
 // Extension headers of IPv6 that sockets and messages ask for, and how they are
@@ -240,9 +242,167 @@ static void local(void) {
 	R(recv(k, b, sizeof b, MSG_DONTWAIT));
 }
 
+// frames prints the packets of IPv6 that left since, without what differs between two
+// runs: label, ports of streams, sequence numbers, identifications.
+static void frames(int k) {
+	unsigned char b[4000];
+	struct sockaddr_ll ll;
+	socklen_t ln = sizeof ll;
+	for (int n; (n = recvfrom(k, b, sizeof b, MSG_DONTWAIT | MSG_TRUNC, (void *)&ll, &ln)) > 0; ln = sizeof ll) {
+		if (ll.sll_pkttype != PACKET_OUTGOING || ntohs(ll.sll_protocol) != 0x86dd)
+			continue;
+		printf("  %d bytes, next %d, to ", n, b[6]);
+		char ip[64];
+		puts(inet_ntop(AF_INET6, b + 24, ip, sizeof ip));
+		int at = 40, next = b[6];
+		while ((next == 0 || next == 43 || next == 60 || next == 44) && at < n) {
+			int size = next == 44 ? 8 : 8 + b[at + 1] * 8;
+			printf("    %d:", next);
+			for (int i = 0; i < size && i < (next == 44 ? 4 : 60); i++)
+				printf(" %02x", b[at + i]);
+			puts("");
+			next = b[at], at += size;
+			if (size == 8 && next == 44)
+				break;
+		}
+	}
+}
+
+static void skip(int k) {
+	char b[10];
+	while (recv(k, b, sizeof b, MSG_DONTWAIT) >= 0)
+		;
+}
+
+// Routing headers: of segments, as Linux takes them without being built for Mobile IPv6.
+static void routes(void) {
+	union addr a;
+	char got[300];
+	unsigned char h[256] = {0, 4, 4, 1, 1}, tlv[56] = {0, 6, 4, 1, 1}, two[24] = {0, 2, 2, 1}, pad[8] = {0, 0, 1, 4}, dst[8] = {0, 0, 1, 4};
+	inet_pton(AF_INET6, "fd00::9", h + 8);
+	inet_pton(AF_INET6, "::1", h + 24);
+	memcpy(tlv + 8, h + 8, 32);
+	inet_pton(AF_INET6, "fd00::9", two + 8);
+	int r = bound(SOCK_DGRAM, "::1", 7220), s = bound(SOCK_DGRAM, "::1", 7221), k = socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL));
+	R(setopt(s, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0));
+	socklen_t n = in6(&a, "::1", 7220), m;
+	// What is taken.
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, two, 24));
+	for (int type = 0; type < 6; type++) {
+		h[2] = type;
+		R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 40));
+	}
+	h[2] = 4;
+	for (int left = 0; left < 4; left++)
+		for (int last = 0; last < 3; last++) {
+			h[3] = left, h[4] = last;
+			R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 40));
+		}
+	h[3] = 1, h[4] = 1;
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 48));
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 32));
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 8));
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 2048));
+	for (int len = 12; len < 18; len++) {
+		tlv[40] = 4, tlv[41] = len;
+		R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, tlv, 56));
+	}
+	tlv[41] = 14;
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, tlv, 56));
+	m = sizeof got;
+	R(getsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, got, &m));
+	printf("  %d same %d\n", (int)m, !memcmp(got, tlv, m));
+	// What is sent, and that it does not come through.
+	R(sendto(s, "hello", 5, 0, &a.sa, n));
+	frames(k);
+	received(r);
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 40));
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDRDSTOPTS, dst, 8));
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_HOPOPTS, pad, 8));
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_DSTOPTS, pad, 8));
+	R(sendto(s, "hello", 5, 0, &a.sa, n));
+	frames(k);
+	in6(&a, "fd00::77", 7220); // nobody knows the way there, but to the first stop
+	R(sendto(s, "hello", 5, 0, &a.sa, n));
+	frames(k);
+	R(with(s, &a, n, IPV6_DSTOPTS, pad, 8)); // instead of all of its own
+	R(connect(s, &a.sa, n));
+	union addr me;
+	m = sizeof me;
+	R(getpeername(s, &me.sa, &m));
+	printf("  peer %s\n", text(&me, m));
+	R(send(s, "hello", 5, 0));
+	skip(k); // Linux forgets where a connected one's packets go in the end
+	R(with(s, &a, n, IPV6_RTHDR, h, 40));
+	R(with(s, &a, n, IPV6_RTHDR, two, 24));
+	R(with(s, &a, n, IPV6_2292RTHDR, two, 24));
+	h[3] = 0;
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 40)); // the last stop is the first one
+	R(send(s, "hello", 5, 0));
+	h[3] = 1;
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, h, 40));
+	static char big[65527];
+	R(setopt(s, IPPROTO_IPV6, IPV6_MTU, 1280));
+	R(sendto(s, big, 3000, 0, &a.sa, n));
+	R(send(s, big, 65527, 0));
+	R(send(s, big, 65527 - 64 + 1, 0));
+	R(setopt(s, IPPROTO_IPV6, IPV6_MTU, 0));
+	frames(k);
+	R(sendto(s, big, 65527 - 64 - 8, 0, &a.sa, n)); // Linux counts the last options twice
+	skip(k);
+	R(setsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, NULL, 0));
+	m = sizeof got;
+	R(getsockopt(s, IPPROTO_IPV6, IPV6_RTHDR, got, &m));
+	printf("  %d\n", (int)m);
+	R(send(s, "hello", 5, 0));
+	frames(k);
+	// A stream, a raw socket and pings.
+	int c = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	R(setsockopt(c, IPPROTO_IPV6, IPV6_RTHDR, h, 40));
+	in6(&a, "fd00::78", 7220);
+	R(connect(c, &a.sa, n));
+	msleep(5);
+	frames(k);
+	int w = socket(AF_INET6, SOCK_RAW, 200);
+	R(setsockopt(w, IPPROTO_IPV6, IPV6_RTHDR, h, 40));
+	R(setopt(w, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0));
+	in6(&a, "fd00::79", 0);
+	R(sendto(w, "hello", 5, 0, &a.sa, n));
+	frames(k);
+	// What arrives with one that nobody is left of, or of a kind that is not known.
+	unsigned char p[72] = {0x60, 0, 0, 0, 0, 32, 43, 64};
+	p[39] = p[23] = 1;
+	int ip = socket(AF_INET6, SOCK_RAW, IPPROTO_RAW), e = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
+	R(setopt(r, IPPROTO_IPV6, IPV6_RECVRTHDR, 1));
+	for (int type = 0; type < 6; type++)
+		for (int left = 0; left < 2; left++) {
+			memset(p + 40, 0, 32);
+			p[40] = 17, p[41] = 2, p[42] = type, p[43] = left, p[63] = 1;
+			p[4] = 0, p[5] = 24 + 8 + 4;
+			unsigned char all[76];
+			memcpy(all, p, 72);
+			memcpy(all + 64, (unsigned char[]){0x1c, 0x35, 0x1c, 0x34, 0, 12, 0, 0, 'a', 'b', 'c', 'd'}, 12);
+			unsigned sum = 17 + 12 + 1 + 1;
+			for (int i = 64; i < 76; i += 2)
+				sum += all[i] << 8 | all[i + 1];
+			sum = (sum & 0xffff) + (sum >> 16), sum = ~sum & 0xffff;
+			all[70] = sum >> 8, all[71] = sum;
+			in6(&a, "::1", 0);
+			printf("type %d, %d left\n", type, left);
+			R(sendto(ip, all, sizeof all, 0, &a.sa, n));
+			msleep(2);
+			received(r);
+			while ((m = recv(e, got, sizeof got, MSG_DONTWAIT)) + 1 > 0)
+				if (got[0] < 100)
+					printf("  icmp %d %d at %d\n", got[0], got[1], got[7]);
+			frames(k);
+		}
+}
+
 int main() {
 	fresh();
 	headers();
 	labels();
 	local();
+	routes();
 }

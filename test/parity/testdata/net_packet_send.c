@@ -1,5 +1,6 @@
 // needs: root
 #include "net.h"
+#include <linux/net_tstamp.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
@@ -305,6 +306,81 @@ static void taps(int u) {
 	arrived(u);
 }
 
+// Times at which frames leave, as packet sockets are told.
+static void told_when(int s) {
+	char b[200], c[400];
+	union addr a;
+	struct iovec v = {b, sizeof b};
+	for (int i = 0; i < 4; i++) {
+		struct msghdr h = {.msg_name = &a, .msg_namelen = sizeof a, .msg_iov = &v, .msg_iovlen = 1, .msg_control = c, .msg_controllen = sizeof c};
+		struct pollfd p = {s, 0};
+		poll(&p, 1, i ? 0 : 200);
+		int n = recvmsg(s, &h, MSG_ERRQUEUE | MSG_DONTWAIT);
+		if (n < 0)
+			break;
+		printf("  poll %x, %d bytes, flags %x, name %d:", p.revents, n, h.msg_flags, (int)h.msg_namelen);
+		for (struct cmsghdr *m = CMSG_FIRSTHDR(&h); m; m = CMSG_NXTHDR(&h, m)) {
+			struct sock_extended_err *e = (void *)CMSG_DATA(m);
+			printf(" %d/%d/%d", m->cmsg_level, m->cmsg_type, (int)m->cmsg_len);
+			if (m->cmsg_level == SOL_PACKET)
+				printf(" (%d %d %d info %d data %d)", e->ee_errno, e->ee_origin, e->ee_type, e->ee_info, e->ee_data);
+			else {
+				struct timespec *t = (void *)CMSG_DATA(m);
+				printf(" (%d %d %d)", t[0].tv_sec != 0, t[1].tv_sec != 0, t[2].tv_sec != 0);
+			}
+		}
+		printf("\n");
+	}
+}
+static int sent_with(int s, struct sockaddr_ll *to, int level, int type, uint32_t value, int size, int type2, uint32_t value2) {
+	char c[100] = {}, b[40] = {[12] = 0x88, 0xb5};
+	struct iovec v = {b, sizeof b};
+	struct msghdr h = {.msg_name = to, .msg_namelen = sizeof *to, .msg_iov = &v, .msg_iovlen = 1, .msg_control = c, .msg_controllen = type2 ? 2 * CMSG_SPACE(4) : CMSG_SPACE(size)};
+	struct cmsghdr *m = CMSG_FIRSTHDR(&h);
+	m->cmsg_level = level, m->cmsg_type = type, m->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(m), &value, 4);
+	if (type2) {
+		m = CMSG_NXTHDR(&h, m);
+		m->cmsg_level = level, m->cmsg_type = type2, m->cmsg_len = CMSG_LEN(4);
+		memcpy(CMSG_DATA(m), &value2, 4);
+	}
+	return sendmsg(s, &h, 0);
+}
+static void times(void) {
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(0x88b5), .sll_ifindex = 1, .sll_halen = 6};
+	char b[40] = {[12] = 0x88, 0xb5};
+	for (int type = SOCK_RAW; type; type = type == SOCK_RAW ? SOCK_DGRAM : 0) {
+		int s = socket(AF_PACKET, type, 0);
+		const int soft = SOF_TIMESTAMPING_SOFTWARE;
+		static const int flags[] = {SOF_TIMESTAMPING_TX_SOFTWARE, SOF_TIMESTAMPING_TX_SCHED, SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_OPT_ID,
+			SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY | SOF_TIMESTAMPING_OPT_ID, SOF_TIMESTAMPING_TX_ACK};
+		for (int i = 0; i < 5; i++) {
+			R(setopt(s, SOL_SOCKET, SO_TIMESTAMPING, flags[i] | soft));
+			R(sendto(s, b, sizeof b, 0, (void *)&to, sizeof to));
+			told_when(s);
+		}
+		R(setopt(s, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE));
+		R(sendto(s, b, sizeof b, 0, (void *)&to, sizeof to));
+		told_when(s);
+		R(setopt(s, SOL_SOCKET, SO_TIMESTAMPING, soft));
+		R(sent_with(s, &to, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE, 4, 0, 0));
+		told_when(s);
+		R(sent_with(s, &to, SOL_SOCKET, 81 /* SCM_TS_OPT_ID */, 77, 4, 0, 0));
+		R(setopt(s, SOL_SOCKET, SO_TIMESTAMPING, soft | SOF_TIMESTAMPING_OPT_ID));
+		R(sent_with(s, &to, SOL_SOCKET, 81, 77, 4, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SCHED));
+		told_when(s);
+		R(sent_with(s, &to, SOL_SOCKET, 81, 77, 2, 0, 0));
+		R(sent_with(s, &to, SOL_SOCKET, SO_PRIORITY, 5, 4, 0, 0));
+		R(sent_with(s, &to, SOL_SOCKET, SO_PRIORITY, 77, 4, 0, 0));
+		R(sent_with(s, &to, SOL_SOCKET, SO_PRIORITY, 5, 2, 0, 0));
+		R(setopt(s, SOL_PACKET, PACKET_QDISC_BYPASS, 1));
+		R(setopt(s, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | soft));
+		R(sendto(s, b, sizeof b, 0, (void *)&to, sizeof to));
+		told_when(s);
+		close(s);
+	}
+}
+
 int main() {
 	fresh();
 	lo = if_nametoindex("lo");
@@ -317,4 +393,5 @@ int main() {
 		rings(u, v);
 	taps(u);
 	headers(u);
+	times();
 }

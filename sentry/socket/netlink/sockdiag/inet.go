@@ -73,7 +73,7 @@ func (c *call) inetRequest() (q inetRequest, a wire.Attrs, err error) {
 // known reports whether a protocol has a diag handler.
 func known(protocol int) bool {
 	switch protocol {
-	case unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_RAW:
+	case unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_UDPLITE, unix.IPPROTO_RAW:
 		return true
 	}
 	return false
@@ -218,7 +218,7 @@ func (c *call) destroy() error {
 	if err != nil {
 		return err
 	}
-	if q.protocol != unix.IPPROTO_TCP && q.protocol != unix.IPPROTO_UDP {
+	if q.protocol == unix.IPPROTO_RAW || !known(q.protocol) {
 		return unix.EOPNOTSUPP
 	}
 	s, err := c.findInet(&q)

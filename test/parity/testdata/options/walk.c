@@ -86,7 +86,8 @@ static struct option options[] = {
 	T(tcp_ao_add_key), T(tcp_ao_del_key), T(tcp_ao_info), T(tcp_ao_get_keys), T(tcp_ao_repair), T(tcp_is_mptcp), T(tcp_rto_max_ms), T(tcp_rto_min_us),
 	T(tcp_delack_max_us), {IPPROTO_TCP, so_none, "tcp_none"},
 
-	U(UDP_CORK), U(UDP_ENCAP), U(UDP_NO_CHECK6_TX), U(UDP_NO_CHECK6_RX), U(UDP_SEGMENT), U(UDP_GRO), {IPPROTO_UDP, so_none, "udp_none"},
+	U(UDP_CORK), U(UDP_ENCAP), U(UDP_NO_CHECK6_TX), U(UDP_NO_CHECK6_RX), U(UDP_SEGMENT), U(UDP_GRO), {IPPROTO_UDP, 10, "udplite_send_cscov"}, {IPPROTO_UDPLITE, 11, "udplite_recv_cscov"},
+	{IPPROTO_UDP, so_none, "udp_none"},
 
 	{SOL_RAW, icmp_filter, "icmp_filter"}, {SOL_RAW, 2, "raw_2"}, {IPPROTO_ICMPV6, icmp6_filter, "icmp6_filter"}, {IPPROTO_ICMPV6, 2, "icmp6_2"},
 
@@ -259,6 +260,7 @@ int main(int argc, char **argv) {
 		{"tcp6.connected", AF_INET6, SOCK_STREAM, 0, connected, {IPPROTO_TCP, IPPROTO_IPV6, IPPROTO_IP, -1}},
 		{"udp4.connected", AF_INET, SOCK_DGRAM, 0, connected, {IPPROTO_UDP, IPPROTO_IP, -1, -1}},
 		{"udp6.connected", AF_INET6, SOCK_DGRAM, 0, connected, {IPPROTO_UDP, IPPROTO_IPV6, IPPROTO_IP, -1}},
+		{"udplite6", AF_INET6, SOCK_DGRAM, IPPROTO_UDPLITE, fresh_one, {IPPROTO_UDP, IPPROTO_UDPLITE, -1, -1}},
 	};
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (argc < 2 || !strcmp(argv[1], kinds[i].name))
