@@ -30,6 +30,10 @@ const reserveSize = 1 << 20
 // has most, in bytes: more than a sentry, its program included.
 const conspicuous = 24 << 20
 
+// often is how much is given out from one time to the next that memory which is scarce is
+// looked after, in bytes.
+const often = 4 << 20
+
 // NewPool returns a pool that keeps at most limit bytes of freed memory. Until
 // scarce bytes of the file are in use it does not matter who touches them first.
 func (f *File) NewPool(limit, scarce uint64) *Pool {
@@ -57,7 +61,10 @@ func (p *Pool) Allocate(n uint64) (r Range, counted bool, err error) {
 	r, counted, err = p.f.allocate(n, &p.cache)
 	if err == nil {
 		p.used.Add(int64(r.Len()))
-		p.watch.stir(uint64(p.used.Load()))
+		if near := p.watch.stir(uint64(p.used.Load())); near && p.scarce == 0 && p.touched.Add(n) >= often {
+			p.touched.Store(0)
+			p.urgent.Store(true)
+		}
 	}
 	if p.scarce == 0 || err != nil {
 		return r, counted, err
@@ -73,8 +80,7 @@ func (p *Pool) Allocate(n uint64) (r Range, counted bool, err error) {
 		p.urgent.Store(true)
 		p.hold()
 	}
-	const most = 4 << 20
-	if p.touched.Add(n) >= most {
+	if p.touched.Add(n) >= often {
 		p.touched.Store(0)
 		p.urgent.Store(true)
 		p.f.recede()

@@ -40,11 +40,12 @@ func (p *Pool) OnHunger(look func()) {
 // SetLimit says how many bytes the host lets the pool's users have, 0 for any number.
 func (p *Pool) SetLimit(n uint64) { p.watch.limit.Store(n) }
 
-// stir notes that memory was taken; used is what is taken now.
-func (w *watch) stir(used uint64) {
+// stir notes that memory was taken, and reports whether the limit is near; used is what is
+// taken now.
+func (w *watch) stir(used uint64) bool {
 	const near = 4 // a quarter of it: what else is there counts too
 	if l := w.limit.Load(); l == 0 || used < l/near {
-		return
+		return false
 	}
 	if !w.stirred.Load() {
 		w.stirred.Store(true)
@@ -52,6 +53,7 @@ func (w *watch) stir(used uint64) {
 	if !w.ticking.Load() && w.ticking.CompareAndSwap(false, true) {
 		w.arm(firstLook)
 	}
+	return true
 }
 
 // arm has the next tick in a while.
