@@ -123,6 +123,13 @@ type Charger interface {
 	Commit() error
 }
 
+// Mortal is implemented by contexts of which the host may end what ran in them while
+// nothing does.
+type Mortal interface {
+	// Gone reports whether it did, for the goroutine that calls Switch.
+	Gone() bool
+}
+
 // Titler is implemented by address spaces that are a process for the host's ps(1).
 type Titler interface {
 	// Title has the process bear the name and the command line of what runs in it,

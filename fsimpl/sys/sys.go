@@ -28,7 +28,7 @@ type FS struct {
 func New(dev vfs.Dev, cpus int, net *socket.NetNS) (*FS, *vfs.Inode) {
 	fs := &FS{ps: pseudo.New("sysfs", unix.SYSFS_MAGIC, dev, net != nil, ""), cpus: cpus}
 	fs.hold(net)
-	root := fs.ps.Dir(0755,
+	root := fs.ps.Dir(0555,
 		fs.dir("block"), fs.dir("bus"),
 		fs.dir("class", pseudo.Entry{Name: "net", Inode: fs.ps.Dynamic(0755, class{fs}, nil)}, fs.dir("tty"), fs.dir("block"), fs.dir("power_supply"), fs.dir("thermal"), fs.dir("dmi")),
 		fs.dir("dev", fs.dir("block"), fs.dir("char")),

@@ -5,7 +5,7 @@ package tcp
 type rack struct {
 	sentAt    int64 // when the latest segment left that is known to have arrived
 	end       int64
-	rtt       int64
+	rtt       int64 // of the segment that arrived last
 	advanced  bool
 	reordered bool // segments overtook each other once
 
@@ -20,8 +20,11 @@ func (k *rack) delivered(c *Conn, now int64, r *record, end int64) {
 	if r.flags&recEver != 0 && rtt < c.rtt.min.value {
 		return // the answer is to the transmission before
 	}
+	// The round trip is that of what arrived last, also if it left before: those that
+	// were overtaken say how long the path takes, not what overtook them.
+	k.rtt, k.advanced = rtt, true
 	if r.sentAt > k.sentAt || r.sentAt == k.sentAt && end > k.end {
-		k.sentAt, k.end, k.rtt, k.advanced = r.sentAt, end, rtt, true
+		k.sentAt, k.end = r.sentAt, end
 	}
 }
 

@@ -205,6 +205,26 @@ func TestFastRecovery(t *testing.T) {
 			> . 4001:5001
 			ca recovery
 		`},
+		{"what was overtaken says how long the path takes", "RFC 8985 6.2 step 2", established, `
+			write 1000
+			>*
+			+10ms
+			< . 1 ack 1001
+			write 2000
+			>*
+			+1ms
+			write 1000
+			>*
+			+6ms
+			< . 1 ack 1001 <sack 3001:4001> # the last one, after 6 ms
+			+300us
+			< . 1 ack 2001 <sack 3001:4001> # the first one, after 7.3 ms
+			+1ms # 7.5 ms after the second one left it would have been lost
+			ca disorder
+			retrans 0
+			< . 1 ack 4001
+			ca open
+		`},
 		{"a block of what is not in flight is ignored", "RFC 2018 5, RFC 5961", established, `
 			write 3000
 			>*

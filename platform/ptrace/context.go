@@ -48,7 +48,7 @@ func (c *context) Switch(space platform.AddressSpace, ac *arch.Context) (platfor
 }
 
 func (c *context) switchTo(as *addressSpace, ac *arch.Context) (platform.Event, error) {
-	if c.worker != nil && c.worker.reaped && c.as == as {
+	if c.worker != nil && (c.worker.reaped || c.worker.held) && c.as == as {
 		return platform.Event{}, fmt.Errorf("ptrace: stub %d: %w", as.leader.tgid, platform.ErrGone)
 	}
 	if c.as != as {
@@ -160,6 +160,16 @@ func (c *context) Interrupt() {
 	if id := c.inGuest.Load(); id != 0 {
 		tgkill(int32(id>>32), int32(id), wakeUp)
 	}
+}
+
+// Gone implements platform.Mortal.
+func (c *context) Gone() bool {
+	w := c.worker
+	if w == nil || w.reaped || w.held {
+		return w != nil
+	}
+	status, news := look(w.tid)
+	return news && w.ends(status)
 }
 
 // Release implements platform.Context.

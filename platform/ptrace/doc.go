@@ -24,7 +24,8 @@
 // cgroup: a copy of a stub is born in the cgroup of that stub.
 //
 // A stub that somebody kills is the end of its address space alone: what wanted
-// something of it gets platform.ErrGone.
+// something of it gets platform.ErrGone. In a part it is there, stopped at its exit,
+// until its memory was given back: see thread.held.
 //
 // # Making host calls in a stub
 //

@@ -63,12 +63,18 @@ func memory(t testing.TB) (int, []byte) {
 // newGuest returns a guest with code at codeAddr, about to run it.
 func newGuest(t *testing.T, p *Platform, code ...byte) *guest {
 	t.Helper()
+	return newGuestOf(t, p, p, code...)
+}
+
+// newGuestOf is newGuest in a part of p.
+func newGuestOf(t *testing.T, p *Platform, part platform.Platform, code ...byte) *guest {
+	t.Helper()
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
 	g := &guest{t: t, p: p}
 	g.fd, g.mem = memory(t)
 	copy(g.mem, code)
-	as, err := p.NewAddressSpace()
+	as, err := part.NewAddressSpace()
 	if err != nil {
 		t.Fatal(err)
 	}

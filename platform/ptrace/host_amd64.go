@@ -12,6 +12,9 @@ import (
 // traceOptions are in force for every tracee; its clones inherit them.
 const traceOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
 
+// holdOptions are those of the threads of a part: see thread.held.
+const holdOptions = traceOptions | unix.PTRACE_O_TRACEEXIT
+
 // request is ptrace(2). The raw form is right for it: no request used here
 // blocks, and some are made twice per guest system call.
 func request(req int, tid int32, addr, data uintptr) unix.Errno {
@@ -94,6 +97,13 @@ func reap(tid int32) {
 			return
 		}
 	}
+}
+
+// look is wait for who has nothing to wait for: it is false if tid goes on as it was.
+func look(tid int32) (status syscall.WaitStatus, news bool) {
+	var s int32
+	n, _, errno := unix.Syscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&s)), unix.WALL|unix.WNOHANG, 0, 0, 0)
+	return syscall.WaitStatus(uint32(s)), errno == 0 && int32(n) == tid
 }
 
 // stopEvent returns the PTRACE_EVENT of a stop, 0 if it has none.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,81 @@ func TestDivide(t *testing.T) {
 	}
 	for _, s := range []platform.AddressSpace{as, child, other} {
 		s.Release()
+	}
+}
+
+// A stub of a part that somebody kills is there, with its memory, until its address
+// space is released and its context too: at work, at rest, and as it makes calls.
+func TestPartIsKilled(t *testing.T) {
+	before := len(stubs(t, os.Getpid()))
+	p := newPlatform(t)
+	part, _, err := p.Divide()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := func(pid int32) string {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, pid)) // it may be gone
+		if _, rest, ok := strings.Cut(string(b), ") "); ok {
+			return rest[:1]
+		}
+		return ""
+	}
+	for _, c := range []struct {
+		name string
+		kill func(g *guest, pid int32)
+	}{
+		{"at work", func(g *guest, pid int32) {
+			time.AfterFunc(20*time.Millisecond, func() { kill(pid, unix.SIGKILL) })
+			if _, err := g.ctx.Switch(g.as, &g.ac); !errors.Is(err, platform.ErrGone) {
+				t.Errorf("Switch: %v", err)
+			}
+		}},
+		{"at rest", func(g *guest, pid int32) {
+			if g.ctx.(platform.Mortal).Gone() {
+				t.Error("gone before it was killed")
+			}
+			kill(pid, unix.SIGKILL)
+		}},
+		{"making calls", func(g *guest, pid int32) {
+			kill(pid, unix.SIGKILL)
+			if err := g.as.(platform.Charger).Charge(g.fd, 0, pageSize); !errors.Is(err, platform.ErrGone) {
+				t.Errorf("Charge: %v", err)
+			}
+			if _, err := g.as.(platform.Forker).Fork(); !errors.Is(err, platform.ErrGone) {
+				t.Errorf("Fork: %v", err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := newGuestOf(t, p, part, code(insSyscall, insJmpSelf)...)
+			g.run()
+			as := g.as.(*addressSpace)
+			c.kill(g, as.leader.tgid)
+			for i := 0; !g.ctx.(platform.Mortal).Gone(); i++ {
+				if i == 1000 {
+					t.Fatal("never gone")
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if c.name != "making calls" { // those that are made let it go
+				for tid := range as.workers {
+					if s := state(tid); s != "t" {
+						t.Errorf("the worker's state is %q", s)
+					}
+				}
+			}
+			if _, err := g.ctx.Switch(g.as, &g.ac); !errors.Is(err, platform.ErrGone) {
+				t.Errorf("the next Switch: %v", err)
+			}
+			g.as.Release() // before the context, as a kernel does
+			other := newGuestOf(t, p, part, code(movEAX(7), insSyscall)...)
+			other.wantSyscall(7)
+		})
+	}
+	part.Release()
+	p.reaping.Wait()
+	if left := stubs(t, os.Getpid()); len(left) != before+1 {
+		t.Errorf("processes %v are there, want %d and the template", left, before)
 	}
 }
 

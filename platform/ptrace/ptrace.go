@@ -82,6 +82,7 @@ func (p *Platform) Divide() (platform.Platform, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	as.leader.hold = true
 	return &part{p, as}, int(as.leader.tgid), nil
 }
 

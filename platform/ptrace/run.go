@@ -35,8 +35,7 @@ func (c *context) runGuest(ac *arch.Context) (platform.Event, error) {
 		if errno != 0 {
 			return platform.Event{}, failed("waiting for guest code of", w.tid, errno)
 		}
-		if !status.Stopped() {
-			w.reaped = true
+		if w.ends(status) {
 			return platform.Event{}, fmt.Errorf("ptrace: stub %d died: status %#x: %w", w.tid, uint32(status), platform.ErrGone)
 		}
 		event, err := c.classify(status, ac)
@@ -256,4 +255,5 @@ var (
 	_ platform.Charger      = (*addressSpace)(nil)
 	_ platform.Divider      = (*Platform)(nil)
 	_ platform.Titler       = (*addressSpace)(nil)
+	_ platform.Mortal       = (*context)(nil)
 )

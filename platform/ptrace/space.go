@@ -43,6 +43,9 @@ var errReleased = errors.New("ptrace: the address space was released")
 // traces: the caller's own worker if it has one, else the leader. mu is held.
 func (s *addressSpace) with(f func(*thread) error) error {
 	if t := s.mine[gettid()]; t != nil {
+		if t.held {
+			return fmt.Errorf("ptrace: stub %d: %w", t.tid, platform.ErrGone)
+		}
 		return f(t)
 	}
 	return s.withLeader(f)
@@ -244,14 +247,14 @@ func (s *addressSpace) fork() (*addressSpace, error) {
 		if errors.Is(err, platform.ErrGone) {
 			err = fmt.Errorf("ptrace: a new stub was killed: %w", unix.ENOMEM) // not this one
 		}
+		if err != nil && !n.leader.reaped {
+			kill(n.leader.tid, unix.SIGKILL)
+			n.leader.finish()
+		}
 		return err
 	})
 	s.mu.Unlock()
 	if err != nil {
-		if n.leader != nil && !n.leader.reaped {
-			kill(n.leader.tid, unix.SIGKILL)
-			n.leader.bury()
-		}
 		s.slots.put(slot)
 		return nil, err
 	}
@@ -319,6 +322,10 @@ func (s *addressSpace) addWorker() (*thread, error) {
 func (s *addressSpace) endWorker(w *thread) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.dead && w.hold && !w.reaped {
+		w.letGo()
+		s.p.reaping.Go(func() { reap(w.tid) })
+	}
 	if s.dead {
 		return nil // and so is w
 	}
@@ -358,7 +365,7 @@ func (s *addressSpace) Release() {
 	s.dead = true
 	tids := make([]int32, 0, len(s.workers)+1)
 	for tid, w := range s.workers {
-		if !w.reaped {
+		if !w.hold && !w.reaped { // who is held is let go by its tracer
 			tids = append(tids, tid)
 		}
 	}

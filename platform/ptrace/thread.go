@@ -21,6 +21,13 @@ type thread struct {
 	known bool
 	// reaped says that it died and was waited for: its number may be another's.
 	reaped bool
+
+	// hold says that it does not end, if it is killed, before its tracer lets it; held
+	// that it waits for that. Its memory is still there then: for the host's killer for
+	// want of memory it is the one that is ending, for whom others that want some wait.
+	// They would be killed too if it were gone before what it had is given back, which
+	// is the sentry's to do.
+	hold, held bool
 }
 
 // Selectors of Linux's user segments.
@@ -56,7 +63,11 @@ func failed(what string, tid int32, errno unix.Errno) error {
 
 // attach makes the caller the tracer of a parked thread and stops it.
 func (t *thread) attach() error {
-	errno := request(unix.PTRACE_SEIZE, t.tid, 0, traceOptions)
+	options := uintptr(traceOptions)
+	if t.hold {
+		options = holdOptions
+	}
+	errno := request(unix.PTRACE_SEIZE, t.tid, 0, options)
 	if errno == unix.EPERM { // what a zombie answers
 		errno = unix.ESRCH
 	}
@@ -66,7 +77,11 @@ func (t *thread) attach() error {
 	if errno := request(unix.PTRACE_INTERRUPT, t.tid, 0, 0); errno != 0 {
 		return failed("stopping", t.tid, errno)
 	}
-	return t.awaitStop()
+	err := t.awaitStop()
+	if t.held {
+		t.letGo()
+	}
+	return err
 }
 
 // awaitStop waits for any stop. What else is on its way stops the thread again
@@ -80,11 +95,17 @@ func (t *thread) awaitStop() error {
 	if errno != 0 {
 		return failed("waiting for", t.tid, errno)
 	}
-	if !status.Stopped() {
-		t.reaped = true
+	if t.ends(status) {
 		return fmt.Errorf("ptrace: stub %d died: status %#x: %w", t.tid, uint32(status), platform.ErrGone)
 	}
 	return nil
+}
+
+// ends notes if the thread has ended, or was killed.
+func (t *thread) ends(status syscall.WaitStatus) bool {
+	t.reaped = !status.Stopped()
+	t.held = !t.reaped && stopEvent(status) == unix.PTRACE_EVENT_EXIT
+	return t.reaped || t.held
 }
 
 // enter sets the registers that code of the stub's text starts with.
@@ -109,8 +130,28 @@ func (t *thread) park() error {
 	return nil
 }
 
-// bury reaps a thread that was killed.
+// bury reaps a thread that was killed, or waits until it can be let go.
 func (t *thread) bury() {
+	for !t.reaped && !t.held {
+		status, errno := wait(t.tid)
+		if t.ends(status); errno != 0 {
+			t.reaped, t.held = true, false
+		}
+	}
+}
+
+// letGo has a thread that was killed end.
+func (t *thread) letGo() {
+	t.bury()
+	if t.held {
+		_ = request(unix.PTRACE_CONT, t.tid, 0, 0) // it may be gone
+		t.held = false
+	}
+}
+
+// finish is letGo, and reaps the thread.
+func (t *thread) finish() {
+	t.letGo()
 	if !t.reaped {
 		reap(t.tid)
 		t.reaped = true
@@ -176,11 +217,12 @@ func (t *thread) clone(tab *table, flags uint64, before ...call) (*thread, error
 
 // child is the new thread or process that a clone made.
 func (t *thread) child(tid, flags uint64) (*thread, error) {
-	n := &thread{tgid: t.tgid, tid: int32(tid)}
+	n := &thread{tgid: t.tgid, tid: int32(tid), hold: t.hold}
 	if flags&unix.CLONE_THREAD == 0 {
 		n.tgid = n.tid
 	}
 	if err := n.awaitStop(); err != nil {
+		n.finish()
 		return nil, err
 	}
 	return n, nil
@@ -196,12 +238,12 @@ func (t *thread) exit(tab *table) error {
 		}
 		var status syscall.WaitStatus
 		if status, errno = wait(t.tid); errno == 0 && !status.Stopped() {
-			t.reaped = true
+			t.reaped, t.held = true, false
 			return nil
 		}
 	}
 	if errno == unix.ESRCH { // killed meanwhile, which is as good
-		t.bury()
+		t.finish()
 		return nil
 	}
 	return failed("ending", t.tid, errno)

@@ -64,6 +64,7 @@ func (c *container) place(conn *control.Conn) error {
 	if err != nil || root == 0 {
 		return err
 	}
+	c.procs.LimitMemory(uint64(max(c.group.Limits().Memory, 0)))
 	if err := conn.Send(control.Message{Kind: control.Place, PID: root}); err != nil {
 		return err
 	}
@@ -92,6 +93,7 @@ func (c *container) divide() error {
 		return nil
 	}
 	_, err := c.procs.Divide(c.kept(), uint64(l)/2) // it stays in the sandbox's cgroup
+	c.procs.LimitMemory(uint64(l))
 	c.limitFiles(l)
 	return err
 }

@@ -23,13 +23,19 @@ func (c *container) mountAll() (*vfs.Namespace, error) {
 	ctx := vfs.NewContext(ns)
 	defer ctx.DecRef()
 	ctx.SetUmask(0)
+	var late []remount // of what is read-only when all is made
+	defer func() {
+		for _, r := range late {
+			r.at.DecRef()
+		}
+	}()
 	binds := 0
 	for i, m := range spec.Mounts {
 		if m.Type == "bind" {
 			binds++ // the gofer serves the root as 0, then the bind mounts
 			err = c.bind(ns, ctx, m, binds)
 		} else {
-			err = c.mount(ns, ctx, m)
+			err = c.mount(ns, ctx, m, &late)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("mounts[%d]: %s: %w", i, m.Destination, err)
@@ -54,6 +60,11 @@ func (c *container) mountAll() (*vfs.Namespace, error) {
 			return nil, fmt.Errorf("linux.maskedPaths[%d]: %s: %w", i, p, err)
 		}
 	}
+	for _, r := range late {
+		if err := ns.Remount(c.boot, r.at, r.flags); err != nil {
+			return nil, err
+		}
+	}
 	if spec.Root.Readonly {
 		p := ns.Root()
 		defer p.DecRef()
@@ -69,8 +80,16 @@ func (c *container) walk(ctx *vfs.Context, name string) (vfs.Path, error) {
 	return vfs.Walk(c.boot, vfs.At{FS: ctx, Name: name, Follow: true})
 }
 
-// mount mounts a file system that is the sandbox's own.
-func (c *container) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount) error {
+// remount is what becomes of a mount in the end.
+type remount struct {
+	at    vfs.Path
+	flags uint64
+}
+
+// mount mounts a file system that is the sandbox's own. One in memory that is to be
+// read-only becomes so late: what is mounted in it has its place made first, as with
+// other runtimes.
+func (c *container) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount, late *[]remount) error {
 	typ, ok := c.s.types[m.Type]
 	if !ok {
 		return fmt.Errorf("file systems of type %s are not supported", m.Type)
@@ -116,6 +135,10 @@ func (c *container) mount(ns *vfs.Namespace, ctx *vfs.Context, m specs.Mount) er
 		}
 	}
 	if o.flags&unix.MS_RDONLY == 0 {
+		return nil
+	}
+	if m.Type == "tmpfs" {
+		*late = append(*late, remount{top.IncRef(), o.flags})
 		return nil
 	}
 	return ns.Remount(c.boot, top, o.flags)

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -76,14 +77,18 @@ func (c *container) initArgs(p *process) (a kernel.InitArgs, err error) {
 	return a, nil
 }
 
-// withHome adds HOME to env if it is not set.
+// withHome adds HOME to env if it is not set, or empty.
 func withHome(env []string, home func() string) []string {
-	for _, e := range env {
-		if strings.HasPrefix(e, "HOME=") {
-			return env
-		}
+	const name = "HOME="
+	at := slices.IndexFunc(env, func(e string) bool { return strings.HasPrefix(e, name) })
+	switch {
+	case at < 0:
+		return append(slices.Clone(env), name+home())
+	case env[at] == name:
+		env = slices.Clone(env)
+		env[at] += home()
 	}
-	return append(append([]string{}, env...), "HOME="+home())
+	return env
 }
 
 // homeOf returns the home directory of a user, as the guest's /etc/passwd says.

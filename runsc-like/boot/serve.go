@@ -147,6 +147,7 @@ func (c *container) changeLimits(r *specs.LinuxResources) {
 	if c == c.s.main && l.Memory > 0 && c.s.memory.FilesLimited() {
 		c.limitFiles(l.Memory)
 	}
+	c.procs.LimitMemory(uint64(max(l.Memory, 0)))
 	c.procs.SetMaxTasks(maxTasks(&l.Tasks))
 }
 

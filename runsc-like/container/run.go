@@ -246,8 +246,8 @@ func isReadOnly(m specs.Mount, known map[string]control.MountOption) bool {
 	return ro
 }
 
-// mappedRoots are the roots for the gofer, those with other ids and dirs, the last, as
-// trees that it is handed.
+// mappedRoots are the roots for the gofer; those with other ids, those without what is
+// mounted beneath, and dirs, the last, as trees that it is handed.
 func mappedRoots(cfg *control.Config, dirs []*os.File) (roots []jail.Root, trees []*os.File, err error) {
 	roots = slices.Clone(cfg.Roots)
 	n := 0
@@ -256,12 +256,13 @@ func mappedRoots(cfg *control.Config, dirs []*os.File) (roots []jail.Root, trees
 			continue
 		}
 		n++ // the root of the container is the first
-		if !idMapped(m) {
+		var t *os.File
+		if idMapped(m) {
+			if t, err = mappedTree(m, cfg.Spec.Linux); err != nil {
+				return nil, trees, fieldf(fmt.Sprintf("mounts[%d].uidMappings", i), "%v", err)
+			}
+		} else if t = bareTree(m); t == nil {
 			continue
-		}
-		t, err := mappedTree(m, cfg.Spec.Linux)
-		if err != nil {
-			return nil, trees, fieldf(fmt.Sprintf("mounts[%d].uidMappings", i), "%v", err)
 		}
 		roots[n].Tree = control.GoferFDs + len(trees)
 		trees = append(trees, t)
@@ -271,6 +272,23 @@ func mappedRoots(cfg *control.Config, dirs []*os.File) (roots []jail.Root, trees
 		trees = append(trees, t)
 	}
 	return roots, trees, nil
+}
+
+// bareTree returns a copy of the source of a bind mount that is to show nothing of what
+// is mounted beneath. It is nil if there is nothing to leave out, or the caller may not:
+// then the gofer, from which the host hides nothing that covers something, has all.
+func bareTree(m specs.Mount) *os.File {
+	if !hasOption(m, control.OptionBind) || hasOption(m, control.OptionRBind) {
+		return nil
+	}
+	if st, err := os.Stat(m.Source); err != nil || !st.IsDir() {
+		return nil
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, m.Source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(fd), m.Source)
 }
 
 func hasOption(m specs.Mount, name string) bool {

@@ -61,8 +61,8 @@ func platformRules(name string) []Rule {
 			unix.PTRACE_SYSEMU, unix.PTRACE_CONT, unix.PTRACE_INTERRUPT, unix.PTRACE_DETACH,
 			unix.PTRACE_GETSIGINFO, unix.PTRACE_GET_SYSCALL_INFO, unix.PTRACE_PEEKDATA),
 		{{
-			Call: "ptrace", Args: []Arg{is(0, unix.PTRACE_SEIZE), {3, allBits, unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL}},
-			Reason: "ptrace platform: a stub dies with its tracer",
+			Call: "ptrace", Args: []Arg{is(0, unix.PTRACE_SEIZE), {3, allBits &^ unix.PTRACE_O_TRACEEXIT, unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL}},
+			Reason: "ptrace platform: a stub dies with its tracer, and may stop before",
 		}},
 		allow("ptrace platform: wait for a stub to stop", "wait4"),
 		allow("ptrace platform: end a stub", "kill"),

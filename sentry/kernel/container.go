@@ -72,8 +72,28 @@ func (c *Container) Divide(kept, scarce uint64) (root int, err error) {
 	part, root, err := d.Divide()
 	if err == nil {
 		c.host, c.pool = part, c.k.cfg.Memory.NewPool(kept, scarce)
+		c.pool.OnHunger(c.lookForLost)
 	}
 	return root, err
+}
+
+// LimitMemory says how much memory the host lets the container's processes have, in
+// bytes; 0 is no limit.
+func (c *Container) LimitMemory(n uint64) {
+	if c.pool != nil {
+		c.pool.SetLimit(n)
+	}
+}
+
+// lookForLost has those that sleep look if the host has killed what they run in:
+// who runs finds out.
+func (c *Container) lookForLost() {
+	for _, t := range c.tasks() {
+		if !t.guest.Load() {
+			t.doubted.Store(true)
+			t.token()
+		}
+	}
 }
 
 // newSpace returns an address space for a process of the container's.
@@ -246,7 +266,7 @@ func (t *Task) freeze() {
 	start := t.k.now()
 	t.state.Store(stateDisk)
 	for t.frozen() && !t.killed.Load() {
-		t.sleeper.sleep(time.Time{})
+		t.rest(time.Time{})
 	}
 	t.state.Store(stateRunning)
 	t.cpu.slept(t.k.now() - start)

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/platform"
 	"hull/sentry/abi"
 	"hull/sentry/auth"
 	"hull/sentry/limits"
@@ -79,10 +80,26 @@ func (t *Task) sleep(ch <-chan struct{}, deadline time.Time) error {
 			}
 		}()
 	}
-	if !t.sleeper.sleep(deadline) {
+	if !t.rest(deadline) {
 		return unix.ETIMEDOUT
 	}
 	return nil
+}
+
+// rest sleeps until there is a token, or the deadline, when it is false. If somebody
+// has doubts, the task ends its process if the host killed what that runs in.
+func (t *Task) rest(deadline time.Time) bool {
+	ok := t.sleeper.sleep(deadline)
+	if !t.doubted.Load() || !t.doubted.Swap(false) {
+		return ok
+	}
+	if m, is := t.own.ctx.(platform.Mortal); is && m.Gone() {
+		t.own.lost = platform.ErrGone
+		t.k.tasks.Lock()
+		t.group.kill(sigKill, nil)
+		t.k.tasks.Unlock()
+	}
+	return ok
 }
 
 // blockKillable sleeps until c is told, or the task is to be killed: then EINTR.
@@ -98,7 +115,7 @@ func (t *Task) blockKillable(c *completion) error {
 		if t.killed.Load() || t.fatalPending() {
 			return unix.EINTR
 		}
-		t.sleeper.sleep(time.Time{})
+		t.rest(time.Time{})
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -58,6 +59,9 @@ func (t *Task) kill() {
 func (t *Task) exit() {
 	t.exitRobustList()
 	t.releaseMM()
+	if err := t.own.lost; err != nil { // the log may need memory
+		t.k.log(fmt.Sprintf("%q (pid %d) killed: %v", t.Comm(), t.group.rootID(), err))
+	}
 	t.vfork.fire()
 	t.leaveUndo()
 	t.setFiles(nil)

@@ -66,7 +66,7 @@ func (t *Task) lost(err error) bool {
 	if p := t.group.container.pool; p != nil {
 		p.Relieve() // perhaps it was for want of memory
 	}
-	t.k.log(fmt.Sprintf("%q (pid %d) killed: %v", t.Comm(), t.group.rootID(), err))
+	t.own.lost = err
 	t.exitGroup(int32(unix.SIGKILL))
 	return true
 }

@@ -93,7 +93,7 @@ func (t *Task) park() {
 	t.k.tasks.Unlock()
 	for g.stop.requested && !t.killed.Load() {
 		g.Unlock()
-		t.sleeper.sleep(time.Time{})
+		t.rest(time.Time{})
 		g.Lock()
 	}
 	t.sig.parked = false

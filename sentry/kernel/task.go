@@ -40,6 +40,7 @@ type Task struct {
 		clearTID usermem.Addr
 		slack    int64 // timer slack, ns; 0 is the default
 		exiting  bool  // the run loop ends at its next turn
+		lost     error // why the host has ended it, nil if it has not
 		status   int32
 		ctx      platform.Context `snapshot:"-"`
 		msg      socket.Message   `snapshot:"-"` // see Message
@@ -82,7 +83,8 @@ type Task struct {
 
 	vfork *completion // immutable: told when the task execs or exits; nil unless CLONE_VFORK
 
-	sleeper sleeper // where Block sleeps
+	sleeper sleeper     // where Block sleeps
+	doubted atomic.Bool // the host may have killed what it runs in
 
 	// seccomp is nil for most. It is written under Kernel.tasks.
 	seccomp atomic.Pointer[seccompState]

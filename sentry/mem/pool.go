@@ -19,6 +19,7 @@ type Pool struct {
 	touched atomic.Uint64 // bytes given out since the last recede, when memory was scarce
 	held    atomic.Bool   // there is a reserve, or was since memory became scarce
 	reserve Range         // guarded by f.mu: what Relieve gives back
+	watch   watch
 }
 
 // reserveSize is how much a pool sets aside when memory becomes scarce, in bytes.
@@ -55,6 +56,7 @@ func (p *Pool) Allocate(n uint64) (r Range, counted bool, err error) {
 	r, counted, err = p.f.allocate(n, &p.cache)
 	if err == nil {
 		p.used.Add(int64(r.Len()))
+		p.watch.stir(uint64(p.used.Load()))
 	}
 	if p.scarce == 0 || err != nil {
 		return r, counted, err
@@ -115,6 +117,7 @@ func (p *Pool) DecRef(r Range) { p.used.Add(-int64(p.f.decRef(r, &p.cache))) }
 // Close gives what waits back to the host, now and from now on.
 func (p *Pool) Close() {
 	p.Relieve()
+	p.watch.stop()
 	p.f.mu.Lock()
 	gone := p.cache.drain()
 	p.cache.limit = 0

@@ -57,6 +57,13 @@ func stories() []story {
 				s.Mounts = append(s.Mounts, specs.Mount{Destination: "/root/at" + source, Type: "bind", Source: source, Options: []string{"rbind", "ro"}})
 			}
 		}, script: `say $R run --bundle $B $C`},
+		{name: "what is mounted beneath", guest: `cat /root/all/in/f; ls /root/bare /root/bare/in; echo $HOME; touch /root/ro/x 2>&1; cat /root/ro/new/passwd | wc -l | sed 's/[1-9].*/some/'`, change: func(s *specs.Spec) {
+			dir := filepath.Join(filepath.Dir(s.Annotations["log"]), "d")
+			s.Process.Env = append(s.Process.Env, "HOME=")
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/root", Type: "tmpfs", Source: "tmpfs"}, specs.Mount{Destination: "/root/all", Type: "bind", Source: dir, Options: []string{"rbind"}},
+				specs.Mount{Destination: "/root/bare", Type: "bind", Source: dir, Options: []string{"bind"}}, specs.Mount{Destination: "/root/ro", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro"}},
+				specs.Mount{Destination: "/root/ro/new/passwd", Type: "bind", Source: "/etc/passwd", Options: []string{"rbind"}})
+		}, script: `mkdir -p d/in; mount -t tmpfs beneath d/in; echo seen >d/in/f; $R run --bundle $B $C 2>&1; echo "= $?"; umount d/in`},
 		{name: "signals", guest: `for s in HUP INT USR1 USR2; do trap "echo got $s" $s; done; trap 'echo bye; exit 4' TERM; while :; do sleep 0.05; done`, script: `
 			$R create --bundle $B $C >out 2>&1; $R start $C; sleep 0.3
 			for s in HUP SIGINT 10 usr2 TERM; do say $R kill $C $s; sleep 0.3; done; await stopped; cat out; say $R delete $C`},
@@ -129,6 +136,11 @@ func stories() []story {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/mem", Type: "tmpfs", Source: "tmpfs", Options: []string{"size=56m"}})
 		}, script: `
 			say $R run --bundle $B $C; say $R state $C`},
+		{name: "who sleeps with most memory", guest: `hold() { awk "BEGIN { s = sprintf(\"%$1s\", \"x\"); print \"$2\", length(s); fflush(); system(\"touch /tmp/$2; $3\") }"; echo "$2: $?"; }
+			hold 40000000 a 'sleep 1000' & until [ -e /tmp/a ]; do sleep 0.05; done; hold 22000000 b true; kill -9 $(pidof sleep); wait; exit 3`, change: func(s *specs.Spec) {
+			memory := int64(64 << 20)
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
+		}, script: `say $R run --bundle $B $C`},
 		{name: "hooks", guest: "cat /tmp/log", change: func(s *specs.Spec) {
 			log := func(name string) []specs.Hook {
 				return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `echo ` + name + ` $(sed 's/.*"status":"\([a-z]*\)".*/\1/') >>"$HOOKLOG"`}, Env: []string{"HOOKLOG=" + s.Annotations["log"], "PATH=/bin:/usr/bin"}}}

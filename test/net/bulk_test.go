@@ -122,10 +122,8 @@ func TestBulk(t *testing.T) {
 			if mtu >= 1280 {
 				t.Run("IPv6", func(t *testing.T) { w.transferBoth(t, ours6, linux6, 32<<20) })
 			}
-			w.clean(t)
-			again, all := len(w.witness(t, "tcp.analysis.retransmission && eth.src == 02:00:00:00:00:01")), len(w.witness(t, "tcp && eth.src == 02:00:00:00:00:01"))
-			if again*50 > all {
-				t.Errorf("%d of our %d segments are retransmissions, over a link that loses nothing", again, all)
+			if f := w.clean(t, 0.01); f.again*50 > f.tcp {
+				t.Errorf("%d of our %d segments are retransmissions, over a link that loses nothing", f.again, f.tcp)
 			}
 			// But for tail loss probes there are none, unless the machine stood still.
 			c := map[string]uint64{}
@@ -139,26 +137,48 @@ func TestBulk(t *testing.T) {
 	}
 }
 
+// TestFaultyLinks has connections each way, of IPv4 and of IPv6. Of segments that had
+// arrived only a few may be sent again: a hundredth, or more where the link doubles
+// them, or deceives who sends. Where packets overtake each other by half of a round
+// trip, Linux sends up to a tenth of them again until it has learnt of that.
 func TestFaultyLinks(t *testing.T) {
-	rates := func(r fault.Rates) config {
-		return config{mtu: 1500, faults: fault.Config{In: r, Out: r, Seed: 5, Plain: true}}
+	rates := func(mtu int, r fault.Rates) config {
+		return config{mtu: mtu, faults: fault.Config{In: r, Out: r, Seed: 5, Plain: true}}
 	}
 	for name, c := range map[string]struct {
 		config
-		n int64
+		n    int64 // bytes each way of each connection
+		part float64
 	}{
-		"loss 0.1 %":   {rates(fault.Rates{Loss: 0.001}), 16 << 20},
-		"loss 1 %":     {rates(fault.Rates{Loss: 0.01}), 8 << 20},
-		"loss 10 %":    {rates(fault.Rates{Loss: 0.1}), 1 << 20},
-		"delay 50 ms":  {rates(fault.Rates{Delay: 25 * time.Millisecond}), 8 << 20},
-		"reordering":   {rates(fault.Rates{Delay: 5 * time.Millisecond, Reorder: 0.05}), 4 << 20},
-		"duplicates":   {rates(fault.Rates{Duplicate: 0.05}), 8 << 20},
-		"corruption":   {rates(fault.Rates{Corrupt: 0.01}), 4 << 20},
-		"all together": {rates(fault.Rates{Loss: 0.01, Delay: 10 * time.Millisecond, Jitter: 2 * time.Millisecond, Duplicate: 0.01, Corrupt: 0.002}), 1 << 20},
+		"loss 0.1 %":      {rates(1500, fault.Rates{Loss: 0.001}), 4 << 20, 0.01},
+		"loss 1 %":        {rates(1500, fault.Rates{Loss: 0.01}), 2 << 20, 0.01},
+		"loss 10 %":       {rates(1500, fault.Rates{Loss: 0.1}), 1 << 19, 0.02},
+		"delay 50 ms":     {rates(1500, fault.Rates{Delay: 25 * time.Millisecond}), 4 << 20, 0.01},
+		"reordering":      {rates(1500, fault.Rates{Delay: 5 * time.Millisecond, Reorder: 0.05}), 2 << 20, 0.15},
+		"duplicates":      {rates(1500, fault.Rates{Duplicate: 0.05}), 4 << 20, 0.05 + 0.01},
+		"corruption":      {rates(1500, fault.Rates{Corrupt: 0.01}), 2 << 20, 0.01},
+		"all together":    {rates(1500, fault.Rates{Loss: 0.01, Delay: 10 * time.Millisecond, Jitter: 2 * time.Millisecond, Duplicate: 0.01, Corrupt: 0.002}), 1 << 19, 0.05},
+		"MTU 576, loss":   {rates(576, fault.Rates{Loss: 0.01, Delay: time.Millisecond}), 1 << 20, 0.01},
+		"MTU 1280, loss":  {rates(1280, fault.Rates{Loss: 0.01, Delay: time.Millisecond}), 1 << 20, 0.01},
+		"MTU 9000, loss":  {rates(9000, fault.Rates{Loss: 0.01, Delay: time.Millisecond}), 4 << 20, 0.01},
+		"MTU 9000, mixed": {rates(9000, fault.Rates{Loss: 0.01, Delay: 5 * time.Millisecond, Duplicate: 0.02, Reorder: 0.02}), 2 << 20, 0.1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := join(t, c.config)
-			w.transferBoth(t, ours4, linux4, c.n)
+			start := time.Now()
+			families := [][2]string{{ours4, linux4}, {ours6, linux6}}
+			if c.mtu < 1280 {
+				families = families[:1]
+			}
+			for _, a := range families {
+				w.both(t, a[0], a[1], func(t *testing.T, ours, linux net.Conn) {
+					if err := transfer(ours, linux, c.n); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			f := w.clean(t, c.part)
+			t.Logf("%v; of %d segments %d were sent again, %d of them had arrived", time.Since(start).Round(time.Millisecond), f.tcp, f.again, f.spurious)
 		})
 	}
 }
@@ -209,5 +229,5 @@ func TestManyConnections(t *testing.T) {
 	}
 	close(goOn)
 	wg.Wait()
-	w.clean(t)
+	w.clean(t, 0.25) // a machine with much to do is late, and probes for lost tails are sent
 }

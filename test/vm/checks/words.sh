@@ -20,7 +20,7 @@ cgroup() {
 }
 # the processor time that a process's cgroup has used, in nanoseconds
 used() {
-	if [ -e "$(cgroup $1 cpuacct)/cpuacct.usage" ]; then cat "$(cgroup $1 cpuacct)/cpuacct.usage"; else awk '/^usage_usec/{print $2 * 1000}' "$(cgroup $1 cpu)/cpu.stat"; fi
+	if [ -e "$(cgroup $1 cpuacct)/cpuacct.usage" ]; then cat "$(cgroup $1 cpuacct)/cpuacct.usage"; else awk '/^usage_usec/{print $2 "000"}' "$(cgroup $1 cpu)/cpu.stat"; fi
 }
 # bundle DIR ARGS...: a bundle of the image with a process of these arguments
 bundle() {
