@@ -76,15 +76,11 @@ func epollCtl(t *kernel.Task, a arch.Args) (uintptr, error) {
 
 // pollable reports whether a file can be in a set: not what is always ready.
 func pollable(f *vfs.File) bool {
-	if i := f.Path.Inode(); i != nil {
-		if i.Type == unix.S_IFREG || i.Type == unix.S_IFDIR {
-			return false
-		}
-	}
 	if p, ok := f.Impl().(vfs.Pollable); ok {
 		return p.Pollable()
 	}
-	return true
+	i := f.Path.Inode()
+	return i == nil || i.Type != unix.S_IFREG && i.Type != unix.S_IFDIR
 }
 
 // epollWait is epoll_wait(2).

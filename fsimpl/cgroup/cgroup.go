@@ -69,6 +69,7 @@ func (g *Group) Root() *kernel.Cgroup { return g.c.Cgroup() }
 // it, and its root inode with a reference.
 func New(g *Group, at *kernel.Cgroup, dev vfs.Dev) (*vfs.Filesystem, *vfs.Inode) {
 	fs := pseudo.New("cgroup2", unix.CGROUP2_SUPER_MAGIC, dev, false, "nsdelegate")
+	fs.Fresh = true
 	d := dir{g, at, fs}
 	if at != g.Root() {
 		return fs.VFS, d.inode(d.files())

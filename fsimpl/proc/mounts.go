@@ -3,11 +3,14 @@ package proc
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/internal/pseudo"
 	"hull/sentry/current"
 	"hull/sentry/vfs"
+	"hull/sentry/wait"
 )
 
 // table returns the mounts that p's process sees.
@@ -41,6 +44,73 @@ func mountOptions(flags uint64) string {
 }
 
 const mountEscapes = " \t\n\\"
+
+// watch is what an open file of mounts is waited for by: it can be read always, and
+// there is news once the mounts changed since it was last asked.
+type watch struct {
+	ns   *vfs.Namespace // held
+	seen atomic.Uint64
+}
+
+// watchMounts watches the mounts that p's process sees now.
+func (p pid) watchMounts() pseudo.Poll {
+	fs, ns := p.t.PeekFS()
+	if fs == nil {
+		return readable{}
+	}
+	fs.DecRef()
+	if ns == nil || !ns.TryIncRef() {
+		return readable{}
+	}
+	w := &watch{ns: ns}
+	w.seen.Store(ns.Version())
+	return w
+}
+
+// Readiness implements wait.Waitable.
+func (w *watch) Readiness(m wait.Mask) wait.Mask {
+	r := readable{}.Readiness(m)
+	if v := w.ns.Version(); w.seen.Swap(v) != v {
+		r |= (wait.Err | wait.Pri) & (m | wait.Err)
+	}
+	return r
+}
+
+// Register implements wait.Waitable.
+func (w *watch) Register(e *wait.Entry, m wait.Mask) { w.ns.Changes().Register(e, m) }
+
+// Unregister implements wait.Waitable.
+func (w *watch) Unregister(e *wait.Entry) { w.ns.Changes().Unregister(e) }
+
+// Release implements pseudo.Poll.
+func (w *watch) Release() { w.ns.DecRef() }
+
+// readable is what can be read always, and not written.
+type readable struct{}
+
+// Readiness implements wait.Waitable.
+func (readable) Readiness(m wait.Mask) wait.Mask { return m & (wait.In | wait.RdNrm) }
+
+// Register implements wait.Waitable.
+func (readable) Register(*wait.Entry, wait.Mask) {}
+
+// Unregister implements wait.Waitable.
+func (readable) Unregister(*wait.Entry) {}
+
+// Release implements pseudo.Poll.
+func (readable) Release() {}
+
+// Poll implements pseudo.Polled.
+func (m mounts) Poll() pseudo.Poll { return m.p.watchMounts() }
+
+// Poll implements pseudo.Polled.
+func (m mountinfo) Poll() pseudo.Poll { return m.p.watchMounts() }
+
+// swaps is /proc/swaps: there are none, and none will come.
+type swaps struct{ pseudo.Static }
+
+// Poll implements pseudo.Polled.
+func (swaps) Poll() pseudo.Poll { return readable{} }
 
 type mounts struct{ p pid }
 

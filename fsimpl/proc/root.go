@@ -48,7 +48,7 @@ func New(k *kernel.Kernel, ns *kernel.PIDNamespace, ipc *kernel.IPCNamespace, sp
 		text("meminfo", 0444, meminfo{fs}),
 		text("partitions", 0444, pseudo.Static("major minor  #blocks  name\n\n")),
 		text("stat", 0444, stat{fs}),
-		text("swaps", 0444, pseudo.Static("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")),
+		text("swaps", 0444, swaps{"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"}),
 		text("uptime", 0444, uptime{fs}),
 		text("version", 0444, version{fs}),
 		text("vmstat", 0444, vmstat{fs}),

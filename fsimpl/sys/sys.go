@@ -27,6 +27,7 @@ type FS struct {
 // interfaces of net (none if it is nil), and its root inode with a reference.
 func New(dev vfs.Dev, cpus int, net *socket.NetNS) (*FS, *vfs.Inode) {
 	fs := &FS{ps: pseudo.New("sysfs", unix.SYSFS_MAGIC, dev, net != nil, ""), cpus: cpus}
+	fs.ps.Fresh = true
 	fs.hold(net)
 	root := fs.ps.Dir(0555,
 		fs.dir("block"), fs.dir("bus"),

@@ -57,6 +57,9 @@ type Packet struct {
 	Track          any
 	// Copies counts how often a rule of a filter sent it elsewhere.
 	Copies uint8
+	// Routed says that the stack itself sent it: where it comes in again in the same
+	// namespace nobody asks about its addresses.
+	Routed bool
 	// Stamp is whoever wants to know when the packet leaves; a clone has none.
 	Stamp any
 

@@ -33,7 +33,7 @@ func Fragment(out []*buffer.Packet, p *buffer.Packet, mtu int) []*buffer.Packet 
 		fh.SetTotalLen(uint16(len(head) + n))
 		fh.SetFragment(!last || off+n < total, base+off)
 		fh.UpdateChecksum()
-		f.Received = p.Received
+		f.Received, f.Routed = p.Received, p.Routed
 		if off == 0 {
 			f.Stamp = p.Stamp
 		}

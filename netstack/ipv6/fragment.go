@@ -41,7 +41,7 @@ func Fragment(out []*buffer.Packet, p *buffer.Packet, mtu int, id uint32) []*buf
 		copy(b, head)
 		header.IPv6(b).SetPayloadLen(uint16(whole - header.IPv6Size + n))
 		header.IPv6Fragment(b[size:]).Encode(header.IPv6FragmentFields{Next: next, Offset: off, More: off+n < total, ID: id})
-		f.Received = p.Received
+		f.Received, f.Routed = p.Received, p.Routed
 		if off == 0 {
 			f.Stamp = p.Stamp
 		}

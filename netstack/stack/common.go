@@ -203,7 +203,7 @@ func (c *common) newBinding(t transport, addr netip.Addr, port uint16, device in
 	}
 	return &binding{
 		proto: uint8(c.proto), addr: addr, port: port, device: device, v6: v6, v6only: c.v6only,
-		reuseAddr: c.flags&fReuseAddr != 0, reusePort: c.flags&fReusePort != 0, uid: c.owner.UID, beside: c.owner.Beside, target: t, program: c.reuseProgram,
+		reuseAddr: c.flags&fReuseAddr != 0, reusePort: c.flags&fReusePort != 0, uid: c.owner.UID, beside: c.owner.Beside, target: t, program: c.reuseProgram, alone: c.reuseAlone,
 	}
 }
 

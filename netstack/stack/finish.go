@@ -91,7 +91,7 @@ func segment(out []*buffer.Packet, x *buffer.Packet, fill bool) []*buffer.Packet
 		s := x.Pool().NewPacket(x.Range(off, end)...)
 		b := s.Prepend(whole)
 		copy(b, head)
-		s.Received, s.Mark, s.Priority, s.NetOffset = x.Received, x.Mark, x.Priority, net
+		s.Received, s.Mark, s.Priority, s.NetOffset, s.Routed = x.Received, x.Mark, x.Priority, net, x.Routed
 		setLength(b[net:], v6, whole-net+end-off, id+uint16(i))
 		if udp {
 			binary.BigEndian.PutUint16(b[start+4:], uint16(whole-start+end-off))

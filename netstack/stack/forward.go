@@ -16,7 +16,7 @@ func (s *Stack) forward4(in *inbound, r route.Result, err error) {
 		s.countBad(in, cIpInAddrErrors)
 		return
 	}
-	if !s.validSource4(in) {
+	if !s.validSource4(in, in.dst) {
 		s.martian(in)
 		return
 	}

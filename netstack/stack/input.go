@@ -35,7 +35,9 @@ type inbound struct {
 	// local: it never left the machine. iif is what it is said to have come
 	// through: nic, but for packets to ourselves in IPv6.
 	local bool
-	raw   bool // a raw socket got it
+	// routed: we sent it, maybe to a group that we are members of.
+	routed bool
+	raw    bool // a raw socket got it
 	// nextField is where the packet of IPv6 says its protocol.
 	nextField int
 	// alert is the value of a router alert option of IPv6, if hasAlert.
@@ -104,7 +106,7 @@ func (n *NIC) frameIn(p *buffer.Packet, b *batch) {
 		return
 	}
 	p.TrimFront(size)
-	in := inbound{pkt: p, nic: n, b: b, kind: typ, local: n.loopback()}
+	in := inbound{pkt: p, nic: n, b: b, kind: typ, local: n.loopback() && p.Routed, routed: p.Routed}
 	switch proto {
 	case header.EtherTypeIPv4:
 		n.stack.input4(&in)

@@ -95,23 +95,32 @@ func (s *Stack) route4(in *inbound) {
 		s.martian(in)
 		return
 	}
+	zero := in.src.IsUnspecified() // of 0.0.0.0/8 the others are addresses like any
+	limited := limitedBroadcast(in.dst) || zero && in.dst.IsUnspecified()
 	loopback := in.src.IsLoopback() || in.dst.IsLoopback()
-	if loopback && !in.nic.loopback() && !in.nic.or4(conf4RouteLocalnet) {
+	if loopback && !limited && !in.routed && !in.nic.or4(conf4RouteLocalnet) {
 		s.martian(in)
 		return
 	}
-	zero := in.src.IsUnspecified() // of 0.0.0.0/8 the others are addresses like any
 	switch {
-	case limitedBroadcast(in.dst) || zero && in.dst.IsUnspecified():
+	case limited:
+		if !zero && !s.validSource4(in, netip.Addr{}) {
+			s.martian(in)
+			return
+		}
 		in.multi = true
 		s.count(cIpExtInBcastPkts)
 		s.countN(cIpExtInBcastOctets, in.pkt.Len())
 		s.local4(in)
 		return
-	case zero && !in.nic.loopback(), in.dst.IsUnspecified(): // what we send ourselves may have no source: lo has no address for all
+	case zero && !in.local && !in.dst.IsMulticast(), in.dst.IsUnspecified(): // what we send ourselves may have no source: lo has no address for all
 		s.martian(in)
 		return
 	case in.dst.IsMulticast():
+		if zero && !in.routed && !linkMulticast4(in.dst) && in.proto != unix.IPPROTO_IGMP || !zero && !s.validSource4(in, netip.Addr{}) {
+			s.martian(in)
+			return
+		}
 		s.count(cIpExtInMcastPkts)
 		s.countN(cIpExtInMcastOctets, in.pkt.Len())
 		in.multi = true
@@ -130,7 +139,7 @@ func (s *Stack) route4(in *inbound) {
 	f := route.Flow{Dst: in.dst, Src: in.src, IIF: in.nic.index, TOS: flow.tos, Mark: in.pkt.Mark, Proto: in.proto}
 	r, err := s.ribs[0].Lookup(&f)
 	if err == nil && r.Route.Type == unix.RTN_BROADCAST {
-		if !s.validSource4(in) {
+		if !s.validSource4(in, netip.Addr{}) {
 			s.martian(in)
 			return
 		}
@@ -143,7 +152,7 @@ func (s *Stack) route4(in *inbound) {
 	// What a route sends out of the loopback interface is for ourselves, whatever its type.
 	looped := err == nil && in.nic.loopback() && r.Route.Type == unix.RTN_UNICAST && r.Hop.OIF == in.nic.index
 	if err == nil && r.Route.Type == unix.RTN_LOCAL || looped {
-		if !s.validSource4(in) {
+		if !s.validSource4(in, in.dst) {
 			s.martian(in)
 			return
 		}
@@ -162,20 +171,29 @@ func (s *Stack) route4(in *inbound) {
 	s.forward4(in, r, err)
 }
 
-func (s *Stack) martian(in *inbound) { s.countBad(in, cIpInAddrErrors) }
+// linkMulticast4 reports whether a group is one of a link's own, 224.0.0.0/24.
+func linkMulticast4(a netip.Addr) bool {
+	b := a.As4()
+	return b[0] == 224 && b[1] == 0 && b[2] == 0
+}
+
+// martian drops a packet of an impossible address, which Linux counts nowhere.
+func (s *Stack) martian(in *inbound) { in.pkt.Release() }
 
 // validSource4 is Linux's fib_validate_source: the source is not one of ours, and
-// with rp_filter the way back leads out where the packet came in.
-func (s *Stack) validSource4(in *inbound) bool {
+// with rp_filter the way back from dst, if it is one of ours, leads out where the packet
+// came in. What the stack itself sent is not asked about.
+func (s *Stack) validSource4(in *inbound, dst netip.Addr) bool {
 	n := in.nic
-	if n.loopback() {
+	if in.routed {
 		return true
 	}
 	filter := n.max4(conf4RPFilter)
 	if filter == 0 {
-		return n.or4(conf4AcceptLocal) || !s.isLocal(in.src, 0)
+		// The very address, not one of a loopback network.
+		return n.or4(conf4AcceptLocal) || !s.isLocal(in.src, 0) || s.nicOf(in.src) == nil
 	}
-	f := route.Flow{Dst: in.src, Src: in.dst, TOS: in.tos & 0x1c}
+	f := route.Flow{Dst: in.src, Src: dst, TOS: in.tos & 0x1c}
 	r, err := s.ribs[0].Lookup(&f)
 	if err != nil {
 		return false

@@ -306,7 +306,7 @@ func (n *NIC) transmitOf(ps []*buffer.Packet, sender *packetSocket) error {
 			return nil
 		}
 		for _, p := range ps {
-			p.Track = nil // the other end knows nothing of this one's connections
+			p.Track, p.Routed = nil, false // the other end knows nothing of this one's connections
 			if peer.stack != n.stack {
 				p.Mark, p.Priority = 0, 0
 			}

@@ -503,6 +503,9 @@ func (n *NIC) up(ev *events) {
 	n.mcast.start(ev)
 	n.up6(ev)
 	n.wentUpOrDown(ev)
+	if d := n.Tun(); d != nil {
+		ev.then(d.CameUp)
+	}
 }
 
 // down takes the interface down: the routes through it go, and the addresses of
@@ -520,6 +523,13 @@ func (n *NIC) down(ev *events) {
 	}
 	n.forgetNeighbors(ev)
 	n.wentUpOrDown(ev)
+	ev.then(func() {
+		for _, x := range s.sockets.all() {
+			if p, ok := x.(*packetSocket); ok {
+				p.nicDown(n)
+			}
+		}
+	})
 }
 
 // Close of packet sockets and others that are bound to the interface: ENETDOWN.

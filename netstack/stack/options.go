@@ -63,8 +63,10 @@ type options struct {
 	txClock int32
 	txFlags uint32
 	filter  *bpf.Program
-	// reuseProgram is the program that the socket's group will have.
+	// reuseProgram is the program that the socket's group will have. reuseAlone: it was
+	// given one, and so has a group before it has a port, and joins no other.
 	reuseProgram *bpf.Program
+	reuseAlone   bool
 
 	ip4 ip4Options
 	ip6 ip6Options

@@ -106,6 +106,7 @@ func (p *path) leave(ps []*buffer.Packet, o *sendOptions, in *NIC) error {
 		}
 	}
 	for _, x := range ps {
+		x.Routed = true
 		s.countOut(x, p, v6)
 	}
 	if (p.kind == toMulticast || p.kind == toBroadcast) && o.loop && !p.nic.loopback() {

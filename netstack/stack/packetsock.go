@@ -243,6 +243,19 @@ func (x *packetSocket) Close() time.Duration {
 	return lingerNone
 }
 
+// nicDown says that an interface went down.
+func (x *packetSocket) nicDown(n *NIC) {
+	x.mu.Lock()
+	hit := x.index == n.index && x.protocol != 0 && !x.closed
+	if hit {
+		x.err = unix.ENETDOWN
+	}
+	x.mu.Unlock()
+	if hit {
+		x.wake(unix.EPOLLERR)
+	}
+}
+
 // nicGone says that an interface is removed.
 func (x *packetSocket) nicGone(n *NIC) {
 	x.mu.Lock()

@@ -36,6 +36,7 @@ type binding struct {
 	listening atomic.Bool                    // of TCP: SO_REUSEADDR lets nobody else in
 	remote    atomic.Pointer[netip.AddrPort] // the peer of a connected UDP socket
 	program   *bpf.Program                   // what its group begins with; immutable
+	alone     bool                           // it has that before it joins one; immutable
 	group     atomic.Pointer[reuseGroup]     // see reuseGroup
 	at        int                            // its place in the bucket; guarded by ports.mu
 	held      bool                           // it is in its bucket; guarded by ports.mu
@@ -256,10 +257,11 @@ func (bk *bucket) conflict(b *binding, share bool) bool {
 		if !share {
 			return true
 		}
-		if o.auto && !b.auto && !(o.reuseAddr && b.reuseAddr) && !o.grouped(b) {
+		grouped := o.grouped(b) && !b.alone
+		if o.auto && !b.auto && !(o.reuseAddr && b.reuseAddr) && !grouped {
 			return true
 		}
-		if b.reuseAddr && o.reuseAddr && !o.listening.Load() || o.grouped(b) {
+		if b.reuseAddr && o.reuseAddr && !o.listening.Load() || grouped {
 			continue
 		}
 		return true

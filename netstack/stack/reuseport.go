@@ -118,7 +118,7 @@ func (c *common) setReuseProgram(name int, value []byte) error {
 			if c.flags&fReusePort == 0 {
 				return unix.EINVAL
 			}
-			c.reuseProgram = f
+			c.reuseProgram, c.reuseAlone = f, true
 			return nil
 		}
 		if c.flags&fReusePort == 0 {

@@ -29,7 +29,7 @@ func FuzzTunFrame(f *testing.F) {
 			kind = unix.IFF_TAP
 		}
 		d := tun.New(kind)
-		q, err := d.Add(func() {})
+		q, err := d.Add(func(bool) {})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,6 +96,7 @@ func (ns *Namespace) Remount(_ current.Task, p Path, flags uint64) error {
 		m.flags.Store(old)
 		return unix.EBUSY
 	}
+	ns.touch()
 	return nil
 }
 

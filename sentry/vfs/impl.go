@@ -99,7 +99,8 @@ type FileImpl interface {
 const Append = -1
 
 // Pollable is implemented by open files of devices of which some cannot be waited
-// for by epoll(7): always ready for poll(2).
+// for by epoll(7): always ready for poll(2); and by files of kernel file systems of which
+// some can.
 type Pollable interface{ Pollable() bool }
 
 // AlwaysReady is the Waitable of regular files: ready for everything.

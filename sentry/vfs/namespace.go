@@ -8,6 +8,7 @@ import (
 
 	"hull/sentry/current"
 	"hull/sentry/lock"
+	"hull/sentry/wait"
 )
 
 // Namespace is a mount namespace.
@@ -15,6 +16,9 @@ type Namespace struct {
 	env  *Environment // immutable
 	id   uint32       // immutable: in /proc/PID/ns
 	refs atomic.Int64
+
+	changes wait.Queue
+	version atomic.Uint64 // how often the mounts have changed
 
 	mu struct {
 		lock.RWMutex[lock.Mount]
@@ -61,6 +65,16 @@ func (ns *Namespace) Env() *Environment { return ns.env }
 
 // IncRef adds a reference.
 func (ns *Namespace) IncRef() { ns.refs.Add(1) }
+
+// TryIncRef is IncRef for who has no reference: false if the namespace is gone.
+func (ns *Namespace) TryIncRef() bool {
+	for n := ns.refs.Load(); n > 0; n = ns.refs.Load() {
+		if ns.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
+}
 
 // DecRef drops one; with the last everything is unmounted.
 func (ns *Namespace) DecRef() {
@@ -160,7 +174,20 @@ func (ns *Namespace) attach(m *Mount, p Path) {
 	p.Mount.children = append(p.Mount.children, m)
 	ns.mu.mounts[place{p.Mount, p.Dentry}] = m
 	ns.mu.count++
+	ns.touch()
 }
+
+// touch says that the mounts changed.
+func (ns *Namespace) touch() {
+	ns.version.Add(1)
+	ns.changes.Notify(wait.Err | wait.Pri)
+}
+
+// Version is a number that is another one after the mounts changed.
+func (ns *Namespace) Version() uint64 { return ns.version.Load() }
+
+// Changes is notified of it, with Err and Pri.
+func (ns *Namespace) Changes() *wait.Queue { return &ns.changes }
 
 // unlink takes m out of the tree; what it held is dropped by detached. ns.mu is
 // held.
@@ -172,6 +199,7 @@ func (ns *Namespace) unlink(m *Mount) {
 	m.parent.children = slices.DeleteFunc(slices.Clone(m.parent.children), func(c *Mount) bool { return c == m })
 	m.ns.Store(nil)
 	ns.mu.count--
+	ns.touch()
 }
 
 // mountable checks that something may be mounted at p.

@@ -20,6 +20,9 @@ type FS struct {
 	born    vfs.Time
 	lastIno atomic.Uint64
 
+	// Fresh says that a file that was not read yet has news to poll(2), as sysfs has
+	// it. It is set before the instance is mounted.
+	Fresh bool
 	// OnRelease, if not nil, is called when nothing of the instance is in use
 	// any more. It is set before the instance is mounted.
 	OnRelease func() `snapshot:"-"`

@@ -9,6 +9,7 @@ import (
 	"hull/sentry/lock"
 	"hull/sentry/usermem"
 	"hull/sentry/vfs"
+	"hull/sentry/wait"
 )
 
 // Content is what a file says.
@@ -27,6 +28,20 @@ type Setter interface {
 // Opener is a Content that decides at open whether the caller may.
 type Opener interface {
 	Open(t current.Task, flags uint32) error
+}
+
+// Polled is a Content of which poll(2) has more to say than that it can be read and
+// written.
+type Polled interface {
+	Content
+	// Poll returns what an open file is waited for by. It is released with that.
+	Poll() Poll
+}
+
+// Poll is the readiness of one open file.
+type Poll interface {
+	wait.Waitable
+	Release()
 }
 
 // Static is a text that never changes.
@@ -94,15 +109,21 @@ func (x *text) Open(t current.Task, f *vfs.File) (vfs.FileImpl, error) {
 	if !ok {
 		alive, _ = x.owner.(Alive)
 	}
-	return &textFile{content: x.content, alive: alive}, nil
+	o := &textFile{content: x.content, alive: alive, fresh: x.fs.Fresh, polled: x.owner == nil}
+	if p, ok := x.content.(Polled); ok {
+		o.poll, o.polled = p.Poll(), true
+	}
+	return o, nil
 }
 
 // textFile is an open text: what was generated is kept between reads.
 type textFile struct {
-	vfs.AlwaysReady
 	vfs.NoIoctl
 	content Content
 	alive   Alive // whose text it is: ESRCH when that has gone; nil if nobody's
+	poll    Poll  // nil if it is always ready
+	polled  bool  // epoll(7) takes it
+	fresh   bool  // there is news until it is read
 
 	mu   lock.Mutex[lock.Inode]
 	text []byte // guarded by mu
@@ -151,5 +172,43 @@ func (x *textFile) Write(t current.Task, _ *vfs.File, src usermem.Buffer, off in
 	return n, off + n, nil
 }
 
+// Readiness implements wait.Waitable.
+func (x *textFile) Readiness(m wait.Mask) wait.Mask {
+	if x.poll != nil {
+		return x.poll.Readiness(m)
+	}
+	r := vfs.AlwaysReady{}.Readiness(m)
+	if x.fresh {
+		x.mu.Lock()
+		if !x.made {
+			r |= (wait.Pri | wait.Err) & (m | wait.Err)
+		}
+		x.mu.Unlock()
+	}
+	return r
+}
+
+// Register implements wait.Waitable.
+func (x *textFile) Register(e *wait.Entry, m wait.Mask) {
+	if x.poll != nil {
+		x.poll.Register(e, m)
+	}
+}
+
+// Unregister implements wait.Waitable.
+func (x *textFile) Unregister(e *wait.Entry) {
+	if x.poll != nil {
+		x.poll.Unregister(e)
+	}
+}
+
+// Pollable implements vfs.Pollable: of what belongs to somebody, a process that is, only
+// what has something to wait for.
+func (x *textFile) Pollable() bool { return x.polled }
+
 // Release implements vfs.FileImpl.
-func (*textFile) Release(current.Task, *vfs.File) {}
+func (x *textFile) Release(current.Task, *vfs.File) {
+	if x.poll != nil {
+		x.poll.Release()
+	}
+}

@@ -138,6 +138,16 @@ func (d *Device) carrier() {
 	}
 }
 
+// CameUp tells the readers that the device takes packets.
+func (d *Device) CameUp() {
+	d.mu.Lock()
+	queues := d.queues // never changed in place
+	d.mu.Unlock()
+	for _, q := range queues {
+		q.wake(true)
+	}
+}
+
 // Inject has a frame arrive, which it owns.
 func (d *Device) Inject(p *buffer.Packet) {
 	d.deliver.RLock()
@@ -205,9 +215,9 @@ func (d *Device) flow(p *buffer.Packet) uint64 {
 }
 
 // Add adds a queue; wake is called, without locks, when something has come or the
-// device is gone. EBUSY for a second one of a device that is not of several, E2BIG,
+// device is gone, and with room true when the device came up and takes packets. EBUSY for a second one of a device that is not of several, E2BIG,
 // ENODEV.
-func (d *Device) Add(wake func()) (*Queue, error) {
+func (d *Device) Add(wake func(room bool)) (*Queue, error) {
 	q := &Queue{d: d, wake: wake}
 	return q, d.enter(q, true)
 }
@@ -236,7 +246,7 @@ func (d *Device) enter(q *Queue, isNew bool) error {
 // Queue is what one reader gets of a device.
 type Queue struct {
 	d    *Device
-	wake func()
+	wake func(room bool)
 
 	mu    sync.Mutex
 	ps    []*buffer.Packet // guarded by mu, as all that follows
@@ -275,7 +285,7 @@ func (q *Queue) push(p *buffer.Packet) bool {
 		p.Release()
 		return false
 	}
-	q.wake()
+	q.wake(false)
 	return true
 }
 
@@ -307,7 +317,7 @@ func (q *Queue) leave() {
 	q.gone = true
 	q.mu.Unlock()
 	q.drain()
-	q.wake()
+	q.wake(false)
 }
 
 // drain drops what is there, and what comes.

@@ -45,7 +45,7 @@ func TestBounds(t *testing.T) {
 		t.Errorf("without a reader: %d, %v", n, err)
 	}
 	woken := 0
-	q, err := d.Add(func() { woken++ })
+	q, err := d.Add(func(bool) { woken++ })
 	if err != nil || !s.up.Load() {
 		t.Fatal(err, "or no carrier")
 	}
@@ -87,7 +87,7 @@ func TestQueues(t *testing.T) {
 	d.Attach(s)
 	var qs []*Queue
 	for range MaxQueues {
-		q, err := d.Add(func() {})
+		q, err := d.Add(func(bool) {})
 		if err != nil {
 			t.Fatal(err)
 		}

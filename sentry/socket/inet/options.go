@@ -172,7 +172,9 @@ func (s *Sock) isForeign(level int32) bool {
 	return level != unix.SOL_SOCKET && level != unix.SOL_IP && int(level) != s.st.Protocol() && !(level == unix.SOL_RAW && s.typ == unix.SOCK_RAW)
 }
 
-func isUDP(protocol int) bool { return protocol == unix.IPPROTO_UDP || protocol == unix.IPPROTO_UDPLITE }
+func isUDP(protocol int) bool {
+	return protocol == unix.IPPROTO_UDP || protocol == unix.IPPROTO_UDPLITE
+}
 
 // Asks implements socket.Asker: filters of multicast sources, and the tables of
 // packet filters.

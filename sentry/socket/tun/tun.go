@@ -73,6 +73,7 @@ type file struct {
 	index   atomic.Int32              // TUNSETIFINDEX
 	vnet    atomic.Int32              // the length of the header of virtio-net
 	sndBuf  atomic.Int32              // kept: what is written arrives at once
+	noRoom  atomic.Bool               // somebody was told that it takes nothing
 }
 
 var _ vfs.FileImpl = (*file)(nil)
@@ -272,7 +273,8 @@ func (f *file) Readiness(m wait.Mask) wait.Mask {
 	if q.Ready() {
 		r |= wait.In | wait.RdNrm
 	}
-	if n := nic(d); n != nil && n.Info().Flags&unix.IFF_UP != 0 {
+	// Who finds it down is told when it is up, whatever happens meanwhile.
+	if up(d) || !f.noRoom.Swap(true) && up(d) {
 		r |= wait.Out | wait.WrNrm
 	}
 	return r & (m | wait.Err)
@@ -284,8 +286,21 @@ func (f *file) Register(e *wait.Entry, m wait.Mask) { f.events.Register(e, m) }
 // Unregister implements wait.Waitable.
 func (f *file) Unregister(e *wait.Entry) { f.events.Unregister(e) }
 
-// wake tells those who wait that something has come, or that the device is gone.
-func (f *file) wake() { f.events.Notify(wait.In | wait.RdNrm) }
+func up(d *tun.Device) bool {
+	n := nic(d)
+	return n != nil && n.Info().Flags&unix.IFF_UP != 0
+}
+
+// wake tells those who wait that something has come, or that the device is gone; or
+// that it takes packets now.
+func (f *file) wake(room bool) {
+	switch {
+	case !room:
+		f.events.Notify(wait.In | wait.RdNrm)
+	case f.noRoom.Swap(false):
+		f.events.Notify(wait.Out | wait.WrNrm | wait.WrBnd)
+	}
+}
 
 // Release implements vfs.FileImpl. A device that is not to stay goes with its last
 // file.

@@ -381,6 +381,46 @@ static void times(void) {
 	}
 }
 
+// martians puts frames of all sorts of addresses on the loopback interface, and says
+// which came through: they were not routed there, and so are looked at.
+static void martians(void) {
+	static const char *const addrs[] = {"127.0.0.1", "127.5.5.5", "10.9.9.9", "10.8.8.8", "10.255.255.255", "0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1"};
+	static const struct {
+		const char *file, *value;
+	} set[] = {{"accept_local", "0"}, {"accept_local", "1"}, {"route_localnet", "1"}, {"accept_local", "0"}, {"rp_filter", "1"}, {"accept_local", "1"}};
+	enum { N = sizeof addrs / sizeof addrs[0] };
+	int u = bound(SOCK_DGRAM, "0.0.0.0", 7070), own = socket(AF_INET, SOCK_DGRAM, 0), pk = socket(AF_PACKET, SOCK_RAW, 0);
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(0x800), .sll_ifindex = 1, .sll_halen = 6};
+	struct ifreq r = {.ifr_name = "lo:1", .ifr_addr.sa_family = AF_INET};
+	inet_pton(AF_INET, "127.0.0.1", &((struct sockaddr_in *)&r.ifr_addr)->sin_addr);
+	R(ioctl(u, SIOCSIFADDR, &r));
+	for (unsigned i = 0; i < sizeof set / sizeof set[0]; i++) {
+		char path[100], b[4];
+		sprintf(path, "/proc/sys/net/ipv4/conf/lo/%s", set[i].file);
+		int fd = open(path, O_WRONLY);
+		printf("%s %s: %d\n", set[i].file, set[i].value, (int)write(fd, set[i].value, 1));
+		close(fd);
+		for (int s = 0; s < N; s++)
+			for (int d = 0; d < N; d++) {
+				unsigned char f[60] = {[12] = 8, 0, 0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17};
+				inet_pton(AF_INET, addrs[s], f + 26), inet_pton(AF_INET, addrs[d], f + 30);
+				unsigned short c = ~fold(sum(f + 14, 20, 0));
+				f[24] = c >> 8, f[25] = c;
+				f[34] = 1, f[35] = 1, f[36] = 7070 >> 8, f[37] = 7070 & 255, f[39] = 10;
+				f[42] = s, f[43] = d;
+				if (sendto(pk, f, 44, 0, (void *)&to, sizeof to) != 44)
+					perror("sendto");
+			}
+		union addr a;
+		socklen_t n = in4(&a, "127.0.0.1", 7070);
+		sendto(own, "end", 3, 0, &a.sa, n);
+		for (int last = -1; recv(u, b, sizeof b, 0) == 2; last = b[0])
+			printf("%s%s%s", b[0] == last ? ", " : last < 0 ? "  " : "\n  ", b[0] == last ? "" : addrs[(int)b[0]], b[0] == last ? "" : " > "), printf("%s", addrs[(int)b[1]]);
+		puts("");
+	}
+	close(u), close(own), close(pk);
+}
+
 int main() {
 	fresh();
 	lo = if_nametoindex("lo");
@@ -394,4 +434,5 @@ int main() {
 	taps(u);
 	headers(u);
 	times();
+	martians();
 }

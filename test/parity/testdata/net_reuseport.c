@@ -131,11 +131,35 @@ static void opening(void) {
 	R(sendto(t, NULL, 0, MSG_FASTOPEN | MSG_DONTWAIT, &a.sa, n));
 }
 
+// early gives sockets programs before they have a port: each has a group of its own then.
+static void early(int type) {
+	struct sock_filter first[] = {{BPF_RET | BPF_K, 0, 0, 0}};
+	struct sock_fprog f = {1, first};
+	union addr a;
+	socklen_t n = in4(&a, "127.0.0.1", 7140);
+	int s[4];
+	for (int i = 0; i < 4; i++) {
+		s[i] = socket(AF_INET, type, 0);
+		R(setopt(s[i], SOL_SOCKET, SO_REUSEPORT, 1));
+	}
+	R(setsockopt(s[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &f, sizeof f));
+	R(setsockopt(s[1], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &f, sizeof f));
+	R(setsockopt(s[2], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &f, sizeof f));
+	R(setopt(s[2], SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0));
+	for (int i = 0; i < 4; i++)
+		R(bind(s[i], &a.sa, n));
+	a.in.sin_port = htons(7141);
+	R(bind(s[1], &a.sa, n));
+	for (int i = 0; i < 4; i++)
+		close(s[i]);
+}
+
 int main() {
 	fresh();
 	datagrams(AF_INET, "127.0.0.1");
 	datagrams(AF_INET6, "::1");
 	streams();
+	early(SOCK_DGRAM), early(SOCK_STREAM);
 	opening();
 	lost();
 	int families[] = {-1, 45, 46, 100, AF_INET, AF_INET6, AF_UNIX, AF_NETLINK, AF_PACKET}, types[] = {0, 1, 7, 10, 11, 15};

@@ -1,5 +1,10 @@
 // needs: root
 #include "net.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/epoll.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if_arp.h>
@@ -271,6 +276,81 @@ static void queues(void) {
 	flags("mq");
 }
 
+static int ctl;
+static void set_up(const char *name, int on) {
+	struct ifreq r = {};
+	strcpy(r.ifr_name, name);
+	ioctl(ctl, SIOCGIFFLAGS, &r);
+	r.ifr_flags = on ? r.ifr_flags | IFF_UP : r.ifr_flags & ~IFF_UP;
+	printf("%s %s: %d\n", name, on ? "up" : "down", ioctl(ctl, SIOCSIFFLAGS, &r));
+}
+static int tun_file(const char *name, int flags) {
+	mknod("tun2", S_IFCHR | 0600, makedev(10, 200));
+	int fd = open("tun2", O_RDWR | O_NONBLOCK);
+	unlink("tun2");
+	struct ifreq r = {.ifr_flags = flags | IFF_NO_PI};
+	strcpy(r.ifr_name, name);
+	if (ioctl(fd, TUNSETIFF, &r)) printf("TUNSETIFF %s\n", strerrorname_np(errno));
+	return fd;
+}
+static int watch(int fd) {
+	int e = epoll_create1(0);
+	struct epoll_event ev = {EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, {.fd = fd}};
+	epoll_ctl(e, EPOLL_CTL_ADD, fd, &ev);
+	return e;
+}
+static void edge(int e, const char *what) {
+	struct epoll_event ev[3];
+	int n = epoll_wait(e, ev, 3, 0);
+	printf("  %s: %d", what, n);
+	for (int i = 0; i < n; i++) printf(" %x", ev[i].events);
+	puts("");
+}
+// Edges of poll(2) as an interface goes up, down and away.
+static void edges(void) {
+	ctl = socket(AF_INET, SOCK_DGRAM, 0);
+	for (int type = IFF_TUN; type <= IFF_TAP; type++) {
+		const char *name = type == IFF_TUN ? "tuna" : "tapa";
+		int t = tun_file(name, type), te;
+		E(t);
+		te = watch(t);
+		edge(te, "tun, new"), edge(te, "tun, again");
+		int p = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+		struct sockaddr_ll a = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = if_nametoindex(name)};
+		R(bind(p, (void *)&a, sizeof a));
+		int pe = watch(p), any = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), ae = watch(any);
+		E(p);
+		edge(pe, "packet, new"), edge(ae, "any, new"), edge(pe, "packet, again");
+		for (int k = 0; k < 2; k++) {
+			int fd = open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY);
+			write(fd, "1", 1);
+			close(fd);
+			set_up(name, 1);
+			E(t), E(p);
+			edge(te, "tun"), edge(pe, "packet"), edge(ae, "any");
+			edge(te, "tun"), edge(pe, "packet");
+			set_up(name, 0);
+			edge(te, "tun"), edge(pe, "packet"), edge(ae, "any");
+			E(t), E(p);
+			R(opt(p, SOL_SOCKET, SO_ERROR));
+			edge(te, "tun"), edge(pe, "packet"), edge(ae, "any");
+			char frame[64] = {0x45};
+			R(write(t, frame, 64));
+			edge(te, "tun");
+		}
+		set_up(name, 1);
+		edge(te, "tun"), edge(pe, "packet");
+		R(bind(p, (void *)&a, sizeof a));
+		edge(pe, "packet");
+		set_up(name, 0);
+		// goes away
+		close(t);
+		edge(pe, "packet"), edge(ae, "any");
+		E(p);
+		close(p), close(any), close(pe), close(ae), close(te);
+	}
+}
+
 int main() {
 	fresh();
 	ctl = socket(AF_INET, SOCK_DGRAM, 0);
@@ -282,4 +362,5 @@ int main() {
 	tap();
 	queues();
 	R(unlink("tun"));
+	edges();
 }
