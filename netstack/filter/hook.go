@@ -32,6 +32,9 @@ const (
 	Accept Verdict = iota
 	Drop           // the packet stays the caller's, who releases it; a sender is told EPERM
 	Stolen         // the packet is gone: it was answered
+	// Gather, of Prerouting: the packet is a fragment, and the filter wants to see what
+	// it is of. The caller puts that together and asks again, with Whole.
+	Gather
 )
 
 // Device is what a filter knows of an interface.
@@ -59,6 +62,10 @@ type Context struct {
 	Frame               bool
 	EtherType           uint16
 	BridgeIn, BridgeOut string
+
+	// Whole: the packet was put together because the filter asked for that, and is past
+	// what sees fragments.
+	Whole bool
 
 	PacketType uint8  // PACKET_HOST and its like
 	LinkHeader []byte // of a packet that came from an Ethernet, or nil

@@ -225,6 +225,7 @@ type stepKind uint8
 
 const (
 	stepChain   stepKind = iota
+	stepGather           // see whole packets from here on
 	stepTrack            // find or make the packet's connection
 	stepNAT              // ask the nat chains about a new connection, translate the packet
 	stepConfirm          // enter the connection into the table
@@ -232,6 +233,7 @@ const (
 
 // The priorities of what is no chain (NF_IP_PRI_*).
 const (
+	prioGather  = -400
 	prioTrack   = -200
 	prioDstNAT  = -100
 	prioSrcNAT  = 100
@@ -258,6 +260,9 @@ func (r *Ruleset) compile() {
 // steps returns what packets of a family meet at a hook.
 func (r *Ruleset) steps(h Hook, v6, nat, tracks bool) []step {
 	var all []step
+	if tracks && h == Prerouting { // whose connection a fragment is of is not known
+		all = append(all, step{kind: stepGather, priority: prioGather})
+	}
 	for _, t := range r.all() {
 		if t.Flags&TableDormant != 0 || !t.Family.sees(v6) {
 			continue

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,9 +78,16 @@ func (x *run) hook(r *Rules, set *Ruleset, h Hook, p *buffer.Packet, c *Context,
 	x.ref, _ = p.Track.(*conntrack.Ref)
 	mark, tos := p.Mark, x.tos()
 	dst := x.pk.Tuple.Dst
+	if c.Whole {
+		steps = steps[slices.IndexFunc(steps, func(s step) bool { return s.kind == stepGather })+1:]
+	}
 	for i := range steps {
 		s := &steps[i]
 		switch s.kind {
+		case stepGather:
+			if x.pk.Part {
+				return Gather
+			}
 		case stepTrack:
 			x.track()
 		case stepNAT:

@@ -59,7 +59,7 @@ func (s *Stack) forward4(in *inbound, r route.Result, err error) {
 		return
 	}
 	h := header.IPv4(x.Head())
-	if s.tooBig(x, p.size) && h.DontFragment() {
+	if in.tooBig(p.size) && h.DontFragment() {
 		s.count(cIpFragFails)
 		s.sendError4(in, header.ICMPv4Fields{Type: header.ICMPv4DstUnreachable, Code: header.ICMPv4FragmentationNeeded, MTU: uint16(p.size)})
 		x.Release()
@@ -68,7 +68,7 @@ func (s *Stack) forward4(in *inbound, r route.Result, err error) {
 	h.SetTTL(in.ttl - 1)
 	s.count(cIpForwDatagrams)
 	unframe(x)
-	_ = p.leave([]*buffer.Packet{x}, &sendOptions{}, n)
+	_ = p.leave([]*buffer.Packet{x}, &sendOptions{mtu: in.fragSize}, n)
 }
 
 // unframe makes the offsets of a packet that arrived those of one that is sent:
@@ -81,6 +81,15 @@ func unframe(x *buffer.Packet) {
 		x.Checksum = buffer.ChecksumUnknown // it stands in the packet
 	}
 	x.NetOffset, x.TransportOffset = 0, 0
+}
+
+// tooBig reports whether a packet that arrived is too large to be sent on. One that
+// came in fragments leaves in such that are no larger: they are what counts.
+func (in *inbound) tooBig(mtu int) bool {
+	if in.fragSize != 0 {
+		return in.fragSize > mtu
+	}
+	return in.nic.stack.tooBig(in.pkt, mtu)
 }
 
 // tooBig reports whether a packet, or the segments that it will be cut into, are

@@ -22,6 +22,7 @@ const (
 	Accept Verdict = iota
 	Drop
 	Stolen // the filter owns the packet now
+	Gather // of HookPrerouting: it is a fragment, and the filter wants to see the whole
 )
 
 // HookContext is what a filter is told besides the packet.
@@ -29,12 +30,13 @@ type HookContext struct {
 	V6      bool
 	In, Out *NIC // nil where there is none
 	Now     int64
+	Whole   bool // it was put together because the filter wanted to see it whole
 	// Owner is who sent the packet, in HookOutput and HookPostrouting, if it is ours.
 	Owner *Owner
 }
 
-// Filter is asked at each hook point. The packet begins with its IP header and is
-// defragmented; its headers are contiguous and may be changed in place
+// Filter is asked at each hook point. The packet begins with its IP header; it may be a
+// fragment, but in HookInput and HookOutput. Its headers are contiguous and may be changed in place
 // (buffer.Packet.Own makes more of it writable). In HookPrerouting and HookOutput
 // a changed destination or mark changes the route. No lock is held.
 type Filter interface {
@@ -76,6 +78,35 @@ func (s *Stack) ask(h HookPoint, x *buffer.Packet, c *HookContext) bool {
 		return false
 	}
 	return true
+}
+
+// arrived asks the filter about a packet as it comes in, before it is known whom it is
+// for. It reports whether in is to be gone on with.
+func (in *inbound) arrived() bool {
+	s := in.nic.stack
+	f := s.filter.Load()
+	if f == nil {
+		return true
+	}
+	c := &in.b.hook
+	for *c = (HookContext{V6: in.v6, In: in.nic, Now: in.b.now}); ; c.Whole = true {
+		in.pkt.Own(min(in.pkt.Len(), maxHookHeader))
+		switch (*f).Hook(HookPrerouting, in.pkt, c) {
+		case Drop:
+			in.pkt.Release()
+			return false
+		case Stolen:
+			return false
+		case Gather:
+			if in.v6 && !s.wholeOf6(in, false) || !in.v6 && !s.reassemble4(in) {
+				return false
+			}
+			if !c.Whole {
+				continue
+			}
+		}
+		return true
+	}
 }
 
 // ask runs a hook over a packet that arrived, and may leave through out: false if

@@ -41,10 +41,7 @@ func (s *Stack) input4(in *inbound) {
 	}
 	s.count([4]counter{cIpExtInNoECTPkts, cIpExtInECT1Pkts, cIpExtInECT0Pkts, cIpExtInCEPkts}[h.TOS()&3])
 	if s.filter.Load() != nil {
-		if h.IsFragment() && !s.reassemble4(in) {
-			return
-		}
-		if !in.ask(HookPrerouting, nil) {
+		if !in.arrived() {
 			return
 		}
 		p = in.pkt

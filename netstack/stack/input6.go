@@ -40,7 +40,7 @@ func (s *Stack) input6(in *inbound) {
 		return
 	}
 	if s.filter.Load() != nil {
-		if !s.wholeOf6(in, false) || !in.ask(HookPrerouting, nil) {
+		if !in.arrived() {
 			return
 		}
 		in.readHeader6(header.IPv6(in.pkt.Head()))
@@ -238,7 +238,7 @@ func (s *Stack) forward6(in *inbound, r route.Result, err error) {
 		s.countBad(in, cIp6InAddrErrors)
 		return
 	}
-	if s.tooBig(in.pkt, p.size) {
+	if in.tooBig(p.size) {
 		s.count(cIp6InTooBigErrors)
 		fail(cIp6FragFails, header.ICMPv6Fields{Type: header.ICMPv6PacketTooBig, Rest: uint32(p.size)})
 		return
@@ -257,7 +257,11 @@ func (s *Stack) forward6(in *inbound, r route.Result, err error) {
 	header.IPv6(x.Head()).SetHopLimit(in.ttl - 1)
 	s.count(cIp6OutForwDatagrams)
 	unframe(x)
-	_ = p.leave([]*buffer.Packet{x}, &sendOptions{}, n)
+	size := in.fragSize
+	if size != 0 {
+		size = max(size, header.IPv6MinMTU)
+	}
+	_ = p.leave([]*buffer.Packet{x}, &sendOptions{mtu: size}, n)
 }
 
 // forwards6 reports whether packets that arrive at the interface are sent on.

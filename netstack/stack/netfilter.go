@@ -50,7 +50,7 @@ func (f *netfilter) Hook(h HookPoint, p *buffer.Packet, c *HookContext) Verdict 
 		return Accept
 	}
 	x := f.pool.Get().(*filterContext)
-	x.Context = filter.Context{V6: c.V6, Now: c.Now}
+	x.Context = filter.Context{V6: c.V6, Now: c.Now, Whole: c.Whole}
 	if c.In != nil {
 		x.in = device(c.In)
 		x.In = &x.in

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
@@ -177,6 +178,31 @@ func state(t *testing.T, ip func(string) string) string {
 	}
 	slices.Sort(s)
 	return strings.Join(s, "\n")
+}
+
+// TestRuleRequest: what Linux's policy of rules asks of lengths.
+func TestRuleRequest(t *testing.T) {
+	lengths := map[uint16]int{nl.FRA_PRIORITY: 4, nl.FRA_IP_PROTO: 1, nl.FRA_SPORT_RANGE: 4, nl.FRA_DPORT_RANGE: 4}
+	n := 0
+	for _, r := range ownRules(netlink.FAMILY_V4) {
+		if r.IPProto <= 0 {
+			continue
+		}
+		n++
+		b := ruleRequest(r, true).Serialize()
+		attrs, err := nl.ParseRouteAttr(b[unix.SizeofNlMsghdr+unix.SizeofRtMsg:])
+		if err != nil || len(attrs) < 2 {
+			t.Fatal(len(attrs), err)
+		}
+		for _, a := range attrs {
+			if want := lengths[a.Attr.Type]; int(a.Attr.Len) != unix.SizeofRtAttr+want {
+				t.Errorf("attribute %d has %d bytes, want %d", a.Attr.Type, a.Attr.Len-unix.SizeofRtAttr, want)
+			}
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d rules have a protocol", n)
+	}
 }
 
 // While a namespace is taken its kernel does not answer, but for what docker's name

@@ -1,6 +1,7 @@
 package netconf
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"hull/runsc-like/control"
@@ -98,11 +100,46 @@ func deafen(h *netlink.Handle, family int) error {
 
 func addRules(h *netlink.Handle, rules []*netlink.Rule) error {
 	for _, r := range rules {
-		if err := h.RuleAdd(r); err != nil && !errors.Is(err, unix.EEXIST) {
+		if err := changeRule(h, r, true); err != nil && !errors.Is(err, unix.EEXIST) {
 			return err
 		}
 	}
 	return nil
+}
+
+// changeRule adds or removes a rule that ownRules made.
+func changeRule(h *netlink.Handle, r *netlink.Rule, add bool) error {
+	switch {
+	case r.IPProto <= 0 && add:
+		return h.RuleAdd(r)
+	case r.IPProto <= 0:
+		return h.RuleDel(r)
+	}
+	_, err := ruleRequest(r, add).Execute(unix.NETLINK_ROUTE, 0) // in the thread's namespace, as h
+	return err
+}
+
+// ruleRequest is the request about a rule that has a protocol. The library writes that
+// in four bytes; it has one (FRA_IP_PROTO), and the kernel says so in its log.
+func ruleRequest(r *netlink.Rule, add bool) *nl.NetlinkRequest {
+	typ, flags := unix.RTM_DELRULE, unix.NLM_F_ACK
+	m := nl.NewRtMsg()
+	m.Family, m.Table, m.Protocol, m.Scope, m.Type = uint8(r.Family), uint8(r.Table), unix.RTPROT_BOOT, unix.RT_SCOPE_UNIVERSE, 0
+	if add {
+		typ, flags = unix.RTM_NEWRULE, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL
+		m.Type = unix.RTN_UNICAST
+	}
+	req := nl.NewNetlinkRequest(typ, flags)
+	req.AddData(m)
+	ne := binary.NativeEndian
+	req.AddData(nl.NewRtAttr(nl.FRA_PRIORITY, ne.AppendUint32(nil, uint32(r.Priority))))
+	req.AddData(nl.NewRtAttr(nl.FRA_IP_PROTO, []byte{byte(r.IPProto)}))
+	for attr, ports := range map[int]*netlink.RulePortRange{nl.FRA_DPORT_RANGE: r.Dport, nl.FRA_SPORT_RANGE: r.Sport} {
+		if ports != nil {
+			req.AddData(nl.NewRtAttr(attr, ne.AppendUint16(ne.AppendUint16(nil, ports.Start), ports.End)))
+		}
+	}
+	return req
 }
 
 func hasUsual(h *netlink.Handle, family int) (bool, error) {
@@ -133,7 +170,7 @@ func Return(path string, n *control.Network) error {
 				return fmt.Errorf("routing rules: %w", err)
 			}
 			for _, r := range ownRules(f) {
-				if err := h.RuleDel(r); err != nil && !errors.Is(err, unix.ENOENT) {
+				if err := changeRule(h, r, false); err != nil && !errors.Is(err, unix.ENOENT) {
 					return fmt.Errorf("routing rules: %w", err)
 				}
 			}

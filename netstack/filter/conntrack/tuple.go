@@ -86,6 +86,7 @@ type Packet struct {
 	Zones     Zones
 	V6        bool
 	Transport int  // where the transport's header is, from the network's
+	Part      bool // a fragment
 	Fragment  bool // not the first: there is no transport header
 	Short     bool // the transport's header is cut off, or wrong
 	Len       int  // of the whole packet
@@ -108,8 +109,8 @@ func Parse(b []byte, v6 bool, size int) (p Packet, ok bool) {
 		p.Tuple.Src, p.Tuple.Dst = h.SrcAddr(), h.DstAddr()
 		it := h.Extensions()
 		for e, ok := it.Next(); ok; e, ok = it.Next() {
-			if e.Kind() == header.ProtocolFragment && e.Fragment().Offset() != 0 {
-				p.Fragment = true
+			if e.Kind() == header.ProtocolFragment {
+				p.Part, p.Fragment = true, p.Fragment || e.Fragment().Offset() != 0
 			}
 		}
 		p.Tuple.Proto, p.Transport, p.Short = it.Protocol(), it.Offset(), it.Err()
@@ -122,7 +123,7 @@ func Parse(b []byte, v6 bool, size int) (p Packet, ok bool) {
 			return p, false
 		}
 		p.Tuple.Src, p.Tuple.Dst, p.Tuple.Proto, p.Transport = h.SrcAddr(), h.DstAddr(), h.Protocol(), h.IHL()
-		p.Fragment = h.FragmentOffset() != 0
+		p.Part, p.Fragment = h.IsFragment(), h.FragmentOffset() != 0
 	}
 	if !p.Fragment && !p.Short {
 		p.transport(b[min(p.Transport, len(b)):])

@@ -176,26 +176,54 @@ static void rest(const char *file, const char *ip) {
 	fclose(t);
 }
 
-int main() {
-	fresh();
+static void tcp_part(void) {
 	int l = listening("127.0.0.1", 7010), c = dial(SOCK_STREAM, "127.0.0.1", 7010), s = accept(l, 0, 0);
 	stream("tcp", s, c);
 	peeks(s, c);
 	close(c), close(s), close(l);
+}
+
+static void unix_part(void) {
 	int p[2];
 	socketpair(AF_UNIX, SOCK_STREAM, 0, p);
 	stream("unix", p[0], p[1]);
 	close(p[0]), close(p[1]);
-	l = listening("127.0.0.1", 7011);
-	herd("accept", l, 7011, 0, 0);
-	close(l);
-	l = listening("127.0.0.1", 7012);
-	herd("EPOLLEXCLUSIVE", l, 7012, EPOLLEXCLUSIVE, 1);
-	close(l);
-	l = listening("127.0.0.1", 7013);
-	herd("epoll", l, 7013, 0, 1);
-	close(l);
-	filters();
+}
+
+static void accept_part(void) { herd("accept", listening("127.0.0.1", 7011), 7011, 0, 0); }
+
+static void exclusive_part(void) { herd("EPOLLEXCLUSIVE", listening("127.0.0.1", 7012), 7012, EPOLLEXCLUSIVE, 1); }
+
+static void epoll_part(void) { herd("epoll", listening("127.0.0.1", 7013), 7013, 0, 1); }
+
+static void rest_part(void) {
 	rest("tcp", "127.0.0.1");
 	rest("tcp6", "::1");
+}
+
+// Most of the time is spent waiting: all parts wait at once, and are shown in order.
+int main() {
+	fresh();
+	void (*parts[])(void) = {tcp_part, unix_part, accept_part, exclusive_part, epoll_part, filters, rest_part};
+	enum { N = sizeof parts / sizeof *parts };
+	int out[N][2];
+	fflush(stdout);
+	for (int i = 0; i < N; i++) {
+		pipe(out[i]);
+		if (fork()) {
+			close(out[i][1]);
+			continue;
+		}
+		dup2(out[i][1], 1);
+		parts[i]();
+		fflush(stdout);
+		_exit(0);
+	}
+	for (int i = 0; i < N; i++) {
+		char text[4096];
+		for (int n; (n = read(out[i][0], text, sizeof text)) > 0;)
+			fwrite(text, 1, n, stdout);
+		close(out[i][0]);
+		wait(0);
+	}
 }
