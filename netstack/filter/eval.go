@@ -47,7 +47,7 @@ type run struct {
 	head  []byte // what is contiguous of the packet
 	noIP  bool   // it is a frame, but no packet of IP
 	ref   *conntrack.Ref
-	zone  uint16
+	zones conntrack.Zones // what rules said of the connection to come
 
 	table *Table
 	chain *Chain // the base chain

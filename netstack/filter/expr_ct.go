@@ -197,7 +197,11 @@ func (e *CT) set(x *run) {
 		}
 	case CTZone:
 		if x.ref == nil {
-			x.zone = uint16(x.word(e.Reg))
+			id := uint16(x.word(e.Reg))
+			x.zones = conntrack.Zones{id, id}
+			if e.HasDir {
+				x.zones[1-e.Dir] = 0
+			}
 		}
 	}
 }

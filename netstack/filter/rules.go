@@ -120,8 +120,7 @@ func (x *run) track() {
 			quoted = x.head[min(x.pk.Quoted, n):n]
 		}
 	}
-	x.pk.Tuple.Zone = x.zone
+	x.pk.Zones = x.zones
 	x.ref = x.rules.conns.Track(&x.pk, quoted, x.c.Now)
-	x.pk.Tuple.Zone = 0
 	x.p.Track = x.ref
 }

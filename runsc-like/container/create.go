@@ -173,6 +173,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	if why := s.sentry.Failure(); why != nil && errors.Is(err, errDied) {
 		err = fmt.Errorf("%w: %w", err, why)
 	}
+	err = blame(err, s.gofer)
 	var se *StatusError
 	// What the sentry says of a gofer that never was is of no interest.
 	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) && s.gofer.Failure() == nil {

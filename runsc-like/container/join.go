@@ -64,6 +64,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		gofer.Kill()
 		gofer.Wait()
 	}
+	err = blame(err, gofer)
 	var se *StatusError
 	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
 		err = fmt.Errorf("%w: %s", err, why)

@@ -61,8 +61,9 @@ type Conn struct {
 	fin [2]header.TCPFlags // guarded by mu: the flags that a direction has sent
 }
 
-func newConn(id uint32, t Tuple, v6 bool, now int64) *Conn {
-	c := &Conn{id: id, tuples: [2]Tuple{t, t.Inverse()}, v6: v6, began: now}
+func newConn(id uint32, original, reply Tuple, z Zones, v6 bool, now int64) *Conn {
+	original.Zone, reply.Zone = z[0], z[1]
+	c := &Conn{id: id, tuples: [2]Tuple{original, reply}, v6: v6, began: now}
 	for d := range c.refs {
 		for s := range c.refs[d] {
 			c.refs[d][s] = Ref{c, State(s), d == 1}

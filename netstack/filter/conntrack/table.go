@@ -107,6 +107,20 @@ func (t *Table) find(tu *Tuple, now int64) (c *Conn, reply bool) {
 	return c, c.tuples[0] != *tu
 }
 
+// seek is find for a packet: in its zones it may go in either direction.
+func (t *Table) seek(tu Tuple, z Zones, now int64) (c *Conn, reply bool) {
+	for d, id := range z {
+		if d == 1 && id == z[0] {
+			break
+		}
+		tu.Zone = id
+		if c, reply = t.find(&tu, now); c != nil && (z[0] == z[1] || direction(reply) == d) {
+			return c, reply
+		}
+	}
+	return nil, false
+}
+
 // Find returns the connection with a tuple, in either direction.
 func (t *Table) Find(tu Tuple, now int64) (*Conn, bool) {
 	c, _ := t.find(&tu, now)
@@ -126,7 +140,7 @@ func (t *Table) Track(p *Packet, quoted []byte, now int64) *Ref {
 	if p.Tuple.Proto == header.ProtocolICMPv6 && p.ICMPType >= 130 && p.ICMPType <= 137 {
 		return &t.untracked // neighbours and groups are no connections
 	}
-	c, reply := t.find(&p.Tuple, now)
+	c, reply := t.seek(p.Tuple, p.Zones, now)
 	if c == nil {
 		return t.begin(p, now)
 	}
@@ -141,7 +155,7 @@ func (t *Table) Track(p *Packet, quoted []byte, now int64) *Ref {
 // begin makes a connection for its first packet.
 func (t *Table) begin(p *Packet, now int64) *Ref {
 	k := t.tunables.Load()
-	c := newConn(t.lastID.Add(1), p.Tuple, p.V6, now)
+	c := newConn(t.lastID.Add(1), p.Tuple, p.Tuple.Inverse(), p.Zones, p.V6, now)
 	switch p.Tuple.Proto {
 	case header.ProtocolTCP:
 		s, ok := begins(p.Flags, k.Loose)
@@ -221,9 +235,7 @@ func (t *Table) related(p *Packet, quoted []byte, now int64) *Ref {
 	if !ok || in.Fragment || in.Error {
 		return &t.invalid
 	}
-	in.Tuple.Zone = p.Tuple.Zone
-	inv := in.Tuple.Inverse()
-	c, reply := t.find(&inv, now)
+	c, reply := t.seek(in.Tuple.Inverse(), p.Zones, now)
 	if c == nil {
 		return &t.invalid
 	}
@@ -242,11 +254,8 @@ func (t *Table) Confirm(r *Ref, now int64) (ok bool) {
 	if r.Reply || c.Status()&Dying != 0 {
 		return true
 	}
-	k := t.tunables.Load()
-	if k.Max != 0 && t.count.Load() >= int64(k.Max) || t.count.Load() >= maxConns {
-		if !t.dropEarly(&c.tuples[0], now) {
-			return false
-		}
+	if t.full() && !t.dropEarly(&c.tuples[0], now) {
+		return false
 	}
 	a, b := t.shard(&c.tuples[0]), t.shard(&c.tuples[1])
 	entered := false
@@ -291,6 +300,12 @@ func (t *Table) Confirm(r *Ref, now int64) (ok bool) {
 		t.tell(Created, c)
 	}
 	return ok
+}
+
+// full reports whether there are as many connections as there may be.
+func (t *Table) full() bool {
+	k := t.tunables.Load()
+	return k.Max != 0 && t.count.Load() >= int64(k.Max) || t.count.Load() >= maxConns
 }
 
 // lockBoth runs f with the locks of two shards, which may be one.

@@ -16,7 +16,13 @@ type Tuple struct {
 	Proto            header.Protocol
 }
 
-// Inverse is the tuple of the packets in the other direction.
+// Zones is the zones that a connection has: of its original direction, and of that of
+// replies. Tuples of different zones are different. Who gives only one direction a
+// zone keeps apart what comes from several networks that have the same addresses, and
+// has the answers, which come from one, find their way.
+type Zones [2]uint16
+
+// Inverse is the tuple of the packets in the other direction, of the same zone.
 func (t Tuple) Inverse() Tuple {
 	r := t
 	r.Src, r.Dst = t.Dst, t.Src
@@ -76,7 +82,8 @@ func asks(p header.Protocol, typ uint8) bool {
 
 // Packet is what is read of a packet's headers.
 type Packet struct {
-	Tuple     Tuple
+	Tuple     Tuple // its zone is not looked at
+	Zones     Zones
 	V6        bool
 	Transport int  // where the transport's header is, from the network's
 	Fragment  bool // not the first: there is no transport header

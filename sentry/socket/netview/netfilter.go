@@ -147,7 +147,11 @@ func connection(w *bytes.Buffer, x *conntrack.Conn, now int64, counts bool) {
 	if x.Status()&conntrack.Assured != 0 {
 		w.WriteString("[ASSURED] ")
 	}
-	fmt.Fprintf(w, "mark=%d zone=%d use=2\n", x.Mark(), o.Zone)
+	fmt.Fprintf(w, "mark=%d ", x.Mark())
+	if o.Zone == x.Reply().Zone {
+		fmt.Fprintf(w, "zone=%d ", o.Zone)
+	}
+	w.WriteString("use=2\n")
 }
 
 // direction writes the tuple of a direction, and what was counted in it.
@@ -162,6 +166,9 @@ func direction(w *bytes.Buffer, x *conntrack.Conn, t conntrack.Tuple, reply, cou
 		fmt.Fprintf(w, "sport=%d dport=%d ", t.SrcPort, t.DstPort)
 	case header.ProtocolICMP, header.ProtocolICMPv6:
 		fmt.Fprintf(w, "type=%d code=%d id=%d ", t.DstPort>>8, t.DstPort&0xff, t.SrcPort)
+	}
+	if t.Zone != 0 && x.Original().Zone != x.Reply().Zone {
+		fmt.Fprintf(w, "zone-%s=%d ", map[bool]string{false: "orig", true: "reply"}[reply], t.Zone)
 	}
 	if counts {
 		packets, bytes := x.Counts(reply)

@@ -35,6 +35,10 @@ const (
 
 	ctaTupleIP    = 1
 	ctaTupleProto = 2
+	ctaTupleZone  = 3 // of one direction only
+
+	ctaNATSrc = 6
+	ctaNATDst = 13
 
 	ctaV4Src = 1
 	ctaV4Dst = 2
@@ -110,6 +114,13 @@ func (c *call) wants(x *conntrack.Conn) bool {
 	return true
 }
 
+// inZone reports whether a connection is in the zone that a request asks for, if it
+// asks for one, in either direction.
+func inZone(a wire.Attrs, x *conntrack.Conn) bool {
+	z := a.U16BE(ctaZone)
+	return !a.Has(ctaZone) || x.Original().Zone == z || x.Reply().Zone == z
+}
+
 func (c *call) dumpConns() error {
 	a, err := c.Attrs(headerSize, connPolicy(), false)
 	if err != nil {
@@ -121,7 +132,7 @@ func (c *call) dumpConns() error {
 	}
 	var list []*conntrack.Conn
 	for _, x := range c.rules.Conns().All(c.rules.Now()) {
-		if c.wants(x) && (!a.Has(ctaMark) || x.Mark()&mask == a.U32BE(ctaMark)) {
+		if c.wants(x) && inZone(a, x) && (!a.Has(ctaMark) || x.Mark()&mask == a.U32BE(ctaMark)) {
 			list = append(list, x)
 		}
 	}
@@ -141,8 +152,10 @@ func writeConn(b *wire.Builder, x *conntrack.Conn, now int64, counts, event bool
 		family = unix.AF_INET6
 	}
 	b.Append(family, 0, 0, 0)
-	writeTuple(b, ctaOrig, x.Original())
-	writeTuple(b, ctaReply, x.Reply())
+	zone := x.Original().Zone
+	both := zone == x.Reply().Zone
+	writeTuple(b, ctaOrig, x.Original(), both)
+	writeTuple(b, ctaReply, x.Reply(), both)
 	b.U32BE(ctaStatus, uint32(x.Status()))
 	b.U32BE(ctaTimeout, uint32((max(x.Deadline()-now, 0)+5e8)/1e9))
 	if counts {
@@ -168,12 +181,13 @@ func writeConn(b *wire.Builder, x *conntrack.Conn, now int64, counts, event bool
 	if !event {
 		b.U32BE(ctaUse, 1)
 	}
-	if z := x.Original().Zone; z != 0 {
-		b.U16BE(ctaZone, z)
+	if both && zone != 0 {
+		b.U16BE(ctaZone, zone)
 	}
 }
 
-func writeTuple(b *wire.Builder, typ uint16, t conntrack.Tuple) {
+// writeTuple writes a direction, without its zone if both have the same.
+func writeTuple(b *wire.Builder, typ uint16, t conntrack.Tuple, both bool) {
 	n := b.NestFlagged(typ)
 	ip := b.NestFlagged(ctaTupleIP)
 	v4 := t.Src.Is4()
@@ -192,12 +206,17 @@ func writeTuple(b *wire.Builder, typ uint16, t conntrack.Tuple) {
 		b.U16BE(ctaDstPort, t.DstPort)
 	}
 	b.Close(proto)
+	if !both && t.Zone != 0 {
+		b.U16BE(ctaTupleZone, t.Zone)
+	}
 	b.Close(n)
 }
 
 // tuple reads what writeTuple wrote.
 func (c *call) tuple(v []byte, zone uint16) (t conntrack.Tuple, err error) {
-	a, werr := wire.Parse(v, all(3, wire.Any, nested(ctaTupleIP, ctaTupleProto)), false)
+	a, werr := wire.Parse(v, all(3, wire.Any, map[int]wire.Rule{
+		ctaTupleIP: {Kind: wire.Nested}, ctaTupleProto: {Kind: wire.Nested}, ctaTupleZone: {Kind: wire.U16},
+	}), false)
 	if werr != nil {
 		return t, c.Refuse(werr, headerSize)
 	}
@@ -210,6 +229,9 @@ func (c *call) tuple(v []byte, zone uint16) (t conntrack.Tuple, err error) {
 		return t, c.Refuse(werr, headerSize)
 	}
 	t.Zone, t.Proto = zone, header.Protocol(p.U8(ctaProtoNum))
+	if a.Has(ctaTupleZone) {
+		t.Zone = a.U16BE(ctaTupleZone)
+	}
 	if ip.Has(ctaV4Src) {
 		t.Src, t.Dst = ip.Addr(ctaV4Src), ip.Addr(ctaV4Dst)
 	} else {
@@ -253,7 +275,7 @@ func (c *call) findConn() (*conntrack.Conn, error) {
 	return x, nil
 }
 
-// deleteConns removes one connection, or all of a family.
+// deleteConns removes one connection, or all of a family and zone.
 func (c *call) deleteConns() error {
 	a, err := c.Attrs(headerSize, connPolicy(), false)
 	if err != nil {
@@ -268,36 +290,9 @@ func (c *call) deleteConns() error {
 		return conns.Delete(x)
 	}
 	for _, x := range conns.All(c.rules.Now()) {
-		if c.wants(x) {
+		if c.wants(x) && inZone(a, x) {
 			_ = conns.Delete(x) // it may have gone by itself
 		}
-	}
-	return nil
-}
-
-// changeConn sets the mark of a connection that is there. hull makes none that no
-// packet began.
-func (c *call) changeConn() error {
-	x, err := c.findConn()
-	if err == unix.ENOENT && c.Header.Flags&unix.NLM_F_CREATE != 0 {
-		return unix.EOPNOTSUPP
-	}
-	if err != nil {
-		return err
-	}
-	if c.Header.Flags&unix.NLM_F_EXCL != 0 {
-		return unix.EEXIST
-	}
-	a, err := c.Attrs(headerSize, connPolicy(), false)
-	if err != nil {
-		return err
-	}
-	if a.Has(ctaMark) {
-		mask := ^uint32(0)
-		if a.Has(ctaMarkMask) {
-			mask = a.U32BE(ctaMarkMask)
-		}
-		x.SetMark(x.Mark()&^mask | a.U32BE(ctaMark)&mask)
 	}
 	return nil
 }

@@ -18,3 +18,16 @@ conntrack -D -p udp >/dev/null 2>&1; echo $?
 conntrack -F 2>&1
 conntrack -C
 nft list table ip t
+# Connections that somebody made by hand, one in a zone, one in a zone of one direction.
+made="-p tcp -s 10.0.0.1 -d 10.0.0.2 --sport 1000 --dport 443"
+conntrack -I $made --state ESTABLISHED -u ASSURED,SEEN_REPLY -t 1000 2>&1
+conntrack -I $made --state ESTABLISHED -u ASSURED,SEEN_REPLY -t 1000 >/dev/null 2>&1; echo $?
+conntrack -I $made --state SYN_SENT -t 1000 -w 5 2>&1
+conntrack -I $made --state SYN_SENT -t 1000 --orig-zone 6 2>&1
+conntrack -I -p udp -s fd00::1 -d fd00::2 --sport 1 --dport 2 -t 1000 -m 9 2>&1
+conntrack -U $made -m 7 -t 500 2>&1 | sed s/use=2/use=1/
+conntrack -L 2>&1 | sed -E 's/ (99[0-9]|49[0-9]|1000|500) / N /' | sort
+conntrack -L -f ipv6 2>&1 | sed -E 's/ (99[0-9]|1000) / N /' | sort
+sed -E 's/ (99[0-9]|49[0-9]|1000|500) / N /' /proc/net/nf_conntrack | sort
+conntrack -D -w 5 >/dev/null 2>&1; echo $?
+conntrack -C
