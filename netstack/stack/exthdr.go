@@ -15,12 +15,9 @@ import (
 // and its like: whole headers, whose first byte is written when they are sent.
 type extensions struct {
 	hop, dst []byte
-	routing  []byte // of type 4: segment routing, RFC 8754
+	routing  []byte // of type 4, the one that is sent: segment routing, RFC 8754
 	rtDst    []byte // destination options that stand before it; without it they are kept
 }
-
-// routingSegments is the one type of routing header that is sent.
-const routingSegments = 4
 
 func (e *extensions) get(name int) []byte {
 	switch name {
