@@ -5,6 +5,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/pidfd"
+	"hull/sentry/current"
 	"hull/sentry/kernel"
 	"hull/sentry/socket"
 	"hull/sentry/usermem"
@@ -16,6 +18,8 @@ const (
 	maxRights = 253
 	// maxControl bounds control data copied in (net.core.optmem_max).
 	maxControl = 20480
+	// scmPIDFD is SCM_PIDFD.
+	scmPIDFD = 4
 )
 
 func cmsgAlign(n uint64) uint64 { return (n + 7) &^ 7 }
@@ -73,8 +77,9 @@ func inControlItem(t *kernel.Task, typ int32, data []byte, m *socket.Message) er
 		if len(data) != 12 {
 			return unix.EINVAL
 		}
+		var err error
 		c := unix.Ucred{Pid: int32(binary.LittleEndian.Uint32(data)), Uid: binary.LittleEndian.Uint32(data[4:]), Gid: binary.LittleEndian.Uint32(data[8:])}
-		if err := mayClaim(t, c); err != nil {
+		if err = mayClaim(t, c); err != nil {
 			return err
 		}
 		root, ok := t.RootPID(c.Pid)
@@ -83,10 +88,26 @@ func inControlItem(t *kernel.Task, typ int32, data []byte, m *socket.Message) er
 		}
 		c.Pid = root
 		m.Cred, m.HasCred = c, true
+		if m.Process, err = processOf(t, data); err != nil {
+			return err
+		}
 	default:
 		return unix.EINVAL
 	}
 	return nil
+}
+
+// processOf returns the process that SCM_CREDENTIALS names: ESRCH.
+func processOf(t *kernel.Task, data []byte) (current.Process, error) {
+	pid := int32(binary.LittleEndian.Uint32(data))
+	if pid == t.TGID() {
+		return t.Process(), nil
+	}
+	r, err := t.PIDRef(pid, false)
+	if err == unix.ENOENT { // of a thread that is not the main one
+		r, err = t.PIDRef(pid, true)
+	}
+	return r, err
 }
 
 // mayClaim checks what a process says of itself with SCM_CREDENTIALS.
@@ -121,11 +142,34 @@ func outControl(t *kernel.Task, h *msghdr, m *socket.Message, flags int32) (uint
 	if len(m.Files) > 0 {
 		b = appendControl(b, unix.SOL_SOCKET, unix.SCM_RIGHTS, takeFiles(t, m, room-min(room, uint64(len(b))), flags), room, m)
 	}
+	if m.HasProcess {
+		b = appendPIDFD(t, b, room, m)
+	}
 	if len(b) == 0 {
 		return 0, nil
 	}
 	_, err := t.Mem().CopyOut(usermem.Addr(h.Control), b)
 	return uint64(len(b)), err
+}
+
+// appendPIDFD adds SCM_PIDFD. There is none of a message that was sent before somebody
+// wanted to know, and a number below zero where no descriptor was free.
+func appendPIDFD(t *kernel.Task, b []byte, room uint64, m *socket.Message) []byte {
+	if room-min(room, uint64(len(b))) < sizeofCmsghdr+4 {
+		m.Flags |= unix.MSG_CTRUNC
+		return b
+	}
+	r, ok := m.Process.(kernel.PIDRef)
+	if !ok {
+		return b
+	}
+	n := int32(0)
+	fd, err := install(t, pidfd.New(t, r, 0), true)
+	if n = int32(fd); err != nil {
+		errno, _ := err.(unix.Errno)
+		n = -int32(errno)
+	}
+	return appendControl(b, unix.SOL_SOCKET, scmPIDFD, binary.LittleEndian.AppendUint32(nil, uint32(n)), room, m)
 }
 
 // takeFiles gives descriptors to as many of m's files as there is room for, and

@@ -1,11 +1,13 @@
 package syscalls
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"hull/fsimpl/pidfd"
 	"hull/sentry/arch"
 	"hull/sentry/current"
 	"hull/sentry/kernel"
@@ -385,6 +387,9 @@ func getsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
 		}
 		n = math.MaxInt32
 	}
+	if p, ok := s.(socket.Peered); ok && level == unix.SOL_SOCKET && name == unix.SO_PEERPIDFD {
+		return 0, peerPIDFD(t, p, usermem.Addr(a[3]), n, lenAddr)
+	}
 	b, err := optionOf(t, s, level, name, usermem.Addr(a[3]), int(n))
 	if short, ok := err.(socket.TooShort); ok {
 		n = int32(short.Need)
@@ -405,6 +410,26 @@ func getsockopt(t *kernel.Task, a arch.Args) (uintptr, error) {
 	}
 	n = int32(len(b))
 	return 0, usermem.Out(t.Mem(), lenAddr, &n)
+}
+
+// peerPIDFD is SO_PEERPIDFD: a pidfd of the process at the other end, or ENODATA.
+func peerPIDFD(t *kernel.Task, p socket.Peered, addr usermem.Addr, n int32, lenAddr usermem.Addr) error {
+	r, ok := p.PeerProcess().(kernel.PIDRef)
+	if !ok {
+		return unix.ENODATA
+	}
+	fd, err := install(t, pidfd.New(t, r, 0), true)
+	if err != nil {
+		return err
+	}
+	n = min(n, 4)
+	if _, err = t.Mem().CopyOut(addr, binary.LittleEndian.AppendUint32(nil, uint32(fd))[:n]); err == nil {
+		err = usermem.Out(t.Mem(), lenAddr, &n)
+	}
+	if err != nil {
+		_ = t.Files().Close(t, int32(fd))
+	}
+	return err
 }
 
 // negative is what getsockopt(2) says to a negative length.

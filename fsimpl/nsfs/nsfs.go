@@ -20,14 +20,13 @@ import (
 
 // FS is where the files of one kernel's namespaces are.
 type FS struct {
-	k    *kernel.Kernel
 	fs   *vfs.Filesystem
 	anon *vfs.AnonFS
 }
 
-// New returns the one of k.
-func New(k *kernel.Kernel, dev vfs.Dev) *FS {
-	fs := &FS{k: k, anon: k.Anon()}
+// New returns the one of a kernel whose files without a name anon has.
+func New(anon *vfs.AnonFS, dev vfs.Dev) *FS {
+	fs := &FS{anon: anon}
 	fs.fs = vfs.NewFilesystem(fs, "nsfs", dev)
 	fs.fs.Nameless = true
 	return fs
@@ -124,10 +123,11 @@ func (x *file) Ioctl(t current.Task, _ *vfs.File, cmd uint32, arg uintptr) (uint
 	case getType:
 		return uintptr(n.Flag()), nil
 	case getOwnerUID:
-		if n.Kind != "user" {
+		kt, ok := t.(*kernel.Task)
+		if n.Kind != "user" || !ok {
 			return 0, unix.EINVAL
 		}
-		uid := n.OwnerUID(x.i.fs.k)
+		uid := n.OwnerUID(kt.Kernel())
 		return 0, usermem.Out(t.Mem(), usermem.Addr(arg), &uid)
 	case getParent:
 		if n.Kind != "user" && n.Kind != "pid" {

@@ -27,7 +27,6 @@ const (
 
 // File is the open file.
 type File struct {
-	vfs.NoIoctl
 	kernel.PIDRef
 }
 

@@ -81,12 +81,21 @@ func TestClose(t *testing.T) {
 		`},
 		{"data and FIN at once", "RFC 9293 3.10.7.4 eighth", established, `
 			< FP. 1:101 ack 1
-			> . 1 ack 102
 			state CLOSE_WAIT
+			+40ms
+			> . 1 ack 102
 			readable 100
 			eof no
 			read 100
 			eof yes
+		`},
+		{"our FIN takes the peer's acknowledgment along", "RFC 9293 3.8.6.3", established, `
+			< FP. 1:101 ack 1
+			state CLOSE_WAIT
+			read 100
+			shut
+			> F. 1 ack 102
+			state LAST_ACK
 		`},
 		{"FIN out of order waits", "RFC 9293 3.10.7.4 eighth", established, `
 			< FP. 101:201 ack 1

@@ -60,6 +60,9 @@ func (c *Conn) inputData(now int64, s *Segment) {
 		c.inOrder(now, s)
 	}
 	if c.finRcvd && c.rcvNxt == c.finSeq {
+		if !fin {
+			c.ack.now = true // the last hole is filled
+		}
 		c.inputFin(now)
 	}
 }
@@ -140,9 +143,15 @@ func (c *Conn) outOfOrder(now int64, s *Segment) {
 func (c *Conn) inputFin(now int64) {
 	c.rcvNxt++
 	c.ooo.drop()
-	c.ack.now = true
-	c.ack.interactive = false
 	c.events |= EventPeerClosed | EventReadable
+	if c.state != Established {
+		c.ack.now = true
+	} else if a := &c.ack; a.ato == 0 {
+		a.now, a.interactive = true, false // nothing came, so there is no rhythm to wait for
+	} else {
+		// What we have to say yet, our FIN at least, takes the acknowledgment along, as on Linux.
+		a.pending, a.interactive = max(a.pending, pendingData), true
+	}
 	switch c.state {
 	case Established:
 		c.state = CloseWait

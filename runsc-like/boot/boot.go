@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hull/fsimpl/mqueue"
+	"hull/fsimpl/nsfs"
 	"hull/fsimpl/tmpfs"
 	"hull/netstack/link/pcap"
 	"hull/platform"
@@ -28,6 +29,7 @@ import (
 
 // sandbox is one that is being put together, and then runs.
 type sandbox struct {
+	spaces   *nsfs.FS
 	cfg      *control.Config
 	platform platform.Platform
 	memory   *mem.File
@@ -142,11 +144,14 @@ func (s *sandbox) newKernel(clocks *clock.Clocks, files uint64) error {
 	memfds, root := tmpfs.New(s.memory, s.env.AnonDev(), tmpfs.Options{Mode: 0o777})
 	root.DecRef() // they have no names
 	queues := mqueue.NewBudget()
+	anon := vfs.NewAnonFS(s.env)
+	s.spaces = nsfs.New(anon, s.env.AnonDev())
 	cfg := kernel.Config{
 		Platform: s.platform,
 		Memory:   s.memory,
 		Table:    table,
-		Anon:     vfs.NewAnonFS(s.env),
+		Anon:     anon,
+		Spaces:   s.spaces,
 		Memfds:   memfds,
 		NewIPC: func() kernel.IPC {
 			l := ipc.NewQueueLimits()

@@ -22,7 +22,7 @@ import (
 
 // addTypes fills in what mount(2) can mount.
 func (s *sandbox) addTypes() {
-	s.types["proc"] = procType{s, nsfs.New(s.kernel, s.env.AnonDev())}
+	s.types["proc"] = procType{s, s.spaces}
 	s.types["sysfs"] = sysType{s.kernel, s.cfg.CPUs, s.env}
 	s.types["tmpfs"] = tmpfsType{s.memory, s.env}
 	s.types["devpts"] = devptsType{s}

@@ -98,7 +98,7 @@ func (c *Container) startAgentHelper(a *agentLink, far, dev *os.File) error {
 		return err
 	}
 	defer null.Close()
-	proc, err := viewTree("/proc", true, false)
+	proc, err := viewTree("/proc", true, false, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {
 		return err
 	}

@@ -392,6 +392,9 @@ func (r Root) Events(ctx context.Context, id string, interval time.Duration, emi
 		case <-ctx.Done():
 			return nil
 		case _, ok := <-oom:
+			if !ok && !c.alive() {
+				return nil // with the cgroup
+			}
 			if !ok {
 				oom = nil
 				continue

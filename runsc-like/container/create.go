@@ -139,7 +139,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	made := false
 	s, err := newSandbox(o.Options, &detachment{id: c.ID, listen: listen, log: log, agent: o.agent.files(), view: o.view, within: mk.within, record: func(sentry, gofer int) error {
 		made = true
-		if err := c.record(mk, sentry, gofer); err != nil {
+		if err := c.record(mk, o.Spec, sentry, gofer); err != nil {
 			return err
 		}
 		if err := c.prepareHostNetwork(o.Spec); err != nil {
@@ -173,6 +173,7 @@ func (c *Container) launch(o *CreateOptions) (*control.Conn, error) {
 	if why := s.sentry.Failure(); why != nil && errors.Is(err, errDied) {
 		err = fmt.Errorf("%w: %w", err, why)
 	}
+	err = blame(err, s.gofer)
 	var se *StatusError
 	// What the sentry says of a gofer that never was is of no interest.
 	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) && s.gofer.Failure() == nil {
@@ -226,7 +227,7 @@ func runtimeText(m control.Message, s *specs.Spec) string {
 
 // record notes the processes, sees to their cgroup, and lets the hooks that
 // prepare a container see them: all before they do anything.
-func (c *Container) record(mk *making, sentry, gofer int) (err error) {
+func (c *Container) record(mk *making, spec *specs.Spec, sentry, gofer int) (err error) {
 	if c.Sentry, err = processOf(sentry); err != nil {
 		return err
 	}
@@ -239,7 +240,7 @@ func (c *Container) record(mk *making, sentry, gofer int) (err error) {
 	if err := mk.enter(sentry, gofer); err != nil {
 		return err
 	}
-	return c.prepareHooks()
+	return c.prepareHooks(spec)
 }
 
 // logged returns the line of a sandbox's log that says why it ended.

@@ -26,7 +26,7 @@ func (c *Container) hookState(status specs.ContainerState) specs.State {
 
 // prepareHooks runs the hooks between the namespaces' making and the root's. The
 // first that fails is the container's failure.
-func (c *Container) prepareHooks() error {
+func (c *Container) prepareHooks(s *specs.Spec) error {
 	h := c.Hooks
 	if h == nil {
 		return nil
@@ -35,16 +35,21 @@ func (c *Container) prepareHooks() error {
 	for _, kind := range []struct {
 		name string
 		list []specs.Hook
-		dir  string
 	}{
 		//lint:ignore SA1019 prestart is deprecated, and what dockerd uses
-		{"prestart", h.Prestart, ""},
-		{"createRuntime", h.CreateRuntime, ""},
-		{"createContainer", h.CreateContainer, c.Rootfs},
+		{"prestart", h.Prestart},
+		{"createRuntime", h.CreateRuntime},
 	} {
-		if err := hooks.Run(context.Background(), kind.list, state, kind.dir); err != nil {
+		if err := hooks.Run(context.Background(), kind.list, state, ""); err != nil {
 			return fmt.Errorf("hooks.%s: %w", kind.name, err)
 		}
+	}
+	if len(h.CreateContainer) == 0 {
+		return nil
+	}
+	err := c.inNamespaces(s, func() error { return hooks.Run(context.Background(), h.CreateContainer, state, c.Rootfs) })
+	if err != nil {
+		return fmt.Errorf("hooks.createContainer: %w", err)
 	}
 	return nil
 }

@@ -64,6 +64,7 @@ func (c *Container) join(o *CreateOptions, p *pod) (conn *control.Conn, err erro
 		gofer.Kill()
 		gofer.Wait()
 	}
+	err = blame(err, gofer)
 	var se *StatusError
 	if why := logged(c.path(logFile)); why != "" && !errors.As(err, &se) {
 		err = fmt.Errorf("%w: %s", err, why)
@@ -90,7 +91,7 @@ func (c *Container) startStandIn(o *CreateOptions, cfg *control.Config, ends *pl
 		err = c.save()
 	}
 	if err = errors.Join(err, mk.enter(pid)); err == nil {
-		err = c.prepareHooks()
+		err = c.prepareHooks(o.Spec)
 	}
 	if err == nil {
 		err = setOOMScore(o.Spec.Process.OOMScoreAdj, o.Rootless, pid)

@@ -378,6 +378,14 @@ func (s *sandbox) kill() {
 	s.log.wait()
 }
 
+// blame adds to a failure why a process, if it is not nil, never had its role.
+func blame(err error, p *jail.Process) error {
+	if why := p.Failure(); why != nil && !errors.Is(err, why) && !errors.Is(why, jail.ErrLeft) {
+		return fmt.Errorf("%w: %w", err, why)
+	}
+	return err
+}
+
 // explain adds what is known to a failure of the sandbox. What the guest's own
 // failure to start says is left as it is.
 func (s *sandbox) explain(err error) error {
@@ -389,11 +397,8 @@ func (s *sandbox) explain(err error) error {
 		return fmt.Errorf("%w: %s", err, line)
 	}
 	for _, p := range []*jail.Process{s.sentry, s.gofer, s.proxy} {
-		if p == nil {
-			continue
-		}
-		if why := p.Failure(); why != nil && !errors.Is(err, why) && !errors.Is(why, jail.ErrLeft) {
-			return fmt.Errorf("%w: %w", err, why)
+		if because := blame(err, p); because != err {
+			return because
 		}
 	}
 	if errors.Is(err, errDied) && s.sentry != nil && s.sentry.Status() != nil {

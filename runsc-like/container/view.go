@@ -41,6 +41,17 @@ func viewFor(s *specs.Spec) *os.File {
 		return nil
 	}
 	var view *os.File
+	onThreadOfItsOwn(func() {
+		if unix.Unshare(unix.CLONE_NEWNS) == nil && unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") == nil {
+			view = assemble(s)
+		}
+	})
+	return view
+}
+
+// onThreadOfItsOwn calls f on a thread that ends with it, and with what namespaces it has
+// entered.
+func onThreadOfItsOwn(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -48,37 +59,46 @@ func viewFor(s *specs.Spec) *os.File {
 		if unix.Gettid() == unix.Getpid() {
 			// The first thread of a process does not end. While this goroutine has it,
 			// another one has another thread.
-			view = viewFor(s)
+			onThreadOfItsOwn(f)
 			runtime.UnlockOSThread()
 			return
 		}
-		// It stays locked: the thread ends, and its mount namespace with it.
-		if unix.Unshare(unix.CLONE_NEWNS) == nil {
-			view = assemble(s)
-		}
+		f() // it stays locked: so the thread ends
 	}()
 	<-done
-	return view
 }
 
 // assemble is viewFor, in a mount namespace that is nobody else's.
 func assemble(s *specs.Spec) *os.File {
-	if unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") != nil {
-		return nil
-	}
-	tree, err := viewTree(s.Root.Path, s.Root.Readonly, false)
+	tree, err := layOut(s, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, func(specs.Mount) (*os.File, error) { return emptyTree() })
 	if err != nil {
 		return nil
 	}
 	defer tree.Close()
-	if attach(tree, unix.AT_FDCWD, s.Root.Path) != nil {
+	fd, err := unix.OpenTree(int(tree.Fd()), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
 		return nil
+	}
+	return os.NewFile(uintptr(fd), "view")
+}
+
+// layOut mounts the root of a container where it is in the caller's mount namespace, and
+// in it the bind mounts, with attributes of mount_setattr(2) besides their own; and what
+// own has for a file system of the guest's.
+func layOut(s *specs.Spec, attributes uint64, own func(specs.Mount) (*os.File, error)) (*os.File, error) {
+	tree, err := viewTree(s.Root.Path, s.Root.Readonly, false, attributes)
+	if err != nil {
+		return nil, err
+	}
+	if err := attach(tree, unix.AT_FDCWD, s.Root.Path); err != nil {
+		tree.Close()
+		return nil, err
 	}
 	known := control.MountOptions()
 	for _, m := range s.Mounts {
 		var t *os.File
 		if m.Type == "bind" && !idMapped(m) {
-			t, _ = viewTree(m.Source, isReadOnly(m, known), hasOption(m, "rbind")) // without it is empty
+			t, _ = viewTree(m.Source, isReadOnly(m, known), hasOption(m, control.OptionRBind), attributes) // without it is empty
 		}
 		file := false
 		if t != nil {
@@ -87,7 +107,7 @@ func assemble(s *specs.Spec) *os.File {
 		}
 		at, err := viewPlace(int(tree.Fd()), m.Destination, file, !s.Root.Readonly)
 		if err == nil && t == nil && !file {
-			t, err = emptyTree()
+			t, err = own(m)
 		}
 		if err == nil {
 			_ = attach(t, at, "") // what finds no place is left out
@@ -99,11 +119,7 @@ func assemble(s *specs.Spec) *os.File {
 			t.Close()
 		}
 	}
-	fd, err := unix.OpenTree(int(tree.Fd()), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
-	if err != nil {
-		return nil
-	}
-	return os.NewFile(uintptr(fd), "view")
+	return tree, nil
 }
 
 // attach mounts a detached tree.
@@ -116,8 +132,8 @@ func attach(tree *os.File, dir int, name string) error {
 }
 
 // viewTree returns a copy of what is mounted at name, with what is mounted beneath if
-// all is set.
-func viewTree(name string, readOnly, all bool) (*os.File, error) {
+// all is set, and more attributes.
+func viewTree(name string, readOnly, all bool, attributes uint64) (*os.File, error) {
 	var recursive uint
 	if all {
 		recursive = unix.AT_RECURSIVE
@@ -126,7 +142,7 @@ func viewTree(name string, readOnly, all bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE}
+	attr := unix.MountAttr{Attr_set: attributes, Propagation: unix.MS_PRIVATE}
 	if readOnly {
 		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
 	}
@@ -139,12 +155,17 @@ func viewTree(name string, readOnly, all bool) (*os.File, error) {
 
 // emptyTree returns an empty directory that nobody can write to.
 func emptyTree() (*os.File, error) {
+	return memoryTree("4k", "555", unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+}
+
+// memoryTree returns an empty file system in memory.
+func memoryTree(size, mode string, attributes int) (*os.File, error) {
 	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fs)
-	for _, o := range [][2]string{{"size", "4k"}, {"mode", "555"}} {
+	for _, o := range [][2]string{{"size", size}, {"mode", mode}} {
 		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
 			return nil, err
 		}
@@ -152,8 +173,7 @@ func emptyTree() (*os.File, error) {
 	if err := unix.FsconfigCreate(fs); err != nil {
 		return nil, err
 	}
-	const attr = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attr)
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attributes)
 	if err != nil {
 		return nil, err
 	}

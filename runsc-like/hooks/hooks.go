@@ -7,10 +7,10 @@
 //
 // A hook reads the container's state from its standard input. One that fails
 // before the program runs is the container's failure (Run); one that fails
-// later is a warning (RunAll). All run in the runtime's namespaces, those of
-// createContainer too: the guest's are inside the sentry, where no host program
-// can be. The sixth kind, startContainer, is a program of the container's own
-// root, so it runs as a process of the guest; this package checks it only.
+// later is a warning (RunAll). They run where the caller's thread is: that enters
+// namespaces for createContainer first. The sixth kind, startContainer, is a program of
+// the container's own root, so it runs as a process of the guest; this package checks it
+// only.
 package hooks
 
 import (

@@ -76,6 +76,12 @@ func TestLabel(t *testing.T) {
 // The roots of a process that has a profile are where the guest has them, for the
 // host's kernel; for who walks they are apart as ever.
 func TestPlaces(t *testing.T) {
+	for name, given := range map[string]bool{"by path": false, "given a tree and a view": true} {
+		t.Run(name, func(t *testing.T) { testPlaces(t, given) })
+	}
+}
+
+func testPlaces(t *testing.T, given bool) {
 	base := t.TempDir()
 	for _, d := range []string{"guest/etc", "guest/data", "vol", "deep", "left"} {
 		if err := os.MkdirAll(filepath.Join(base, d), 0o755); err != nil {
@@ -92,6 +98,24 @@ func TestPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := birth(t)
+	at := func(name string) string { return filepath.Join(base, name) }
+	b.Roots = []Root{
+		{Path: at("guest"), At: "/"}, {Path: at("vol"), At: "/data"}, {Path: at("deep"), At: "/data/new/deep"},
+		{Path: at("hosts"), At: "/etc/hosts"}, {Path: at("left")},
+	}
+	tree := func(name string) int {
+		fd, err := unix.OpenTree(unix.AT_FDCWD, name, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := os.NewFile(uintptr(fd), name)
+		t.Cleanup(func() { f.Close() })
+		b.Files = append(b.Files, f)
+		return len(b.Files) - 1
+	}
+	if given {
+		b.Roots[1].Tree, b.View = tree(at("vol")), tree(base)
+	}
 	b.Label, b.attributes = Label{AppArmor: "p"}, base
 	b.Root = true
 	b.Map = func(pid int) error {
@@ -104,11 +128,6 @@ func TestPlaces(t *testing.T) {
 		}
 		return nil
 	}
-	at := func(name string) string { return filepath.Join(base, name) }
-	b.Roots = []Root{
-		{Path: at("guest"), At: "/"}, {Path: at("vol"), At: "/data"}, {Path: at("deep"), At: "/data/new/deep"},
-		{Path: at("hosts"), At: "/etc/hosts"}, {Path: at("left")},
-	}
 	b.Points = []Point{{0, "/new", false}, {0, "/new/x", true}, {1, "/new", false}, {1, "/new/deep", false}, {0, "/none/of/these", false}, {0, "/etc", false}}
 	p := b.start(t)
 	if _, err := io.ReadFull(p.gate, make([]byte, 1)); err != nil {
@@ -116,6 +135,9 @@ func TestPlaces(t *testing.T) {
 	}
 	l, first := p.plan, b.RootFDs()
 	l.pivot(stage)
+	if given {
+		l.layView(b.View, true)
+	}
 	l.place(b.Roots, b.Points, p.self+1, first)
 	// Instead of being executed it looks around: what is written there its creator reads.
 	type found struct {

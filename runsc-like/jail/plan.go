@@ -208,8 +208,13 @@ func (p *plan) failure() error {
 	if n < 0 || n >= len(p.what) {
 		return nil
 	}
-	if p.died = fmt.Errorf("%s: %w", p.what[n], ErrLeft); why.result < 0 {
+	switch {
+	case why.result < 0:
 		p.died = fmt.Errorf("%s: %w", p.what[n], unix.Errno(-why.result))
+	case why.result == 0:
+		p.died = fmt.Errorf("%s: %w", p.what[n], ErrLeft)
+	default: // a descriptor of another number, or less than was to be written
+		p.died = fmt.Errorf("%s: the result is %d", p.what[n], why.result)
 	}
 	return p.died
 }

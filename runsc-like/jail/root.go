@@ -66,7 +66,9 @@ func (p *plan) attach(tree int, at string, r Root) error {
 	p.do(what+": mount_setattr", unix.SYS_MOUNT_SETATTR, uint64(tree), empty, unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
 		p.bytes(bytesOf(&attr)), uint64(unsafe.Sizeof(attr)))
 	p.do(what+": move_mount", unix.SYS_MOVE_MOUNT, uint64(tree), empty, here, name, unix.MOVE_MOUNT_F_EMPTY_PATH)
-	p.do(what+": close", unix.SYS_CLOSE, uint64(tree))
+	if r.Tree == 0 { // else its number stays taken: those that come next are known
+		p.do(what+": close", unix.SYS_CLOSE, uint64(tree))
+	}
 	return nil
 }
 

@@ -65,6 +65,27 @@ func PIDSeenBy(t Task, root int32) int32 {
 	return root
 }
 
+// Process is a process, however long it has ended: what a pidfd stands for. Only the
+// kernel knows more of it.
+type Process interface {
+	// Serial is a number that no other process ever has.
+	Serial() uint64
+}
+
+// Belonging is implemented by tasks that can say whose they are.
+type Belonging interface {
+	// Process returns the task's process.
+	Process() Process
+}
+
+// ProcessOf returns t's process; nil of one that cannot say.
+func ProcessOf(t Task) Process {
+	if b, ok := t.(Belonging); ok {
+		return b.Process()
+	}
+	return nil
+}
+
 // Retry calls try until it returns anything but EAGAIN, sleeping in between
 // until w is ready for mask. It is the only wait loop: implementations return
 // EAGAIN and notify their queue. The try function must return EAGAIN without

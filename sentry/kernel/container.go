@@ -85,6 +85,14 @@ func (c *Container) LimitMemory(n uint64) {
 	}
 }
 
+// relieve gives the host what is in reserve: it has killed somebody, perhaps for want of
+// memory.
+func (c *Container) relieve() {
+	if c.pool != nil {
+		c.pool.Relieve()
+	}
+}
+
 // lookForLost has those that sleep look if the host has killed what they run in:
 // who runs finds out.
 func (c *Container) lookForLost() {

@@ -94,6 +94,7 @@ func (t *Task) rest(deadline time.Time) bool {
 		return ok
 	}
 	if m, is := t.own.ctx.(platform.Mortal); is && m.Gone() {
+		t.group.container.relieve()
 		t.own.lost = platform.ErrGone
 		t.k.tasks.Lock()
 		t.group.kill(sigKill, nil)

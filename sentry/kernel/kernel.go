@@ -29,6 +29,8 @@ type Config struct {
 	Types    vfs.FilesystemTypes
 	Hooks    []Hook
 	Anon     *vfs.AnonFS
+	// Spaces makes the files of namespaces, for ioctls of pidfds; nil for none.
+	Spaces NamespaceFiles
 	// Memfds is the file system that memfds are files of.
 	Memfds *vfs.Filesystem
 	// User is the container's user namespace; nil for one that has all ids.
@@ -56,6 +58,12 @@ type Config struct {
 
 // DefaultMaxTasks bounds the tasks of a sandbox: each holds two host threads.
 const DefaultMaxTasks = 4096
+
+// NamespaceFiles is the file system of namespaces' files.
+type NamespaceFiles interface {
+	// Path leads to n's file, which takes n over.
+	Path(n *Namespace) vfs.Path
+}
 
 // VDSO is the vDSO image that exec maps, made by package loader.
 type VDSO interface {

@@ -393,13 +393,8 @@ func (n *Namespace) OwnerUID(k *Kernel) uint32 { return n.user(k).OwnerUID }
 // is no descendant of the task's, for a mount namespace if the task shares its
 // root directory, and for the user namespace it is in already.
 func (t *Task) SetNS(n *Namespace) error {
-	c := t.has.cred
-	if n.Kind == "user" {
-		return unix.EINVAL
-	}
-	if !c.HasCapIn(n.user(t.k), unix.CAP_SYS_ADMIN) || !c.HasCap(unix.CAP_SYS_ADMIN) ||
-		n.mnt != nil && !c.HasCap(unix.CAP_SYS_CHROOT) {
-		return unix.EPERM
+	if err := t.mayEnter(n); err != nil {
+		return err
 	}
 	switch {
 	case n.Kind == "cgroup":
@@ -417,14 +412,66 @@ func (t *Task) SetNS(n *Namespace) error {
 		t.has.uts = n.uts
 		t.has.Unlock()
 	case n.pid != nil:
-		if !n.pid.isBelow(t.ns) {
-			return unix.EINVAL
-		}
 		t.has.Lock()
-		t.has.pidsOfCh = n.pid
+		if t.has.pidsOfCh = n.pid; n.pid == t.ns {
+			t.has.pidsOfCh = nil // its own: nothing that keeps it from having threads
+		}
 		t.has.Unlock()
 	case n.mnt != nil:
 		return t.setMountNS(n.mnt)
+	}
+	return nil
+}
+
+// mayEnter says whether SetNS succeeds.
+func (t *Task) mayEnter(n *Namespace) error {
+	c := t.has.cred
+	if n.Kind == "user" {
+		return unix.EINVAL
+	}
+	if !c.HasCapIn(n.user(t.k), unix.CAP_SYS_ADMIN) || !c.HasCap(unix.CAP_SYS_ADMIN) ||
+		n.mnt != nil && !c.HasCap(unix.CAP_SYS_CHROOT) {
+		return unix.EPERM
+	}
+	if n.pid != nil && !n.pid.isBelow(t.ns) || n.mnt != nil && t.has.fs.Shared() {
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// SetNSOf is setns(2) with a pidfd: the task goes into those of r's namespaces that
+// flags (CLONE_NEW*) say, or into none. EINVAL, ESRCH, EPERM.
+func (t *Task) SetNSOf(r PIDRef, flags uint64) error {
+	o, err := r.alive()
+	if err != nil {
+		return err
+	}
+	if err := t.MayAccess(o, false); err != nil {
+		return err
+	}
+	var all []*Namespace
+	defer func() {
+		for _, n := range all {
+			n.Release()
+		}
+	}()
+	for _, kind := range []string{"user", "mnt", "uts", "ipc", "pid", "cgroup", "net", "time"} {
+		if (&Namespace{Kind: kind}).Flag()&flags == 0 {
+			continue
+		}
+		n := o.NamespaceOf(kind)
+		if n == nil {
+			return unix.ESRCH
+		}
+		all = append(all, n)
+		if err := t.mayEnter(n); err != nil {
+			return err
+		}
+	}
+	for _, n := range all {
+		if err := t.SetNS(n); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package kernel
 import (
 	"golang.org/x/sys/unix"
 
+	"hull/sentry/auth"
+	"hull/sentry/current"
 	"hull/sentry/vfs"
 	"hull/sentry/wait"
 )
@@ -53,6 +55,9 @@ func (t *Task) pidRef(thread bool, ns *PIDNamespace, pid int32) (PIDRef, error) 
 	}
 	return PIDRef{t.group, true, t}, nil
 }
+
+// Process implements current.Belonging: a PIDRef.
+func (t *Task) Process() current.Process { return PIDRef{group: t.group} }
 
 // RefOf returns the process of t, or t itself if it is another thread than the
 // main one.
@@ -217,4 +222,77 @@ func (t *Task) FileOf(r PIDRef, fd int32) (*vfs.File, error) {
 	}
 	defer files.DecRef(t)
 	return files.GetPath(fd)
+}
+
+// alive returns the thread, or the main one, that has namespaces still: ESRCH.
+func (r PIDRef) alive() (*Task, error) {
+	r.group.k.tasks.Lock()
+	defer r.group.k.tasks.Unlock()
+	if _, gone := r.state(); gone || r.task().exited {
+		return nil, unix.ESRCH
+	}
+	return r.task(), nil
+}
+
+// NamespaceOfRef returns where the file of a namespace of r's is, by the namespace's name
+// in /proc/PID/ns: ESRCH, EACCES without the right to look at r.
+func (t *Task) NamespaceOfRef(r PIDRef, name string) (vfs.Path, error) {
+	o, err := r.alive()
+	if err != nil {
+		return vfs.Path{}, err
+	}
+	if t.MayAccess(o, false) != nil {
+		return vfs.Path{}, unix.EACCES
+	}
+	n := o.NamespaceOf(name)
+	if n == nil || t.k.cfg.Spaces == nil {
+		return vfs.Path{}, unix.ESRCH
+	}
+	return t.k.cfg.Spaces.Path(n), nil
+}
+
+// PIDInfo is what PIDFD_GET_INFO tells of a process or thread.
+type PIDInfo struct {
+	PID, TGID, PPID int32 // as the caller sees them
+	Cred            *auth.Cred
+	Dumpable        int  // of prctl(2); -1 without memory
+	Gone            bool // nothing of it is left but Status
+	Status          int32
+}
+
+// Info looks at r as it is seen from ns: EREMOTE if it is not to be seen, ESRCH if there
+// never was one.
+func (r PIDRef) Info(ns *PIDNamespace) (PIDInfo, error) {
+	i := PIDInfo{Dumpable: -1}
+	k := r.group.k
+	k.tasks.Lock()
+	if !r.group.ns.isBelow(ns) {
+		k.tasks.Unlock()
+		return i, unix.EREMOTE
+	}
+	if _, i.Gone = r.state(); i.Gone {
+		defer k.tasks.Unlock()
+		if r.group.leader == nil {
+			return i, unix.ESRCH
+		}
+		if i.Status = r.group.status; r.other != nil && r.other != r.group.leader {
+			i.Status = r.other.own.status
+		}
+		return i, nil
+	}
+	t := r.task()
+	i.PID, i.TGID = t.tidIn(ns), r.group.idIn(ns)
+	if p := r.group.parent; p != nil {
+		i.PPID = p.idIn(ns)
+	}
+	k.tasks.Unlock()
+	if i.PID == 0 || i.TGID == 0 {
+		return i, unix.ESRCH
+	}
+	i.Cred = t.CredOf()
+	if m := t.PeekMM(); m != nil {
+		i.Dumpable = m.Info().Dumpable
+		m.DecUsers()
+	}
+	return i, nil
 }

@@ -63,9 +63,7 @@ func (t *Task) lost(err error) bool {
 	if !errors.Is(err, platform.ErrGone) {
 		return false
 	}
-	if p := t.group.container.pool; p != nil {
-		p.Relieve() // perhaps it was for want of memory
-	}
+	t.group.container.relieve()
 	t.own.lost = err
 	t.exitGroup(int32(unix.SIGKILL))
 	return true

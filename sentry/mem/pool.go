@@ -17,6 +17,7 @@ type Pool struct {
 
 	used    atomic.Int64  // bytes of it that have references, about
 	touched atomic.Uint64 // bytes given out since the last recede, when memory was scarce
+	urgent  atomic.Bool   // see Urgent
 	held    atomic.Bool   // there is a reserve, or was since memory became scarce
 	reserve Range         // guarded by f.mu: what Relieve gives back
 	watch   watch
@@ -69,16 +70,23 @@ func (p *Pool) Allocate(n uint64) (r Range, counted bool, err error) {
 		return r, true, nil
 	}
 	if p.held.CompareAndSwap(false, true) {
+		p.urgent.Store(true)
 		p.hold()
 	}
 	const most = 4 << 20
 	if p.touched.Add(n) >= most {
 		p.touched.Store(0)
+		p.urgent.Store(true)
 		p.f.recede()
 		runtime.GC() // a heap with holes needs no fresh page at the moment there is none
 	}
 	return r, counted, nil
 }
+
+// Urgent reports, once each time that it is so, that memory is so scarce that who has
+// most of it should have it mapped where the host sees it: as with those that are told to
+// let go of it.
+func (p *Pool) Urgent() bool { return p.urgent.Load() && p.urgent.Swap(false) }
 
 // hold sets memory aside, if there is some.
 func (p *Pool) hold() {

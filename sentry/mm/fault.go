@@ -70,6 +70,9 @@ func (as *AddressSpace) handleFault(addr usermem.Addr, a platform.Access, own bo
 	err = as.serve(s, page, write)
 	told := !as.pages.tell
 	as.pages.own, as.pages.tell = false, false
+	if as.pool != nil && as.pool.Urgent() {
+		told = !as.expose() && told
+	}
 	if c, ok := as.host.(platform.Charger); ok && err == nil && !told && c.Commit() != nil {
 		as.pool.Relieve()
 		err = unix.ENOMEM // Switch will say if there is more to say

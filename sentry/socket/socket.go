@@ -75,6 +75,10 @@ type Control struct {
 	// is one to show.
 	Cred    unix.Ucred
 	HasCred bool
+	// Process is whose the sender is, as SCM_PIDFD shows it; nil if nobody wanted to
+	// know when it was sent. HasProcess says that it is to be shown.
+	Process    current.Process
+	HasProcess bool
 
 	// Items are what else there is, each for the family or from it.
 	Items []Item
@@ -90,6 +94,12 @@ type Item struct {
 // through (AF_UNIX, AF_NETLINK). To others SCM_RIGHTS and SCM_CREDENTIALS mean
 // nothing, as to Linux.
 type Passer interface{ Passes() }
+
+// Peered is a socket that knows the process at its other end: SO_PEERPIDFD.
+type Peered interface {
+	// PeerProcess returns it: nil if there is none.
+	PeerProcess() current.Process
+}
 
 // Asker is a socket with options of which getsockopt(2) reads what it is to
 // overwrite.

@@ -141,6 +141,10 @@ func stories() []story {
 			memory := int64(64 << 20)
 			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
 		}, script: `say $R run --bundle $B $C`},
+		{name: "who is hungry with little", guest: `tail /dev/zero; echo $?; awk 'BEGIN { s = sprintf("%200000000s", "x") }'; echo $?; dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo $?; exit 4`, change: func(s *specs.Spec) {
+			memory := int64(40 << 20)
+			s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}}
+		}, script: `say $R run --bundle $B $C; $R run -d --bundle $B $C >/dev/null 2>&1; (timeout 20 $R events $C; echo "= $?") >e 2>&1 & await stopped; $R delete $C; wait; grep = e; grep -o '"type":"oom"' e | head -1`},
 		{name: "hooks", guest: "cat /tmp/log", change: func(s *specs.Spec) {
 			log := func(name string) []specs.Hook {
 				return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", `echo ` + name + ` $(sed 's/.*"status":"\([a-z]*\)".*/\1/') >>"$HOOKLOG"`}, Env: []string{"HOOKLOG=" + s.Annotations["log"], "PATH=/bin:/usr/bin"}}}
@@ -149,8 +153,15 @@ func stories() []story {
 			s.Hooks = &specs.Hooks{Prestart: log("prestart"), CreateRuntime: log("createRuntime"), CreateContainer: log("createContainer"),
 				StartContainer: []specs.Hook{{Path: "/bin/busybox", Args: []string{"sh", "-c", `/bin/sed 's/.*\("status":"[a-z]*"\).*\("pid":[0-9]*\).*/\1 \2/' >/tmp/log; /bin/echo $0 $X $HOME >>/tmp/log`, "zero"}, Env: []string{"X=y"}}},
 				Poststop:       log("poststop")}
-		}, script: `
-			say $R create --bundle $B $C >out; cat hooklog; say $R start $C; await stopped; cat out; say $R delete $C; cat hooklog`},
+			// What the container has: its root with what is bind mounted there, its network.
+			host, _ := os.Readlink("/proc/self/ns/net")
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/root", Type: "bind", Source: filepath.Dir(s.Annotations["log"]), Options: []string{"bind"}})
+			s.Hooks.CreateContainer = append(s.Hooks.CreateContainer, specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", `(hostname; cat root/seen; pwd | sed 's,.*/,,'; [ $(readlink /proc/self/ns/net) = ` + host + ` ] && echo on the host || echo own network
+				for n in mnt uts ipc; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/$PPID/ns/$n) ] || echo own $n; done; mount -t tmpfs mine root 2>&1; ls root) >>"$HOOKLOG"`},
+				Env: []string{"HOOKLOG=" + s.Annotations["log"], "PATH=/bin:/usr/bin"}})
+		}, script: `echo found >seen
+			
+			say $R create --bundle $B $C >out; cat hooklog; say $R start $C; await stopped; cat out; say $R delete $C; cat hooklog; ls`},
 		{name: "where its files are mounted", guest: `grep -o ' /[dmpt].* - ' /proc/self/mountinfo | grep -v mqueue; stat -c '%n %a' /m/* /tmp; cat /m/hidden/* /m/file; touch /m/ro/x /m/ro/below/x; ls /m/ro`, change: func(s *specs.Spec) {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/m", Type: "tmpfs", Options: []string{"mode=755", "size=1m"}},
 				specs.Mount{Destination: "/m/new", Type: "tmpfs", Options: []string{"ro"}}, specs.Mount{Destination: "/m/own", Type: "tmpfs", Options: []string{"mode=710", "nosymfollow"}},

@@ -13,7 +13,8 @@ func flagCases() []scriptCase {
 		{"input ends", `printf 'a\nb\n' | say $RUN --rm -i $I ` + reader + `; say $RUN --rm -i $I cat </dev/null`},
 		{"short runs", `for i in 1 2 3 4 5 6 7 8 9 10; do $RUN --rm $I echo $i; done | tr '\n' ' '`},
 		{"resize", `tty "stty rows 30 cols 99; (sleep 1.5; stty rows 41 cols 88 </dev/tty) & $RUN --rm -it $I sh -c 'i=0; until [ \"\$(stty size)\" = \"41 88\" ]; do i=\$((i+1)); [ \$i -lt 80 ] || exit 1; sleep 0.1; done; echo resized'"`},
-		{"out of memory", `$RUN -d --name $N -m 64m --memory-swap 64m $I sh -c 'sleep 0.3; tail /dev/zero; sleep 5' >/dev/null; docker wait $N >/dev/null; docker inspect -f '{{.State.OOMKilled}}' $N`},
+		{"out of memory", `from=$(date +%s); $RUN -d --name $N -m 40m --memory-swap 40m $I sh -c 'sleep 0.3; tail /dev/zero; sleep 1; exit 3' >/dev/null; docker wait $N; state; docker events --since $from --until $(($(date +%s)+1)) --filter container=$N --filter event=oom --format '{{.Action}}' | uniq
+			docker rm $N >/dev/null; back -m 40m --memory-swap 40m $I sleep 100; say docker exec $N tail /dev/zero; say docker exec $N echo on; docker inspect -f '{{.State.OOMKilled}}' $N`},
 		{"out of memory, all of it", `$RUN -d --name $N -m 64m --memory-swap 64m $I tail /dev/zero >/dev/null; docker wait $N; state`},
 		{"share of a processor", `back --cpus 0.2 $I sh -c 'while :; do :; done'; sleep 1; docker stats --no-stream --format '{{.CPUPerc}}' $N | awk '{print ($1+0 > 0.5 && $1+0 < 40) ? "a fifth" : $1}'`},
 		{"processors", `say $RUN --rm --cpuset-cpus 0 $I sh -c 'grep Cpus_allowed_list /proc/self/status; nproc'; say $RUN --rm --cpuset-cpus 99 $I true; say $RUN --rm --cpu-shares 100 --memory-reservation 32m --kernel-memory 50m $I true`},

@@ -14,14 +14,25 @@ import (
 	"hull/sentry/usermem"
 )
 
-// first returns the first address of IPv4 of an interface.
-func first(n *stack.NIC) (stack.Addr, bool) {
+// labelled returns the first address of IPv4 of an interface that has a label: the
+// interface's name, or that and more behind a colon. Of several to are preferred.
+func labelled(n *stack.NIC, label string, to netip.Addr) (found stack.Addr, ok bool) {
 	for _, a := range n.Addrs() {
-		if a.Prefix.Addr().Is4() {
+		own := a.Label
+		if own == "" {
+			own = n.Info().Name
+		}
+		if !a.Prefix.Addr().Is4() || own != label {
+			continue
+		}
+		if a.Prefix.Addr() == to {
 			return a, true
 		}
+		if !ok {
+			found, ok = a, true
+		}
 	}
-	return stack.Addr{}, false
+	return found, ok
 }
 
 // maskOf is the mask of a prefix of IPv4 as an address.
@@ -31,8 +42,12 @@ func maskOf(bits int) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-func getAddress(n *stack.NIC, cmd uint32, r *ifreq) error {
-	a, ok := first(n)
+func getAddress(n *stack.NIC, label string, cmd uint32, r *ifreq) error {
+	var to netip.Addr
+	if r.short() == unix.AF_INET {
+		to = r.addr()
+	}
+	a, ok := labelled(n, label, to)
 	if !ok {
 		return unix.EADDRNOTAVAIL
 	}
@@ -75,22 +90,33 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// setAddress changes the first address of IPv4 of an interface.
-func setAddress(n *stack.NIC, cmd uint32, to netip.Addr) error {
-	old, has := first(n)
+// setAddress changes the address of IPv4 that has a label, or makes one.
+func setAddress(n *stack.NIC, label string, cmd uint32, to netip.Addr) error {
+	old, has := labelled(n, label, netip.Addr{})
 	a := old
+	info := n.Info()
 	switch {
 	case cmd == unix.SIOCSIFADDR:
-		if to.IsUnspecified() {
-			if !has {
-				return nil
-			}
+		switch {
+		case to.IsMulticast():
+			return unix.EINVAL
+		case has && to == old.Prefix.Addr():
+			return nil
+		case to.IsUnspecified() && !has:
+			return nil
+		case to.IsUnspecified():
 			return n.DelAddr(old.Prefix)
 		}
-		p := netip.PrefixFrom(to, classBits(to))
-		a = stack.Addr{Prefix: p, Label: n.Info().Name, Broadcast: lastOf(p)}
-		if n.Info().HWType == link.Loopback {
-			a.Scope, a.Broadcast = unix.RT_SCOPE_HOST, netip.Addr{}
+		bits := classBits(to)
+		if info.Flags&unix.IFF_POINTOPOINT != 0 {
+			bits = 32
+		}
+		a = stack.Addr{Prefix: netip.PrefixFrom(to, bits), Label: label}
+		if info.Flags&unix.IFF_BROADCAST != 0 {
+			a.Broadcast = lastOf(a.Prefix)
+		}
+		if to.IsLoopback() {
+			a.Scope = unix.RT_SCOPE_HOST
 		}
 	case !has:
 		return unix.EADDRNOTAVAIL
@@ -105,8 +131,8 @@ func setAddress(n *stack.NIC, cmd uint32, to netip.Addr) error {
 			return unix.EINVAL
 		}
 		a.Prefix = netip.PrefixFrom(a.Prefix.Addr(), bits)
-		if old.Broadcast.IsValid() {
-			a.Broadcast = lastOf(a.Prefix)
+		if old.Broadcast.IsValid() && old.Broadcast == lastOf(old.Prefix) {
+			a.Broadcast = lastOf(a.Prefix) // another one is somebody's wish
 		}
 	case cmd == unix.SIOCSIFBRDADDR:
 		a.Broadcast = to
@@ -119,6 +145,19 @@ func setAddress(n *stack.NIC, cmd uint32, to netip.Addr) error {
 		}
 	}
 	return n.AddAddr(a, false)
+}
+
+// flagAlias is SIOCSIFFLAGS of an alias, which is an address with a label of its own: it
+// is there as long as it is up.
+func flagAlias(n *stack.NIC, label string, flags uint16) error {
+	a, ok := labelled(n, label, netip.Addr{})
+	switch {
+	case !ok:
+		return unix.EADDRNOTAVAIL
+	case flags&unix.IFF_UP == 0:
+		return n.DelAddr(a.Prefix)
+	}
+	return nil
 }
 
 // changeAddr6 adds or deletes an address of IPv6; addr is a struct in6_ifreq.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -111,17 +112,21 @@ func (v *View) Ioctl(t current.Task, family int32, cmd uint32, arg uintptr) erro
 	if changes && !v.net.May(t, unix.CAP_NET_ADMIN) {
 		return unix.EPERM
 	}
-	n, err := v.nic(r.name())
+	label := r.name()
+	base, _, alias := strings.Cut(label, ":")
+	n, err := v.nic(base)
 	if err != nil {
 		return err
 	}
 	switch {
+	case alias && cmd == unix.SIOCSIFFLAGS:
+		return flagAlias(n, label, r.short())
 	case cmd == siocEthtool:
 		return v.ethtool(t, n, usermem.Addr(binary.LittleEndian.Uint64(r.Value[:])))
 	case kind == address && changes:
-		return setAddress(n, cmd, r.addr())
+		return setAddress(n, label, cmd, r.addr())
 	case kind == address:
-		err = getAddress(n, cmd, &r)
+		err = getAddress(n, label, cmd, &r)
 	case changes:
 		return v.set(n, cmd, &r)
 	default:

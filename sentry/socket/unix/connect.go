@@ -24,7 +24,7 @@ func (s *Sock) Listen(t current.Task, backlog int) error {
 	if backlog < 0 || backlog > maxBacklog {
 		backlog = maxBacklog
 	}
-	s.st.state, s.st.backlog, s.st.cred, s.st.groups = listening, backlog, credOf(t), t.Cred().Groups
+	s.st.state, s.st.backlog, s.st.own = listening, backlog, userOf(t)
 	return nil
 }
 
@@ -80,9 +80,10 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 	// The connection is whole before anybody can see either end of it.
 	srv := &Sock{ns: s.ns, typ: s.typ}
 	l.st.Lock()
-	srv.st.addr, srv.st.cred, srv.st.groups = l.st.addr.shared(), l.st.cred, l.st.groups
+	srv.st.addr, srv.st.own = l.st.addr.shared(), l.st.own
 	l.st.Unlock()
-	srv.st.peer, srv.st.state, srv.st.peerCred, srv.st.peerGroups = s, connected, credOf(t), t.Cred().Groups
+	srv.st.peer, srv.st.state, srv.st.other = s, connected, userOf(t)
+	srv.inherit(l)
 
 	s.st.Lock()
 	switch s.st.state {
@@ -95,8 +96,7 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 		return unix.EINVAL
 	}
 	s.st.state, s.st.peer = connected, srv
-	s.st.cred, s.st.peerCred = srv.st.peerCred, srv.st.cred
-	s.st.groups, s.st.peerGroups = srv.st.peerGroups, srv.st.groups
+	s.st.own, s.st.other = srv.st.other, srv.st.own
 	s.st.Unlock()
 
 	err = l.enqueue(srv)
@@ -111,6 +111,16 @@ func (s *Sock) Connect(t current.Task, addr []byte) error {
 	l.queue.Notify(wait.In | wait.RdNrm)
 	s.queue.Notify(wait.Writable)
 	return nil
+}
+
+// inherit gives a connection what its listener wants to be told, and be sent.
+func (s *Sock) inherit(l *Sock) {
+	told := l.told.Load()
+	s.told.Store(told)
+	if told&tellCred != 0 {
+		_ = s.opts.SetFlag(unix.SO_PASSCRED, socket.IntValue(1))
+	}
+	s.refuses.Store(l.refuses.Load())
 }
 
 // withdraw takes a connection back that did not come about. What was sent through

@@ -35,11 +35,17 @@ func (s *Sock) SetOption(t current.Task, level, name int32, value []byte) error 
 	case unix.SO_PEEK_OFF:
 		return s.opts.SetPeek(value)
 	case unix.SO_PASSPIDFD:
-		if _, err := socket.Int(value); err != nil {
-			return err
+		v, err := socket.Int(value)
+		if err == nil {
+			s.tell(tellProcess, v != 0)
 		}
-		t.Note("hull has no pidfds")
-		return unix.ENOPROTOOPT
+		return err
+	case unix.SO_PASSCRED:
+		err := s.opts.Set(t, s.ns.net, name, value)
+		if err == nil {
+			s.tell(tellCred, s.opts.Flag(name))
+		}
+		return err
 	}
 	return s.opts.Set(t, s.ns.net, name, value)
 }
@@ -61,7 +67,7 @@ func (s *Sock) Option(t current.Task, level, name int32, most int) ([]byte, erro
 	case unix.SO_PEEK_OFF:
 		return socket.IntValue(int32(s.opts.Peek())), nil
 	case unix.SO_PASSPIDFD:
-		return nil, unix.ENOPROTOOPT
+		return socket.Bool(s.told.Load()&tellProcess != 0), nil
 	case unix.SO_MEMINFO:
 		s.st.Lock()
 		in := s.st.inBytes
@@ -76,34 +82,48 @@ func (s *Sock) Option(t current.Task, level, name int32, most int) ([]byte, erro
 		return s.stateOption(t, name), nil
 	case unix.SO_PEERGROUPS:
 		return s.peerGroups(most)
-	case unix.SO_PEERPIDFD:
-		if s.hasPeerCred() {
-			return nil, unix.ENOPROTOOPT
-		}
 	}
 	return s.opts.Get(s.ns.net, name, most)
+}
+
+// tell has receivers told of senders, or no more.
+func (s *Sock) tell(what uint32, on bool) {
+	if on {
+		s.told.Or(what)
+	} else {
+		s.told.And(^what)
+	}
+}
+
+// PeerProcess implements socket.Peered.
+func (s *Sock) PeerProcess() current.Process {
+	s.st.Lock()
+	defer s.st.Unlock()
+	return s.st.peerUser().process
 }
 
 // cookie is the socket's number for SO_COOKIE. Inodes are numbered in the same way
 // for sockets of all families.
 func (s *Sock) cookie() uint64 { return s.ino.Load() }
 
-// hasPeerCred reports whether SO_PEERCRED has something to tell. The other half of
-// a pair is known, as whoever connected or accepted.
-func (s *Sock) hasPeerCred() bool {
-	s.st.Lock()
-	defer s.st.Unlock()
-	return s.st.peerCred != (unix.Ucred{})
+// peerUser is who SO_PEERCRED tells: whoever connected or accepted, of a listener
+// itself. The caller holds the lock.
+func (st *sockState) peerUser() *user {
+	if st.state == listening {
+		return &st.own
+	}
+	return &st.other
 }
 
 // peerGroups is SO_PEERGROUPS: the supplementary groups of who SO_PEERCRED tells.
 func (s *Sock) peerGroups(most int) ([]byte, error) {
-	if !s.hasPeerCred() {
+	s.st.Lock()
+	u := *s.st.peerUser()
+	s.st.Unlock()
+	if u.cred == (unix.Ucred{}) {
 		return nil, unix.ENODATA
 	}
-	s.st.Lock()
-	groups := s.st.peerGroups
-	s.st.Unlock()
+	groups := u.groups
 	b := make([]byte, 0, 4*len(groups))
 	for _, g := range groups {
 		b = binary.LittleEndian.AppendUint32(b, g)
@@ -129,8 +149,8 @@ func (s *Sock) stateOption(t current.Task, name int32) []byte {
 	case unix.SO_ACCEPTCONN:
 		return socket.Bool(s.st.state == listening)
 	}
-	c := s.st.peerCred // SO_PEERCRED
-	if s.st.state != connected || s.typ == unix.SOCK_DGRAM && c == (unix.Ucred{}) {
+	c := s.st.peerUser().cred // SO_PEERCRED
+	if s.st.state != connected && s.st.state != listening || s.typ == unix.SOCK_DGRAM && c == (unix.Ucred{}) {
 		c = unix.Ucred{Pid: 0, Uid: ^uint32(0), Gid: ^uint32(0)}
 	}
 	c.Pid = current.PIDSeenBy(t, c.Pid)

@@ -127,7 +127,9 @@ func (s *Sock) describe(p *packet, m *socket.Message) {
 	if p.addr != nil {
 		m.Addr = p.addr.sockaddr()
 	}
-	m.Cred, m.HasCred = p.ctl.Cred, s.opts.Flag(unix.SO_PASSCRED)
+	told := s.told.Load()
+	m.Cred, m.HasCred = p.ctl.Cred, told&tellCred != 0
+	m.Process, m.HasProcess = p.ctl.Process, told&tellProcess != 0
 	if on, nano := s.opts.Stamps(); on && !s.isStream() {
 		at := p.at
 		if at.IsZero() { // asked for since
@@ -135,6 +137,11 @@ func (s *Sock) describe(p *packet, m *socket.Message) {
 		}
 		m.Items = append(m.Items, stamp(at, nano))
 	}
+}
+
+// foreign reports whether p is of another sender than what m tells of.
+func foreign(p *packet, m *socket.Message) bool {
+	return (m.HasCred || m.HasProcess) && (p.ctl.Cred != m.Cred || p.ctl.Process != m.Process)
 }
 
 // stamp is SCM_TIMESTAMP, or SCM_TIMESTAMPNS.
@@ -186,7 +193,7 @@ func (s *Sock) recvStream(t current.Task, dst usermem.Buffer, m *socket.Message)
 			if s.isStream() {
 				m.Addr = nil
 			}
-		} else if m.HasCred && p.ctl.Cred != m.Cred {
+		} else if foreign(p, m) {
 			return done, nil
 		} else if len(m.Files) > 0 && len(p.ctl.Files) > 0 {
 			return done, nil
@@ -248,7 +255,7 @@ func (s *Sock) peekStream(dst usermem.Buffer, m *socket.Message) (int64, error) 
 	m.Addr = nil
 	var done int64
 	for _, p := range in {
-		if dst.Len() == 0 || m.HasCred && p.ctl.Cred != m.Cred {
+		if dst.Len() == 0 || foreign(p, m) {
 			break
 		}
 		n, err := dst.CopyOut(p.data[skip:])

@@ -21,6 +21,8 @@ const (
 	// them: those of sockets that were sent through each other and closed are
 	// never received.
 	maxFlight = 1 << 14
+	// overflowID is who sent something of which nobody wanted to know it.
+	overflowID = 65534
 	// overhead is what a packet costs beside its bytes.
 	overhead = 256
 )
@@ -143,6 +145,13 @@ func (s *Sock) post(t current.Task, dst *Sock, src usermem.Buffer, m *socket.Mes
 	p := &packet{data: make([]byte, n), from: s, ctl: m.Control, size: n + overhead}
 	if _, err := src.CopyIn(p.data); err != nil {
 		return 0, err
+	}
+	switch {
+	case m.HasCred: // he said who he is
+	case s.told.Load()|dst.told.Load() == 0: // nobody asks
+		p.ctl.Cred = unix.Ucred{Uid: overflowID, Gid: overflowID}
+	default:
+		p.ctl.Process = current.ProcessOf(t)
 	}
 	s.st.Lock()
 	p.addr = s.st.addr.shared()

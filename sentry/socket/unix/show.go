@@ -66,7 +66,7 @@ func (s *Sock) info() Info {
 	s.st.Lock()
 	defer s.st.Unlock()
 	i := Info{Inode: s.ino.Load(), Type: s.typ, State: 1, ShutRd: s.st.shutRd, ShutWr: s.st.shutWr,
-		RxQueue: s.st.inBytes, TxQueue: int(s.wmem.Load()), UID: s.st.cred.Uid}
+		RxQueue: s.st.inBytes, TxQueue: int(s.wmem.Load()), UID: s.st.own.cred.Uid}
 	if a := s.st.addr; a != nil {
 		i.Name = a.name
 		if a.inode != nil {

@@ -41,31 +41,46 @@ type Sock struct {
 	ino   atomic.Uint64
 	// refuses says that descriptors are not to be sent to it: SO_PASSRIGHTS off.
 	refuses atomic.Bool
+	told    atomic.Uint32 // what receivers are told of senders: tellCred, tellProcess
 
 	recv lock.Mutex[lock.Socket] // one receiver at a time
 
 	rooms   rooms
 	awaited atomic.Bool // somebody waits for room: rooms.senders is not empty
 
-	st struct {
-		lock.Mutex[lock.Leaf]
-		state    state
-		addr     *address
-		peer     *Sock
-		in       []*packet
-		inBytes  int
-		shutRd   bool
-		shutWr   bool
-		err      error // SO_ERROR: told once
-		backlog  int
-		pending  []*Sock
-		cred     unix.Ucred // who made the connection possible: SO_PEERCRED of the peer
-		groups   []uint32   // and his supplementary groups, which are not changed in place
-		peerCred unix.Ucred
-
-		peerGroups []uint32
-	}
+	st sockState
 }
+
+// sockState is what a socket's lock guards.
+type sockState struct {
+	lock.Mutex[lock.Leaf]
+	state      state
+	addr       *address
+	peer       *Sock
+	in         []*packet
+	inBytes    int
+	shutRd     bool
+	shutWr     bool
+	err        error // SO_ERROR: told once
+	backlog    int
+	pending    []*Sock
+	own, other user // who made the connection possible, here and there
+}
+
+// user is who SO_PEERCRED, SO_PEERGROUPS and SO_PEERPIDFD of the other end tell.
+type user struct {
+	cred    unix.Ucred
+	groups  []uint32 // the supplementary ones; not changed in place
+	process current.Process
+}
+
+func userOf(t current.Task) user { return user{credOf(t), t.Cred().Groups, current.ProcessOf(t)} }
+
+// The bits of Sock.told.
+const (
+	tellCred    = 1 << iota // SO_PASSCRED
+	tellProcess             // SO_PASSPIDFD
+)
 
 // packet is one message, or a piece of a stream, on its way.
 type packet struct {
@@ -99,7 +114,7 @@ func (ns *Namespace) newSock(t current.Task, typ, protocol int32) (*Sock, error)
 		return nil, unix.ESOCKTNOSUPPORT
 	}
 	s := &Sock{ns: ns, typ: typ}
-	s.st.cred, s.st.groups = credOf(t), t.Cred().Groups
+	s.st.own = userOf(t)
 	return s, nil
 }
 
@@ -110,9 +125,9 @@ func (ns *Namespace) Pair(t current.Task, typ, protocol int32) (socket.Socket, s
 		return nil, nil, err
 	}
 	b := &Sock{ns: ns, typ: a.typ}
-	b.st.cred, b.st.groups = a.st.cred, a.st.groups
+	b.st.own = a.st.own
 	for x, y := a, b; ; x, y = b, a {
-		x.st.peer, x.st.state, x.st.peerCred, x.st.peerGroups = y, connected, y.st.cred, y.st.groups
+		x.st.peer, x.st.state, x.st.other = y, connected, y.st.own
 		if x == b {
 			return a, b, nil
 		}

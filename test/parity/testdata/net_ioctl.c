@@ -41,6 +41,72 @@ static void walk() {
 	R(ioctl(s, SIOCGIFNAME, 8));
 }
 
+// Addresses with labels of their own, which look like interfaces.
+static int alias(unsigned long cmd, const char *name, const char *ip) {
+	struct ifreq r = {};
+	strcpy(r.ifr_name, name);
+	r.ifr_addr.sa_family = AF_INET;
+	inet_pton(AF_INET, ip, &((struct sockaddr_in *)&r.ifr_addr)->sin_addr);
+	int e = ioctl(s, cmd, &r);
+	if (!e && (cmd == SIOCGIFADDR || cmd == SIOCGIFNETMASK || cmd == SIOCGIFBRDADDR || cmd == SIOCGIFDSTADDR))
+		printf("  %s: %s\n", r.ifr_name, inet_ntoa(((struct sockaddr_in *)&r.ifr_addr)->sin_addr));
+	return e;
+}
+
+static void listed(void) {
+	struct ifreq rs[16] = {};
+	struct ifconf c = {.ifc_len = sizeof rs, .ifc_req = rs};
+	R(ioctl(s, SIOCGIFCONF, &c));
+	for (int i = 0; i < c.ifc_len / (int)sizeof rs[0]; i++)
+		printf("  %s %s\n", rs[i].ifr_name, inet_ntoa(((struct sockaddr_in *)&rs[i].ifr_addr)->sin_addr));
+}
+
+static void aliases(void) {
+	static const unsigned long all[] = {SIOCGIFADDR, SIOCGIFNETMASK, SIOCGIFBRDADDR, SIOCGIFDSTADDR};
+	listed();
+	R(alias(SIOCSIFADDR, "lo:1", "10.9.9.9"));
+	R(alias(SIOCSIFADDR, "lo:2", "192.168.7.7"));
+	R(alias(SIOCSIFADDR, "lo:many", "127.9.0.1"));
+	R(alias(SIOCSIFADDR, "none:1", "10.9.9.9"));
+	R(alias(SIOCSIFADDR, "lo:3", "224.0.0.1"));
+	R(alias(SIOCSIFADDR, "lo:3", "0.0.0.0"));
+	R(alias(SIOCSIFADDR, "lo:4", "240.0.0.1"));
+	R(alias(SIOCSIFADDR, "lo:5", "10.9.9.9"));
+	for (int i = 0; i < 4; i++) {
+		R(alias(all[i], "lo:1", "0.0.0.0"));
+		R(alias(all[i], "lo:2", "0.0.0.0"));
+		R(alias(all[i], "lo:3", "0.0.0.0"));
+		R(alias(all[i], "lo:", "0.0.0.0"));
+		R(alias(all[i], "lo", "0.0.0.0"));
+	}
+	listed();
+	R(alias(SIOCSIFNETMASK, "lo:1", "255.255.255.0"));
+	R(alias(SIOCGIFNETMASK, "lo:1", "0.0.0.0"));
+	R(alias(SIOCSIFBRDADDR, "lo:1", "10.9.9.250"));
+	R(alias(SIOCGIFBRDADDR, "lo:1", "0.0.0.0"));
+	R(alias(SIOCSIFDSTADDR, "lo:2", "192.168.7.8"));
+	R(alias(SIOCGIFDSTADDR, "lo:2", "0.0.0.0"));
+	R(alias(SIOCSIFADDR, "lo:2", "192.168.7.9"));
+	R(alias(SIOCSIFNETMASK, "lo:9", "255.255.255.0"));
+	struct ifreq r = {.ifr_name = "lo:1"};
+	R(ioctl(s, SIOCGIFFLAGS, &r));
+	printf("  %s %x\n", r.ifr_name, r.ifr_flags);
+	R(ioctl(s, SIOCGIFMTU, &r));
+	r.ifr_flags = IFF_UP;
+	R(ioctl(s, SIOCSIFFLAGS, &r));
+	listed();
+	r.ifr_flags = 0;
+	R(ioctl(s, SIOCSIFFLAGS, &r));
+	R(ioctl(s, SIOCSIFFLAGS, &r));
+	R(alias(SIOCSIFADDR, "lo:2", "0.0.0.0"));
+	R(alias(SIOCSIFADDR, "lo:2", "0.0.0.0"));
+	listed();
+	R(alias(SIOCSIFADDR, "lo", "127.0.0.1"));
+	r = (struct ifreq){.ifr_name = "lo"};
+	R(ioctl(s, SIOCGIFFLAGS, &r));
+	printf("  %x\n", r.ifr_flags);
+}
+
 int main() {
 	s = socket(AF_INET, SOCK_DGRAM, 0);
 	fresh();
@@ -98,4 +164,5 @@ int main() {
 	R(ioctl(s, FIONBIO, &on));
 	printf("%x\n", fcntl(s, F_GETFL));
 	R(ioctl(s, TCGETS, &r));
+	aliases();
 }
