@@ -19,8 +19,6 @@ type extensions struct {
 	rtDst    []byte // destination options that stand before it; without it they are kept
 }
 
-// routingSegments is the one type of routing header that is sent.
-const routingSegments = 4
 
 func (e *extensions) get(name int) []byte {
 	switch name {
