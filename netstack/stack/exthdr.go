@@ -19,7 +19,6 @@ type extensions struct {
 	rtDst    []byte // destination options that stand before it; without it they are kept
 }
 
-
 func (e *extensions) get(name int) []byte {
 	switch name {
 	case unix.IPV6_HOPOPTS:
