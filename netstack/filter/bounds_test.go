@@ -2,6 +2,7 @@ package filter
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -30,26 +31,32 @@ func begun(t testing.TB) (*Tx, *Table) {
 // TestRulesetIsBounded adds what a ruleset has until it is full, to several tables.
 func TestRulesetIsBounded(t *testing.T) {
 	for name, c := range map[string]struct {
-		most int
-		add  func(tx *Tx, at *Table, name string) error
-		want unix.Errno
+		most    int
+		prefill func(first *Table, n int) // as if n had been added
+		add     func(tx *Tx, at *Table, name string) error
+		want    unix.Errno
 	}{
-		"tables": {MaxTables - 2, func(tx *Tx, _ *Table, name string) error {
+		"tables": {MaxTables - 2, nil, func(tx *Tx, _ *Table, name string) error {
 			_, err := tx.AddTable(INet, name, 0, nil, true)
 			return err
 		}, unix.ENOBUFS},
-		"chains":  {MaxChains - 1, func(tx *Tx, at *Table, name string) error { return tx.AddChain(at, &Chain{Name: name}, 0) }, unix.ENOBUFS},
-		"sets":    {MaxSets, func(tx *Tx, at *Table, name string) error { return tx.AddSet(at, &Set{Name: name, KeyLen: 4}) }, unix.ENOBUFS},
-		"objects": {MaxObjects, func(tx *Tx, at *Table, name string) error { return tx.AddObject(at, &Object{Name: name}) }, unix.ENOBUFS},
-		"rules": {MaxRules, func(tx *Tx, _ *Table, _ string) error {
+		"chains":  {MaxChains - 1, func(t *Table, n int) { t.Chains = append(t.Chains, slices.Repeat(t.Chains, n)...) }, func(tx *Tx, at *Table, name string) error { return tx.AddChain(at, &Chain{Name: name}, 0) }, unix.ENOBUFS},
+		"sets":    {MaxSets, func(t *Table, n int) { t.Sets = slices.Repeat([]*Set{{}}, n) }, func(tx *Tx, at *Table, name string) error { return tx.AddSet(at, &Set{Name: name, KeyLen: 4}) }, unix.ENOBUFS},
+		"objects": {MaxObjects, func(t *Table, n int) { t.Objects = slices.Repeat([]*Object{{}}, n) }, func(tx *Tx, at *Table, name string) error { return tx.AddObject(at, &Object{Name: name}) }, unix.ENOBUFS},
+		"rules": {MaxRules, nil, func(tx *Tx, _ *Table, _ string) error {
 			first := tx.next.Tables[0]
+			tx.next.rules = max(tx.next.rules, MaxRules-10)
 			return tx.AddRule(first, first.Chains[0], &Rule{}, AtEnd, 0)
 		}, unix.ENOBUFS},
-		"elements": {MaxElements, func(tx *Tx, _ *Table, name string) error {
-			first, key := tx.next.Tables[0], make([]byte, 4)
-			if first.Set("s") == nil {
-				_ = tx.AddSet(first, &Set{Name: "s", KeyLen: 4})
+		"elements": {MaxElements, func(t *Table, n int) {
+			s := &Set{Name: "s", KeyLen: 4, Elements: newElements()}
+			for i := range n {
+				s.exact[strconv.Itoa(i)] = &Element{}
 			}
+			t.Sets, t.sets["s"] = []*Set{s}, s
+		}, func(tx *Tx, _ *Table, name string) error {
+			first, key := tx.next.Tables[0], make([]byte, 4)
+			tx.fresh[first.Set("s")] = true
 			n, err := strconv.Atoi(name)
 			if err != nil {
 				n = MaxElements
@@ -68,7 +75,14 @@ func TestRulesetIsBounded(t *testing.T) {
 			if err := tx.AddChain(first, &Chain{Name: "c"}, 0); err != nil {
 				t.Fatal(err)
 			}
-			for i := range c.most {
+			left := c.most
+			if c.prefill != nil {
+				left = 10
+				c.prefill(first, c.most-left)
+			} else if name == "rules" {
+				left = 10
+			}
+			for i := range left {
 				if err := c.add(tx, []*Table{first, other}[i&1], strconv.Itoa(i)); err != nil {
 					t.Fatalf("number %d: %v", i, err)
 				}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -256,6 +257,12 @@ func BenchmarkLookup(b *testing.B) {
 // TestBounds: routes are counted over all tables, and over those of one prefix.
 func TestBounds(t *testing.T) {
 	b := NewRIB(false)
+	b.change(func(s *state) { // as if most of them had been added
+		s.rules = append(s.rules, slices.Repeat([]Rule{{Priority: 1 << 20, Action: ActionLookup, Table: 7}}, MaxRules-len(s.rules)-10)...)
+		for i := range uint32(MaxTables - 10) {
+			s.tables[i+100] = &Table{id: i + 100}
+		}
+	})
 	for i := range MaxRules - len(b.Rules()) {
 		if _, err := b.AddRule(Rule{Action: ActionLookup, Table: 7, Mark: uint32(i + 1), Mask: ^uint32(0)}, true); err != nil {
 			t.Fatal(i, err)
@@ -268,17 +275,17 @@ func TestBounds(t *testing.T) {
 		_, err := b.Add(&Route{Table: table, Dst: netip.MustParsePrefix(dst), Type: unix.RTN_UNICAST, Priority: metric, Hops: []Hop{{OIF: 1}}}, Upsert)
 		return err
 	}
-	for i := range uint32(MaxTables) {
+	for i := range uint32(10) {
 		if err := add(i+1, "10.0.0.0/8", 0); err != nil {
 			t.Fatal(i, err)
 		}
 	}
-	if err := add(MaxTables+1, "10.0.0.0/8", 0); err != unix.ENOBUFS {
+	if err := add(11, "10.0.0.0/8", 0); err != unix.ENOBUFS {
 		t.Errorf("one table more: %v", err)
 	}
-	b.change(func(s *state) { // as if most of one had been added
+	b.change(func(s *state) {
 		first := *s.tables[1]
-		first.routes += MaxRoutes - MaxTables - 2
+		first.routes += MaxRoutes - 10 - 2
 		s.tables[1] = &first
 	})
 	for i, c := range []struct {

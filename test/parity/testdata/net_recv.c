@@ -16,7 +16,7 @@ static int later(int s, const char *text, int n) {
 	if (p)
 		return p;
 	for (const char *c = text; *c; c += strnlen(c, n)) {
-		nap(60);
+		nap(150); // a reader that is slow sees the pieces apart still
 		write(s, c, strnlen(c, n));
 	}
 	nap(200);
@@ -179,6 +179,11 @@ static void rest(const char *file, const char *ip) {
 static void tcp_part(void) {
 	int l = listening("127.0.0.1", 7010), c = dial(SOCK_STREAM, "127.0.0.1", 7010), s = accept(l, 0, 0);
 	stream("tcp", s, c);
+	close(c), close(s), close(l);
+}
+
+static void peeks_part(void) {
+	int l = listening("127.0.0.1", 7014), c = dial(SOCK_STREAM, "127.0.0.1", 7014), s = accept(l, 0, 0);
 	peeks(s, c);
 	close(c), close(s), close(l);
 }
@@ -204,7 +209,7 @@ static void rest_part(void) {
 // Most of the time is spent waiting: all parts wait at once, and are shown in order.
 int main() {
 	fresh();
-	void (*parts[])(void) = {tcp_part, unix_part, accept_part, exclusive_part, epoll_part, filters, rest_part};
+	void (*parts[])(void) = {tcp_part, peeks_part, unix_part, accept_part, exclusive_part, epoll_part, filters, rest_part};
 	enum { N = sizeof parts / sizeof *parts };
 	int out[N][2];
 	fflush(stdout);
