@@ -24,6 +24,7 @@ type posture struct {
 	groups     string
 	caps       string // inheritable, permitted, effective, bounding, ambient
 	noNewPrivs string
+	hugePages  string // whether it is given some unasked
 	seccomp    string // 2 is a filter
 	filters    string // how many
 	namespaces map[string]bool
@@ -62,7 +63,7 @@ type expectation struct {
 // common is what sentry and gofer have in common.
 func common(id, role string) posture {
 	return posture{
-		uid: id, gid: id, caps: noCaps, noNewPrivs: "1", seccomp: "2", filters: "1",
+		uid: id, gid: id, caps: noCaps, noNewPrivs: "1", hugePages: "0", seccomp: "2", filters: "1",
 		namespaces: allOwn(), cmdline: "hull " + role,
 	}
 }
@@ -112,7 +113,7 @@ func testPosture(t *testing.T, s *sandbox, want expectation) {
 		t.Run("stub", func(t *testing.T) {
 			p := s.read(t, pid)
 			w := want.sentry
-			if p.uid != w.uid || p.gid != w.gid || p.caps != noCaps || p.noNewPrivs != "1" || p.seccomp != "2" || p.environ != "" {
+			if p.uid != w.uid || p.gid != w.gid || p.caps != noCaps || p.noNewPrivs != "1" || p.hugePages != "0" || p.seccomp != "2" || p.environ != "" {
 				t.Errorf("stub is %+v", p)
 			}
 			if !maps.Equal(p.namespaces, w.namespaces) {
@@ -152,7 +153,7 @@ func (s *sandbox) check(t *testing.T, pid int, want posture) {
 	got := s.read(t, pid)
 	for _, f := range []struct{ name, got, want string }{
 		{"uid", got.uid, want.uid}, {"gid", got.gid, want.gid}, {"groups", got.groups, want.groups},
-		{"capabilities", got.caps, want.caps}, {"no_new_privs", got.noNewPrivs, want.noNewPrivs},
+		{"capabilities", got.caps, want.caps}, {"no_new_privs", got.noNewPrivs, want.noNewPrivs}, {"huge pages", got.hugePages, want.hugePages},
 		{"seccomp mode", got.seccomp, want.seccomp}, {"seccomp filters", got.filters, want.filters},
 		{"environment", got.environ, want.environ}, {"command line", got.cmdline, want.cmdline},
 	} {

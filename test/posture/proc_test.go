@@ -241,7 +241,7 @@ func readThread(t *testing.T, dir string) posture {
 	}
 	p := posture{
 		uid: status["Uid"], gid: status["Gid"], groups: status["Groups"], caps: strings.Join(caps, " "),
-		noNewPrivs: status["NoNewPrivs"], seccomp: status["Seccomp"], filters: status["Seccomp_filters"],
+		noNewPrivs: status["NoNewPrivs"], hugePages: status["THP_enabled"], seccomp: status["Seccomp"], filters: status["Seccomp_filters"],
 		namespaces: map[string]bool{},
 	}
 	for _, ns := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"} {
