@@ -129,6 +129,23 @@ func TestTogether(t *testing.T) {
 	}
 }
 
+// thaw resumes what the last verb may have left paused, once ctx is done and until every
+// verb ended: who enters a container in spite of its pause (`exec --ignore-paused`) waits
+// for its end, and of the verbs that are still under way one may be a pause.
+func (m *melee) thaw(ctx context.Context, ended <-chan struct{}) {
+	<-ctx.Done()
+	for {
+		for _, id := range m.ids {
+			_ = exec.Command(m.hull, "--root", filepath.Join(m.dir, "state"), "resume", id).Run() // mostly it is not paused
+		}
+		select {
+		case <-ended:
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
 func (m *melee) run(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	ctx, cancel := context.WithTimeout(context.Background(), togetherFor(t))
@@ -147,7 +164,9 @@ func (m *melee) run(t *testing.T) {
 			}
 		})
 	}
-	all.Wait()
+	ended := make(chan struct{})
+	go func() { all.Wait(); close(ended) }()
+	m.thaw(ctx, ended)
 	t.Logf("seed %d: %v", seed, m.done)
 	for _, hung := range m.hung {
 		t.Errorf("never ended: %s", hung)
