@@ -284,17 +284,9 @@ func TestComputingThreadsAreLetGo(t *testing.T) {
 			}
 		})
 	}
-	eventually := func(what string, is func() bool) {
-		for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(patience / 10) {
-			if time.Now().After(end) {
-				t.Error(what)
-				return
-			}
-		}
-	}
 	for turn := range uint64(2) {
 		for _, ctx := range all {
-			eventually("a thread that computes was not let go", func() bool {
+			eventually(t, "a thread that computes was not let go", func() bool {
 				return ctx.turns.Load() == turn+1 && ctx.inGuest.Load() != 0 && ctx.at.loose.Load()
 			})
 		}
@@ -303,7 +295,44 @@ func TestComputingThreadsAreLetGo(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	eventually("the balancer ticks though nothing runs", p.balance.asleep.Load)
+	eventually(t, "the balancer ticks though nothing runs", p.balance.asleep.Load)
+}
+
+// eventually waits until is holds.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(patience / 10) {
+		if time.Now().After(end) {
+			t.Error(what)
+			return
+		}
+	}
+}
+
+// TestComputingThreadIsHeldUp has a thread come to its guest so late that the balancer
+// has looked for it, and sleeps.
+func TestComputingThreadIsHeldUp(t *testing.T) {
+	p := newPlatform(t)
+	if len(p.cpus.cpus) == 1 {
+		t.Skip("one processor")
+	}
+	g := newGuest(t, p, code(insSyscall, insJmpSelf)...)
+	g.run()
+	g.mapPage(dataPage, pageSize, protRead) // by the next Switch, if it gets the lock
+	ctx, as := g.ctx.(*context), g.as.(*addressSpace)
+	as.mu.Lock()
+	go func() {
+		eventually(t, "no second Switch", func() bool { return ctx.turns.Load() == 2 })
+		for asleep := 0; asleep < 4; time.Sleep(patience) { // it does not tick any more
+			if asleep++; !p.balance.asleep.Load() {
+				asleep = 0
+			}
+		}
+		as.mu.Unlock()
+		eventually(t, "it was not let go", ctx.at.loose.Load)
+		ctx.Interrupt()
+	}()
+	g.want(platform.Event{Kind: platform.Interrupted})
 }
 
 // childEnv makes the test binary a sentry that waits to be killed.
