@@ -39,7 +39,7 @@ func (b *balancer) remove(c *context) {
 	b.mu.Unlock()
 }
 
-// active is called at each Switch.
+// active is called at each Switch, once the balancer can see whom to let go.
 func (b *balancer) active() {
 	if b.asleep.Load() && b.asleep.CompareAndSwap(true, false) {
 		b.wake <- struct{}{}

@@ -62,7 +62,6 @@ func (c *context) switchTo(as *addressSpace, ac *arch.Context) (platform.Event, 
 		}
 	}
 	c.turns.Add(1)
-	c.p.balance.active()
 	c.p.cpus.enter(&c.at, c.worker.tid)
 	defer c.p.cpus.leave(&c.at)
 	as.running.Add(1)

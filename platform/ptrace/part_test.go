@@ -105,7 +105,7 @@ func TestDivide(t *testing.T) {
 // A stub of a part that somebody kills is there, with its memory, until its address
 // space is released and its context too: at work, at rest, and as it makes calls.
 func TestPartIsKilled(t *testing.T) {
-	before := len(stubs(t, os.Getpid()))
+	before := stubs(t, os.Getpid()) // of other tests
 	p := newPlatform(t)
 	part, _, err := p.Divide()
 	if err != nil {
@@ -172,15 +172,13 @@ func TestPartIsKilled(t *testing.T) {
 	}
 	part.Release()
 	p.reaping.Wait()
-	if left := stubs(t, os.Getpid()); len(left) != before+1 {
-		t.Errorf("processes %v are there, want %d and the template", left, before)
-	}
+	onlyTemplate(t, before)
 }
 
 // A stub that somebody kills, at work or at rest, is the end of its own address
 // space and of nothing else.
 func TestStubIsKilled(t *testing.T) {
-	before := len(stubs(t, os.Getpid())) // of other tests
+	before := stubs(t, os.Getpid()) // of other tests
 	p := newPlatform(t)
 	for _, c := range []struct {
 		name string
@@ -215,7 +213,5 @@ func TestStubIsKilled(t *testing.T) {
 		})
 	}
 	p.reaping.Wait()
-	if left := stubs(t, os.Getpid()); len(left) != before+1 {
-		t.Errorf("processes %v are there, want %d and the template", left, before)
-	}
+	onlyTemplate(t, before)
 }

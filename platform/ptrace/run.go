@@ -20,6 +20,7 @@ func (c *context) runGuest(ac *arch.Context) (platform.Event, error) {
 	}
 	c.inGuest.Store(uint64(w.tgid)<<32 | uint64(w.tid))
 	defer c.inGuest.Store(0)
+	c.p.balance.active()
 	for {
 		if c.interrupted.Swap(false) {
 			if errno := getRegs(w.tid, &ac.Regs); errno != 0 {

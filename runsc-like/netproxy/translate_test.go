@@ -252,14 +252,13 @@ func TestConnectionIsTranslated(t *testing.T) {
 		if p.t.tcpIn(syn, f) {
 			t.Fatal("the SYN does not wait")
 		}
-		for range 5000 {
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			s.mu.Lock()
 			n := len(s.got)
 			s.mu.Unlock()
 			if n > 0 {
 				break
 			}
-			time.Sleep(time.Millisecond)
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -127,18 +127,29 @@ func (c *Clocks) measure() sample {
 		}
 	}
 	// The others are offsets of the monotonic clock, which change seldom.
-	offset := func(id int32) uint64 {
-		a := hostClock(unix.CLOCK_MONOTONIC)
-		v := hostClock(id)
-		b := hostClock(unix.CLOCK_MONOTONIC)
-		return best.host[Monotonic] + v - (a + (b-a)/2)
+	for base, id := range map[int]int32{
+		Realtime: unix.CLOCK_REALTIME, Boottime: unix.CLOCK_BOOTTIME, TAI: unix.CLOCK_TAI, Raw: unix.CLOCK_MONOTONIC_RAW,
+	} {
+		best.host[base] = best.host[Monotonic] + apart(hostClock, id)
 	}
-	best.host[Realtime] = offset(unix.CLOCK_REALTIME)
-	best.host[Boottime] = offset(unix.CLOCK_BOOTTIME)
-	best.host[TAI] = offset(unix.CLOCK_TAI)
-	best.host[Raw] = offset(unix.CLOCK_MONOTONIC_RAW)
 	for i := range best.host {
 		best.host[i] += c.offsets.of(i)
+	}
+	return best
+}
+
+// apart is how far a clock is from the monotonic one, modulo 2^64: of some readings the
+// one that took least time, for the thread may lose its processor amid one. What a clock
+// that only goes forward is ahead once it stays ahead.
+func apart(read func(id int32) uint64, id int32) (best uint64) {
+	width := ^uint64(0)
+	for range 5 {
+		before := read(unix.CLOCK_MONOTONIC)
+		v := read(id)
+		after := read(unix.CLOCK_MONOTONIC)
+		if after-before < width {
+			width, best = after-before, v-(before+(after-before)/2)
+		}
 	}
 	return best
 }

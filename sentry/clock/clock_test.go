@@ -72,3 +72,24 @@ func TestOffsets(t *testing.T) {
 		}
 	}
 }
+
+// A thread that loses its processor between two readings does not set a clock wrong.
+func TestApart(t *testing.T) {
+	const ahead = 5 * uint64(time.Hour)
+	for interrupted := range 2 * 3 {
+		now, n := uint64(0), 0
+		got := apart(func(id int32) uint64 {
+			now += 20
+			if n++; n == interrupted {
+				now += uint64(time.Second)
+			}
+			if id == unix.CLOCK_BOOTTIME {
+				return now + ahead
+			}
+			return now
+		}, unix.CLOCK_BOOTTIME)
+		if got != ahead {
+			t.Errorf("interrupted before reading %d: apart by %d, want %d", interrupted, got, ahead)
+		}
+	}
+}

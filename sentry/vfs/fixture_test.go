@@ -40,11 +40,8 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(func() {
 		f.fs.DecRef()
 		f.ns.DecRef()
-		for range 100 { // a file that was mapped is released by a goroutine
-			if m.Usage() == 0 {
-				break
-			}
-			time.Sleep(5 * time.Millisecond)
+		for end := time.Now().Add(20 * time.Second); m.Usage() != 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			// a file that was mapped is released by a goroutine
 		}
 		if n := m.Usage(); n != 0 {
 			t.Errorf("%d bytes of memory were not given back", n)

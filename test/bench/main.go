@@ -213,6 +213,13 @@ func rows(prog string) []row {
 		list = append(list, row{n, "ns", func(r runner) (float64, error) { return program(r, prog, n) }})
 	}
 	return append(list,
+		// Natively, under a tracer that does nothing: what any runtime pays for a call on ptrace.
+		row{"getppid traced", "ns", func(r runner) (float64, error) {
+			if r.name == "native" {
+				return program(r, prog, "stop")
+			}
+			return program(r, prog, "getppid")
+		}},
 		row{"true, start to end", "ms", func(r runner) (float64, error) { return start(r, "/bin/true") }},
 		row{"python3, start to end", "ms", func(r runner) (float64, error) { return start(r, "python3", "-c", "1") }},
 		row{"idle PSS", "kB", func(r runner) (float64, error) { return idle(r, pss) }},

@@ -11,7 +11,8 @@ import (
 // interface, natively and in hull; output and status must be the same. $port is
 // one that nobody else uses.
 func servers() map[string]string {
-	const wait = `up() { for i in $(seq 100); do (: < /dev/tcp/127.0.0.1/$1) 2>/dev/null && return; sleep 0.1; done; echo "no server at $1"; exit 1; }
+	const wait = `up() { for i in $(seq 300); do (: < /dev/tcp/127.0.0.1/$1) 2>/dev/null && return; sleep 0.1; done; echo "no server at $1"; exit 1; }
+till() { for i in $(seq 300); do eval "$1" && return; sleep 0.1; done; echo "never: $1"; exit 1; }
 `
 	return map[string]string{
 		"python-http": wait + `mkdir www; head -c 5000000 /dev/urandom > www/big; echo hello > www/index.html
@@ -24,7 +25,7 @@ kill %1; wait; curl -s http://127.0.0.1:$port/; echo "curl $?"`,
 redis-cli -p $port set a 1; redis-cli -p $port incr a; redis-cli -p $port lpush l x y z; redis-cli -p $port lrange l 0 -1
 redis-benchmark -p $port -t ping,set,get,mset -n 3000 -c 20 -P 4 -q | tr '\r' '\n' | grep -c 'requests per second'
 head -c 3000000 /dev/zero | tr '\0' x | redis-cli -p $port -x set big; redis-cli -p $port strlen big; redis-cli -p $port get big | wc -c
-redis-cli -p $port subscribe c > sub & sleep 0.5; redis-cli -p $port publish c message; sleep 0.5; kill %2; tail -1 sub
+redis-cli -p $port subscribe c > sub & till "redis-cli -p $port pubsub numsub c | grep -q '^1'"; redis-cli -p $port publish c message; till 'grep -q message sub'; kill %2; tail -1 sub
 redis-cli -p $port shutdown nosave; wait; echo stopped`,
 		"nginx": wait + `mkdir logs; echo hello > index.html; head -c 2000000 /dev/urandom > big; chmod -R a+rX .; chmod a+x $PWD
 printf 'daemon off; worker_processes 2; pid ng.pid; error_log stderr; user root;
@@ -33,12 +34,12 @@ http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100; clien
 server { listen 127.0.0.1:%d reuseport; root %s; location /p/ { proxy_pass http://127.0.0.1:%d/; } } }' $port "$PWD" $port > conf
 nginx -p $PWD -c conf 2>errors & up $port
 curl -s http://127.0.0.1:$port/; curl -s http://127.0.0.1:$port/big | cmp - big && echo same; curl -s http://127.0.0.1:$port/p/big | cmp - big && echo same through the proxy
-wrk -t2 -c20 -d1 http://127.0.0.1:$port/index.html > w; grep -c 'Requests/sec' w; grep -E 'Socket errors|Non-2xx' w
+wrk -t2 -c20 -d1 --timeout 30 http://127.0.0.1:$port/index.html > w; grep -c 'Requests/sec' w; grep -E 'Socket errors|Non-2xx' w
 kill %1; wait; echo stopped`,
-		"iperf3": wait + `iperf3 -s -1 -p $port > /dev/null & up2() { sleep 1; }; up2
+		"iperf3": wait + `serve() { wait; iperf3 -s -1 -p $port > /dev/null & till "ss -Htln sport = :$port | grep -q LISTEN"; }; serve
 iperf3 -c 127.0.0.1 -p $port -n 100M -P 2 -J > j; python3 -c 'import json; e = json.load(open("j"))["end"]; print(e["sum_sent"]["bytes"] >= 100 << 20, e["sum_received"]["bytes"] > 0)'
-iperf3 -s -1 -p $port > /dev/null & up2; iperf3 -c 127.0.0.1 -p $port -n 50M -R -J > j; python3 -c 'import json; e = json.load(open("j"))["end"]; print(e["sum_received"]["bytes"] >= 50 << 20)'
-iperf3 -s -1 -p $port > /dev/null & up2; iperf3 -c 127.0.0.1 -p $port -u -b 50M -t 1 -J > j; python3 -c 'import json; e = json.load(open("j"))["end"]["sum"]; print(e["lost_percent"] < 5)'`,
+serve; iperf3 -c 127.0.0.1 -p $port -n 50M -R -J > j; python3 -c 'import json; e = json.load(open("j"))["end"]; print(e["sum_received"]["bytes"] >= 50 << 20)'
+serve; iperf3 -c 127.0.0.1 -p $port -u -b 5M -l 1000 -t 1 -J > j; python3 -c 'import json; e = json.load(open("j"))["end"]["sum"]; print(e["lost_percent"] < 5)'`,
 		"python-sockets": `python3 - << 'END'
 import asyncio, socket, threading, selectors, socketserver, os
 from xmlrpc.server import SimpleXMLRPCServer

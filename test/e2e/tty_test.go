@@ -79,7 +79,7 @@ func (x *terminal) send(s string) {
 // expect waits until the terminal shows s, after what was expected before.
 func (x *terminal) expect(s string) {
 	x.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		if i := strings.Index(x.seen.String()[x.from:], s); i >= 0 {
 			x.from += i + len(s)
@@ -108,27 +108,31 @@ func TestJobControl(t *testing.T) {
 	x.expect("$ ")
 	x.send("stty size\n")
 	x.expect("33 99")
-	x.send("sleep 100\n")
-	time.Sleep(500 * time.Millisecond)
+	// A program that says so when it runs: the quotes are not of what it says.
+	runs := func(what string) {
+		x.send(`sh -c 'echo run""ning; exec ` + what + "'\n")
+		x.expect("running\r\n")
+	}
+	runs("sleep 100")
 	x.send("\x03")
 	x.expect("$ ")
 	x.send("echo rc $?\n")
 	x.expect("rc 130")
-	x.send("sleep 101\n")
-	time.Sleep(500 * time.Millisecond)
+	runs("sleep 101")
 	x.send("\x1a")
 	x.expect("Stopped")
 	x.send("bg; jobs\n")
 	x.expect("Running")
 	x.send("kill %1; wait; echo over\n")
 	x.expect("over\r\n")
-	x.send("cat\n")
-	time.Sleep(500 * time.Millisecond)
+	runs("cat")
 	x.send("typed\n")
 	x.expect("typed\r\ntyped")
 	x.send("\x04")
 	x.expect("$ ")
-	x.send(`python3 -c "import signal,os,time; signal.signal(signal.SIGWINCH, lambda *a: print('win' + 'ch', *os.get_terminal_size())); print('re' + 'ady'); time.sleep(2)"` + "\n")
+	x.send(`python3 -c "import signal,os,time; seen=[]; signal.signal(signal.SIGWINCH, lambda *a: seen.append(1)); print('re' + 'ady', flush=True)
+while not seen: time.sleep(0.05)
+print('win' + 'ch', *os.get_terminal_size())"` + "\n")
 	x.expect("ready")
 	if err := unix.IoctlSetWinsize(int(x.m.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 10, Col: 20}); err != nil {
 		t.Fatal(err)

@@ -110,14 +110,13 @@ func TestPublishedPort(t *testing.T) {
 	}
 	defer func() { _, _ = c.Process.Kill(), c.Wait() }()
 	var got []byte
-	for range 100 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		r, err := http.Get("http://127.0.0.1:" + strconv.Itoa(port) + "/")
 		if err == nil {
 			got, _ = io.ReadAll(r.Body)
 			r.Body.Close()
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	if !bytes.Equal(got, data) {
 		t.Errorf("%d bytes, want %d", len(got), len(data))

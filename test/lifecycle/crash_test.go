@@ -164,11 +164,11 @@ func killOne(random *rand.Rand, hull string, before map[int]string) string {
 	return now[pid]
 }
 
-// leftovers says what there is of a container that was deleted. Processes are
-// left a moment to end.
+// leftovers says what there is of a container that was deleted. Processes that were
+// killed end when the machine comes to it.
 func leftovers(hull, id, state string, before map[int]string) string {
 	var left string
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		left = ""
 		for pid, what := range processes(hull) {
 			if _, old := before[pid]; !old {

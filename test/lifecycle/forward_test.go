@@ -120,14 +120,13 @@ func TestPortForward(t *testing.T) {
 
 	at, c, errs := f.forward(80, 99, 7)
 	var page string
-	for range 100 { // until the server is up
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) { // until the server is up
 		if r, err := http.Get("http://" + at[0] + "/"); err == nil {
 			b, _ := io.ReadAll(r.Body)
 			r.Body.Close()
 			page = string(b)
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	if page != "page\n" {
 		t.Errorf("the page is %q", page)

@@ -104,7 +104,7 @@ func stories() []story {
 			$R exec $C sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline; echo; done' 2>/dev/null | grep -c 'sleep 1000'; say $R delete --force $C`},
 		{name: "exec into one that is created", guest: forever, script: `
 			say $R create --bundle $B $C >out; say $R exec $C echo early; say $R start $C; say $R exec $C echo late; say $R delete --force $C; say $R exec $C true`},
-		{name: "pause", guest: forever, script: `
+		{name: "pause", guest: "sleep 1000 & wait", script: `
 			$R run -d --bundle $B $C >/dev/null 2>&1; say $R pause $C; status; say $R pause $C; say $R exec $C true; say $R resume $C; status
 			say $R resume $C; say $R exec $C echo on; say $R pause $C; $R ps $C | wc -l; $R ps --format json $C | tr -d 0-9; say $R delete --force $C; say $R pause $C`},
 		{name: "pause amid execs", guest: forever, script: `

@@ -40,7 +40,7 @@ type melee struct {
 
 	mu   sync.Mutex
 	done map[string]int // how often a verb succeeded, and how often not
-	hung []string
+	hung []string       // what went wrong
 }
 
 // verb makes up a command.
@@ -71,7 +71,9 @@ func (m *melee) fight(ctx context.Context, random *rand.Rand) {
 			c.Stderr = nil
 		}
 		if err := c.Start(); err != nil {
+			m.mu.Lock()
 			m.hung = append(m.hung, err.Error())
+			m.mu.Unlock()
 			return
 		}
 		end := time.AfterFunc(patience, func() {
@@ -169,7 +171,7 @@ func (m *melee) run(t *testing.T) {
 	m.thaw(ctx, ended)
 	t.Logf("seed %d: %v", seed, m.done)
 	for _, hung := range m.hung {
-		t.Errorf("never ended: %s", hung)
+		t.Errorf("never ended, or went wrong: %s", hung)
 	}
 	state := filepath.Join(m.dir, "state")
 	for _, id := range append(m.ids[1:], m.ids[0]) {

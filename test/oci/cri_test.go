@@ -171,7 +171,24 @@ func (k *kubelet) container(name, script string, change func(*cri.ContainerConfi
 	if _, err := k.runtime.StartContainer(k.ctx, &cri.StartContainerRequest{ContainerId: made.ContainerId}); err != nil {
 		k.note("start %s: %v", name, strings.Contains(err.Error(), "no such file or directory"))
 	}
+	if strings.HasSuffix(script, waits) {
+		k.up(name)
+	}
 	return made.ContainerId
+}
+
+// up waits until a container that waits has come to that.
+func (k *kubelet) up(name string) {
+	k.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		b, err := os.ReadFile(filepath.Join(k.dir, name+".log"))
+		if err == nil && strings.Contains(string(b), " stdout F up\n") {
+			return
+		}
+		if time.Now().After(end) {
+			k.Fatalf("%s: %s does not come to wait: %q, %v", k.handler, name, b, err)
+		}
+	}
 }
 
 // exec runs a script in a container.
@@ -195,12 +212,11 @@ func (k *kubelet) status(id string) *cri.ContainerStatus {
 // ended waits for a container's end.
 func (k *kubelet) ended(id string) {
 	k.Helper()
-	for range 200 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if s := k.status(id); s.State == cri.ContainerState_CONTAINER_EXITED {
 			k.note("%s ended: %d %s", s.Metadata.Name, s.ExitCode, s.Reason)
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	k.note("%s does not end", k.status(id).Metadata.Name)
 }
@@ -247,7 +263,8 @@ func (k *kubelet) end() {
 	k.must("RemovePodSandbox", err)
 }
 
-const waits = `trap 'echo bye; exit 7' TERM; while :; do sleep 0.05; done`
+// waits is the end of the script of a container that stays, which says so.
+const waits = `trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done`
 
 // podCases are the lives of pods.
 func podCases() map[string]func(k *kubelet) {
@@ -256,14 +273,13 @@ func podCases() map[string]func(k *kubelet) {
 			k.run("two", cri.NamespaceMode_CONTAINER)
 			a := k.container("a", `hostname; echo a >/tmp/who; echo shared >/dev/shm/f; echo $$; `+waits, nil)
 			b := k.container("b", `echo b >/tmp/who; echo err >&2; `+waits, nil)
-			time.Sleep(500 * time.Millisecond)
 			for _, c := range []string{a, b} {
 				k.exec(c, "cat /tmp/who /dev/shm/f; hostname; exit 3")
 				k.exec(c, "cat /proc/1/comm; ls -d /proc/[0-9]*/comm 2>/dev/null | grep -c /1/comm")
 			}
-			k.exec(a, "abstract listen name hello >/dev/null 2>&1 & sleep 0.3")
+			k.exec(a, "abstract listen name hello >/dev/null 2>&1 & until grep -q '00010000 .*@name' /proc/net/unix; do sleep 0.1; done")
 			k.exec(b, "abstract ask name")
-			k.exec(a, "nc -l -p 8080 -e echo over the network >/dev/null 2>&1 & sleep 0.5")
+			k.exec(a, "nc -l -p 8080 -e echo over the network >/dev/null 2>&1 & until cat /proc/net/tcp* | grep -q ':1F90 .* 0A '; do sleep 0.1; done")
 			k.exec(b, "nc 127.0.0.1 8080 </dev/null")
 			k.exec(a, "nosuch")
 			k.exec(a, "kill -9 $$")
@@ -276,7 +292,7 @@ func podCases() map[string]func(k *kubelet) {
 			}
 			k.log("a")
 			k.log("b")
-			k.stop(a, 5)
+			k.stop(a, 60)
 			k.exec(b, "echo on")
 			k.remove(a)
 			again := k.container("again", "cat /tmp/who; cat /dev/shm/f; exit 5", nil)
@@ -289,10 +305,9 @@ func podCases() map[string]func(k *kubelet) {
 			k.run("pids", cri.NamespaceMode_POD)
 			a := k.container("a", "sleep 1000 & "+waits, nil)
 			b := k.container("b", "sleep 1001 & "+waits, nil)
-			time.Sleep(500 * time.Millisecond)
-			k.exec(a, "ps | grep -c 'sleep 100[01]$'; [ $$ = 1 ] || echo not init")
-			k.exec(b, "kill -9 $(ps | awk '/sleep 1000$/{print $1; exit}'); sleep 0.1; ps | grep -c 'sleep 1000$'")
-			k.stop(a, 5)
+			k.exec(a, "until [ $(ps | grep -c 'sleep 100[01]$') = 2 ]; do sleep 0.1; done; [ $$ = 1 ] || echo not init")
+			k.exec(b, "kill -9 $(ps | awk '/sleep 1000$/{print $1; exit}'); while ps | grep -q 'sleep 1000$'; do sleep 0.1; done; ps | grep -c 'sleep 1001$'")
+			k.stop(a, 60)
 			k.exec(b, "ps | grep -c 'sleep 1001$'")
 			t := k.container("target", "ps | grep -c 'sleep 1001$'", func(c *cri.ContainerConfig) {
 				c.Linux.SecurityContext.NamespaceOptions = &cri.NamespaceOption{Pid: cri.NamespaceMode_TARGET, TargetId: b}
@@ -322,7 +337,6 @@ func podCases() map[string]func(k *kubelet) {
 				c.Mounts = []*cri.Mount{{ContainerPath: "/v", HostPath: mount, Readonly: true}}
 			})
 			k.ended(c)
-			time.Sleep(300 * time.Millisecond)
 			k.log("a")
 			k.log("b")
 			k.log("c")

@@ -1,7 +1,6 @@
 package posture
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,7 +88,11 @@ func startSandbox(t *testing.T, user *syscall.Credential, flags ...string) *sand
 		return err == nil && string(b) == "hello\n"
 	})
 	for _, pid := range children(t, s.cmd.Process.Pid) {
-		switch cmdline(t, pid) {
+		args, err := cmdline(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch args {
 		case "hull sentry":
 			s.sentry = pid
 		case "hull gofer":
@@ -97,7 +100,7 @@ func startSandbox(t *testing.T, user *syscall.Credential, flags ...string) *sand
 		case "hull netproxy":
 			s.proxy = pid
 		default:
-			t.Errorf("unexpected child %d: %q", pid, cmdline(t, pid))
+			t.Errorf("unexpected child %d: %q", pid, args)
 		}
 	}
 	hasProxy := !slices.Contains(flags, hostNetwork)
@@ -117,7 +120,8 @@ func startSandbox(t *testing.T, user *syscall.Credential, flags ...string) *sand
 			continue
 		}
 		if c := children(t, pid); len(c) != 0 {
-			t.Errorf("%s has children %v", cmdline(t, pid), c)
+			args, _ := cmdline(pid)
+			t.Errorf("%s has children %v", args, c)
 		}
 	}
 	s.stubs = children(t, s.sentry)
@@ -159,7 +163,7 @@ func children(t *testing.T, pid int) []int {
 	var pids []int
 	for _, dir := range tasks(t, pid) {
 		b, err := os.ReadFile(filepath.Join(dir, "children"))
-		if errors.Is(err, fs.ErrNotExist) {
+		if went(err) {
 			continue
 		}
 		if err != nil {
@@ -176,6 +180,12 @@ func children(t *testing.T, pid int) []int {
 	return pids
 }
 
+// went reports whether reading of a process or thread in /proc failed because it had
+// ended, before its file was opened or after that.
+func went(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
+}
+
 func tasks(t *testing.T, pid int) []string {
 	t.Helper()
 	dirs, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
@@ -185,22 +195,36 @@ func tasks(t *testing.T, pid int) []string {
 	return dirs
 }
 
-func cmdline(t *testing.T, pid int) string {
-	t.Helper()
+func cmdline(pid int) (string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " "))
+	return strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " ")), err
 }
 
-// read looks at a process, and sees that its threads are alike.
+// read looks at a process that is there.
 func (s *sandbox) read(t *testing.T, pid int) posture {
 	t.Helper()
+	p, err := s.look(t, pid)
+	if err != nil {
+		t.Fatalf("process %d: %v", pid, err)
+	}
+	return p
+}
+
+// look looks at a process, which may end meanwhile (see went), and sees that its
+// threads are alike.
+func (s *sandbox) look(t *testing.T, pid int) (posture, error) {
+	t.Helper()
 	var p posture
-	for i, dir := range tasks(t, pid) {
-		th := readThread(t, dir)
-		if i == 0 {
+	looked := 0
+	for _, dir := range tasks(t, pid) {
+		th, err := readThread(dir)
+		if went(err) {
+			continue
+		}
+		if err != nil {
+			return p, err
+		}
+		if looked++; looked == 1 {
 			p = th
 			continue
 		}
@@ -208,34 +232,33 @@ func (s *sandbox) read(t *testing.T, pid int) posture {
 			t.Errorf("thread %s is %+v, another one %+v", dir, th, p)
 		}
 	}
-	p.cmdline = cmdline(t, pid)
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil {
-		t.Fatal(err)
+	if looked == 0 {
+		return p, fs.ErrNotExist
 	}
-	p.environ = string(env)
-	p.mounts = mounts(t, pid)
-	p.fds = s.descriptors(t, pid)
-	return p
+	args, err1 := cmdline(pid)
+	env, err2 := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	points, err3 := mounts(pid)
+	fds, err4 := s.descriptors(pid)
+	p.cmdline, p.environ, p.mounts, p.fds = args, string(env), points, fds
+	return p, errors.Join(err1, err2, err3, err4)
 }
 
-func readThread(t *testing.T, dir string) posture {
-	t.Helper()
-	f, err := os.Open(filepath.Join(dir, "status"))
+// readThread looks at a thread, which may end meanwhile: see went.
+func readThread(dir string) (posture, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "status"))
 	if err != nil {
-		t.Fatal(err)
+		return posture{}, err
 	}
-	defer f.Close()
 	status := map[string]string{}
-	for s := bufio.NewScanner(f); s.Scan(); {
-		name, value, _ := strings.Cut(s.Text(), ":")
+	for line := range strings.Lines(string(b)) {
+		name, value, _ := strings.Cut(line, ":")
 		status[name] = strings.Join(strings.Fields(value), " ")
 	}
 	var caps []string
 	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
 		n, err := strconv.ParseUint(status[set], 16, 64)
 		if err != nil {
-			t.Fatal(err)
+			return posture{}, err
 		}
 		caps = append(caps, strconv.FormatUint(n, 16))
 	}
@@ -247,42 +270,35 @@ func readThread(t *testing.T, dir string) posture {
 	for _, ns := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"} {
 		mine, err1 := os.Readlink("/proc/self/ns/" + ns)
 		theirs, err2 := os.Readlink(filepath.Join(dir, "ns", ns))
-		if err1 != nil || err2 != nil {
-			t.Fatal(err1, err2)
+		if err := errors.Join(err1, err2); err != nil {
+			return posture{}, err
 		}
 		if mine != theirs {
 			p.namespaces[ns] = true
 		}
 	}
-	return p
+	return p, nil
 }
 
 // mounts lists mount point, type and ro or rw.
-func mounts(t *testing.T, pid int) []string {
-	t.Helper()
+func mounts(pid int) (list []string, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []string
 	for line := range strings.Lines(string(b)) {
 		head, tail, _ := strings.Cut(line, " - ")
 		h, f := strings.Fields(head), strings.Fields(tail)
 		mode, _, _ := strings.Cut(h[5], ",")
 		list = append(list, h[4]+" "+f[0]+" "+mode)
 	}
-	return list
+	return list, err
 }
 
 // descriptors lists what the open descriptors are.
-func (s *sandbox) descriptors(t *testing.T, pid int) []string {
-	t.Helper()
+func (s *sandbox) descriptors(pid int) (list []string, err error) {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	var list []string
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name())
 		target, err := os.Readlink(name)
@@ -290,12 +306,14 @@ func (s *sandbox) descriptors(t *testing.T, pid int) []string {
 			continue // closed meanwhile
 		}
 		var st syscall.Stat_t
-		if err := syscall.Stat(name, &st); err != nil {
-			t.Fatal(err)
+		if err := syscall.Stat(name, &st); went(err) {
+			continue
+		} else if err != nil {
+			return nil, err
 		}
 		list = append(list, s.kind(target, st.Mode&syscall.S_IFMT))
 	}
-	return list
+	return list, nil
 }
 
 func (s *sandbox) kind(target string, typ uint32) string {

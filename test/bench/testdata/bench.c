@@ -2,12 +2,16 @@
 // operation.
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -106,6 +110,45 @@ static void op_exec(void) {
 		die("exec");
 }
 
+#ifndef PTRACE_SYSEMU
+#define PTRACE_SYSEMU 31
+#endif
+
+static pid_t traced;
+
+// op_stop is the least that a tracer does to answer a call: nothing but to fetch the
+// registers and to give them back.
+static void op_stop(void) {
+	struct user_regs_struct r;
+	int s;
+	if (ptrace(PTRACE_SYSEMU, traced, 0, 0) || waitpid(traced, &s, __WALL) != traced || !WIFSTOPPED(s) ||
+	    ptrace(PTRACE_GETREGS, traced, 0, &r))
+		die("ptrace");
+	r.rax = 1;
+	if (ptrace(PTRACE_SETREGS, traced, 0, &r))
+		die("ptrace");
+}
+
+// trace starts a process that makes calls on this one's processor, where a stop costs
+// least.
+static void trace(void) {
+	cpu_set_t here;
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	if (sched_setaffinity(0, sizeof here, &here))
+		die("sched_setaffinity");
+	traced = fork();
+	if (traced == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		for (;;)
+			syscall(SYS_getppid);
+	}
+	int s;
+	if (traced < 0 || waitpid(traced, &s, 0) != traced || !WIFSTOPPED(s) || ptrace(PTRACE_SETOPTIONS, traced, 0, PTRACE_O_EXITKILL))
+		die("trace");
+}
+
 // run repeats op for about a quarter of a second and prints the best of five
 // rounds.
 static void run(void (*op)(void)) {
@@ -140,7 +183,10 @@ int main(int argc, char **argv) {
 		return 0;
 	if (!strcmp(what, "getppid"))
 		run(op_getppid);
-	else if (!strcmp(what, "clock_gettime"))
+	else if (!strcmp(what, "stop")) {
+		trace();
+		run(op_stop);
+	} else if (!strcmp(what, "clock_gettime"))
 		run(op_clock);
 	else if (!strcmp(what, "read-zero")) {
 		fd_zero = open("/dev/zero", O_RDONLY);

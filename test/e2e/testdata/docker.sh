@@ -12,13 +12,13 @@ docker network create -d bridge --subnet 10.77.0.0/24 net1 >/dev/null
 iptables -t nat -S POSTROUTING | grep -q -- '-s 10.77.0.0/24 .* -j MASQUERADE' && echo == masquerades
 mkdir -p /tmp/root/bin
 cp /bin/busybox /tmp/root/bin/
-for a in sh cat grep id httpd ip mknod wget; do ln -s busybox /tmp/root/bin/$a; done
+for a in sh cat grep id httpd ip mknod wget sleep; do ln -s busybox /tmp/root/bin/$a; done
 tar -C /tmp/root -c . | docker import - small >/dev/null
 docker run --rm --network none --pids-limit 50 small /bin/sh -c 'echo == in a container; echo == user $(id -u); echo == cgroup $(cat /proc/self/cgroup)
 mknod /x c 1 11 && cat /x 2>&1 | grep -q "not permitted" && echo == no devices of others'
 docker run -d --name web --network net1 -p 8080:80 small /bin/httpd -f -h /bin >/dev/null
 docker run --rm --network net1 small /bin/sh -c 'echo == address $(ip -o -4 addr show eth0)
-wget -q -O /dev/null http://web/busybox && echo == page from its name' | sed 's/== address .*inet /== address /'
+i=0; until wget -q -O /dev/null http://web/busybox || [ $i = 100 ]; do i=$((i+1)); sleep 0.2; done; [ $i -lt 100 ] && echo == page from its name' | sed 's/== address .*inet /== address /'
 curl -sf -o /dev/null http://127.0.0.1:8080/busybox && echo == page from its port
 docker pause web >/dev/null && docker inspect -f '== {{.State.Status}}' web
 docker unpause web >/dev/null

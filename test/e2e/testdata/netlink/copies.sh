@@ -77,10 +77,10 @@ try:
 except TimeoutError: pass
 for g in got: print(*g)
 END
-ip netns exec tap python3 tap.py & T=$!
+ip netns exec tap python3 tap.py > tapped & T=$!
 for i in $(seq 100); do [ -e tapping ] && break; sleep 0.1; done
 for p in 9 10 11; do ip netns exec left bash -c "echo >/dev/udp/10.2.0.1/$p" ; sleep 0.1; done; echo > /dev/udp/10.2.0.1/12
-wait $T
+wait $T; cat tapped
 nft add rule ip t pre fwd to '"v3"' 2>&1 | head -1
 nft add table inet i; nft add chain inet i c; nft add rule inet i c meta nfproto ipv4 dup to 10.3.0.1 2>&1 | head -1
 nft flush ruleset
