@@ -232,7 +232,7 @@ func (d *datagram) fill(m *RecvMeta, msg *dgram.Message) {
 	m.message.Packet = nil
 	m.Msg, m.Full, m.HasFrom = &m.message, msg.Len, true
 	m.From = d.showScoped(msg.From, msg.IIF)
-	if m.Control&(WantTime|WantTimeNS|WantTimestamping) != 0 {
+	if m.Control&WantTimes != 0 || d.stampAsked {
 		if m.Received = msg.Packet.Received; m.Received.IsZero() {
 			m.Received = d.stack.wall()
 		}
@@ -295,7 +295,7 @@ func (d *datagram) recvError(dst io.Writer, n int, m *RecvMeta) (int, error) {
 	m.From, m.HasFrom = d.showScoped(e.To, e.IIF), e.To.IsValid()
 	m.Control = d.wants(e.To.Addr().Is6())
 	if m.Received = e.Stamp; !e.Stamp.IsZero() {
-		m.Control = m.Control&^(WantTime|WantTimeNS|WantTimestamping) | d.stampControl()
+		m.Control = m.Control&^WantTimes | d.stampControl()
 	}
 	d.mu.Unlock()
 	m.Flags = unix.MSG_ERRQUEUE
@@ -456,7 +456,14 @@ func (d *datagram) checkScope(to *Address) (int, error) {
 
 // stampWanted reports whether arrivals are to be given a time.
 func (o *options) stampWanted() bool {
-	return o.flags&(fTimestamp|fTimestampNS) != 0 || o.tsFlags&tsRxSoftware != 0
+	return o.flags&(fTimestamp|fTimestampNS) != 0 || o.tsFlags&tsRxSoftware != 0 || o.stampAsked
+}
+
+// StampArrivals implements Stamper.
+func (c *common) StampArrivals() {
+	c.mu.Lock()
+	c.stampAsked = true
+	c.mu.Unlock()
 }
 
 // received is when a packet arrived, or now.

@@ -40,24 +40,24 @@ const (
 
 // options are a socket's options of SOL_SOCKET, SOL_IP and SOL_IPV6.
 type options struct {
-	flags     optFlag
-	sndBuf    int // in bytes, as SO_SNDBUF says it: twice what was asked for
-	rcvBuf    int
-	bufLocked uint8 // SOCK_SNDBUF_LOCK 1, SOCK_RCVBUF_LOCK 2
-	linger    time.Duration
-	lingers   bool
-	priority  uint32
-	mark      uint32
-	device    int // SO_BINDTODEVICE, or the scope of a link-local address
-	rcvLowat  int
-	peekOff   int
-	tsFlags   uint32 // SO_TIMESTAMPING
-	tsKey     uint32 // the number of the next send, with SOF_TIMESTAMPING_OPT_ID
-	tsBase    int64  // of a stream: from where its bytes are counted then
-	busyPoll  int
-	pacing    uint64 // SO_MAX_PACING_RATE in bytes a second
-	cpu       int    // SO_INCOMING_CPU
-	tsBind    uint32 // the clock that SO_TIMESTAMPING names: kept
+	flags      optFlag
+	sndBuf     int // in bytes, as SO_SNDBUF says it: twice what was asked for
+	rcvBuf     int
+	bufLocked  uint8 // SOCK_SNDBUF_LOCK 1, SOCK_RCVBUF_LOCK 2
+	linger     time.Duration
+	lingers    bool
+	priority   uint32
+	mark       uint32
+	device     int // SO_BINDTODEVICE, or the scope of a link-local address
+	rcvLowat   int
+	peekOff    int
+	tsFlags    uint32 // SO_TIMESTAMPING
+	tsKey      uint32 // the number of the next send, with SOF_TIMESTAMPING_OPT_ID
+	tsBase     int64  // of a stream: from where its bytes are counted then
+	busyPoll   int
+	pacing     uint64 // SO_MAX_PACING_RATE in bytes a second
+	cpu        int    // SO_INCOMING_CPU
+	stampAsked bool   // somebody asks by SIOCGSTAMP when what is read has arrived
 	// txClock and txFlags are SO_TXTIME. As without a queue that holds packets back,
 	// what is sent with a time goes at once.
 	txClock int32
@@ -271,6 +271,15 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 		if uint32(v)&^tsMask != 0 {
 			return unix.EINVAL
 		}
+		if uint32(v)&tsOptStats != 0 && uint32(v)&tsOptTSOnly == 0 || uint32(v)&tsOptIDTCP != 0 && uint32(v)&tsOptID == 0 {
+			return unix.EINVAL
+		}
+		if uint32(v)&tsBindPHC != 0 {
+			if c.device == 0 {
+				return unix.EOPNOTSUPP
+			}
+			return unix.EINVAL // no interface has clocks of its own
+		}
 		c.put(fTimestampNew, name == unix.SO_TIMESTAMPING_NEW)
 		if uint32(v)&tsOptID != 0 && c.tsFlags&tsOptID == 0 {
 			c.tsKey = 0
@@ -280,10 +289,7 @@ func (c *common) setSocketOption(name int, value []byte, admin, raw bool) error 
 				}
 			}
 		}
-		c.tsFlags, c.tsBind = uint32(v), 0
-		if len(value) == 8 {
-			c.tsBind = binary.NativeEndian.Uint32(value[4:])
-		}
+		c.tsFlags = uint32(v)
 	case unix.SO_PEEK_OFF:
 		if !c.carries() {
 			return unix.EOPNOTSUPP

@@ -49,7 +49,7 @@ func (c *common) socketOption(name, max int) ([]byte, error) {
 	case unix.SO_TIMESTAMPNS_NEW:
 		v = bit(c.flags&fTimestampNS != 0 && c.flags&fTimestampNew != 0)
 	case unix.SO_TIMESTAMPING, unix.SO_TIMESTAMPING_NEW:
-		return cut(binary.NativeEndian.AppendUint64(nil, uint64(c.tsBind)<<32|uint64(c.tsFlags)), max), nil
+		return cut(binary.NativeEndian.AppendUint64(nil, uint64(c.tsFlags)), max), nil
 	case unix.SO_TXTIME:
 		return cut(binary.NativeEndian.AppendUint64(nil, uint64(c.txFlags)<<32|uint64(uint32(c.txClock))), max), nil
 	case unix.SO_PEEK_OFF:

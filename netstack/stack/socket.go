@@ -102,6 +102,13 @@ type Socket interface {
 	Close() (lingers time.Duration)
 }
 
+// Stamper is a Socket that can say when each message arrived though none of its
+// options asks for that.
+type Stamper interface {
+	// StampArrivals has RecvMeta.Received be set from now on.
+	StampArrivals()
+}
+
 // Stream is a Socket of TCP.
 type Stream interface {
 	// Inq returns how many bytes can be read without passing an urgent one, and
@@ -169,7 +176,8 @@ type RecvMeta struct {
 	message dgram.Message // what Msg points to
 	// Full is the length of the datagram, for MSG_TRUNC.
 	Full int
-	// Received is when it arrived (wall clock), if time stamps were asked for.
+	// Received is when it arrived (wall clock), if time stamps were asked for, by options
+	// or StampArrivals.
 	Received time.Time
 	HWTime   time.Time
 	// Err is what MSG_ERRQUEUE took.
@@ -219,6 +227,8 @@ const (
 	WantOldDstOpts
 	WantOldRtHdr
 	WantFragSize // IP_RECVFRAGSIZE, IPV6_RECVFRAGSIZE
+
+	WantTimes = WantTime | WantTimeNS | WantTimestamping
 )
 
 // SocketInfo is what is told of a socket.

@@ -17,6 +17,9 @@ const (
 	tsTxSched    = 1 << 8
 	tsTxAck      = 1 << 9
 	tsOptTSOnly  = 1 << 11
+	tsOptStats   = 1 << 12
+	tsBindPHC    = 1 << 15
+	tsOptIDTCP   = 1 << 16
 	tsTxRecord   = tsTxSoftware | tsTxSched | tsTxAck | 1 // what a control message can ask for
 )
 

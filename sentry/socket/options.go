@@ -49,7 +49,6 @@ type seldom struct {
 	device    int32
 	pacing    uint64
 	tsFlags   uint32
-	tsBind    uint32
 	bufLocked int32
 	txClock   int32 // SO_TXTIME
 	txFlags   uint32

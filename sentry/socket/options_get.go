@@ -88,7 +88,7 @@ func (r *seldom) get(ns *NetNS, name int32, most int) ([]byte, error) {
 		}
 		return IntValue(int32(min(r.pacing, math.MaxUint32))), nil
 	case unix.SO_TIMESTAMPING, unix.SO_TIMESTAMPING_NEW:
-		return le.AppendUint32(le.AppendUint32(nil, r.tsFlags), r.tsBind), nil
+		return le.AppendUint64(nil, uint64(r.tsFlags)), nil
 	case unix.SO_TXTIME:
 		return le.AppendUint32(IntValue(r.txClock), r.txFlags), nil
 	case unix.SO_GET_FILTER:

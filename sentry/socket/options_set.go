@@ -275,13 +275,14 @@ func (o *Options) setStruct(name int32, value []byte, admin bool) error {
 		o.rare().txClock, o.rare().txFlags = clock, flags
 	case unix.SO_TIMESTAMPING, unix.SO_TIMESTAMPING_NEW:
 		flags := le.Uint32(value)
-		if flags&^timestampings != 0 {
+		switch {
+		case flags&^timestampings != 0, flags&unix.SOF_TIMESTAMPING_OPT_STATS != 0 && flags&unix.SOF_TIMESTAMPING_OPT_TSONLY == 0,
+			flags&unix.SOF_TIMESTAMPING_OPT_ID_TCP != 0 && flags&unix.SOF_TIMESTAMPING_OPT_ID == 0:
 			return unix.EINVAL
+		case flags&unix.SOF_TIMESTAMPING_BIND_PHC != 0:
+			return unix.EOPNOTSUPP // it is not bound to an interface, which may have a clock
 		}
-		o.rare().tsFlags, o.rare().tsBind = flags, 0
-		if len(value) == 8 {
-			o.rare().tsBind = le.Uint32(value[4:])
-		}
+		o.rare().tsFlags = flags
 	case unix.SO_MAX_PACING_RATE:
 		r := uint64(le.Uint32(value))
 		if len(value) >= 8 {

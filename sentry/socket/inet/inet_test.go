@@ -160,6 +160,14 @@ func TestReceivedControl(t *testing.T) {
 			t.Errorf("%d, %d: %x, want %x", c.level, c.typ, got, c.want)
 		}
 	}
+	// When it arrived is told by SIOCGSTAMP where a message does not.
+	if _, err := s.Ioctl(task, nil, siocgstampns, 0); err != unix.ENOENT {
+		t.Errorf("SIOCGSTAMPNS: %v", err)
+	}
+	f.give, f.in = []byte("abc"), stack.RecvMeta{Received: at}
+	if _, err := s.Recv(task, usermem.BytesBuffer(make([]byte, 3)), &socket.Message{}); err != nil {
+		t.Fatal(err)
+	}
 	task.Memory.(usermem.Bytes)[0] = 0
 	if _, err := s.Ioctl(task, nil, siocgstampns, 0); err != nil || binary.LittleEndian.Uint64(task.Memory.(usermem.Bytes)) != 1000 {
 		t.Errorf("SIOCGSTAMPNS: %v", err)

@@ -116,9 +116,7 @@ func (s *Sock) recv(dst usermem.Buffer, m *socket.Message, flags int32) (int64, 
 	if err != nil {
 		return 0, err
 	}
-	if !in.Received.IsZero() {
-		s.stamp.Store(in.Received.UnixNano())
-	}
+	s.noteStamp(in)
 	if m != nil {
 		m.Flags = int32(in.Flags) & resultFlags
 		if in.HasFrom {

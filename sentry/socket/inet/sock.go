@@ -23,7 +23,7 @@ type Sock struct {
 	queue  wait.Queue
 	zero   zeroCopy
 	low    atomic.Int32  // SO_RCVLOWAT; 0 is 1
-	stamp  atomic.Int64  // when the last datagram read arrived, ns of 1970; 0: none
+	stamp  atomic.Int64  // SIOCGSTAMP: see noteStamp
 	cookie atomic.Uint64 // 0: not asked for yet
 	timed  atomic.Bool   // SO_TXTIME was set
 	from   stack.Address // immutable: whose connection it is, of one that was accepted
@@ -211,16 +211,39 @@ const (
 	errNoIoctlCmd = unix.Errno(515)
 )
 
-// outStamp tells when the last datagram arrived: ENOENT before there was one.
+// What stamp is besides a time, in nanoseconds of 1970.
+const (
+	stampNone    = 0  // nothing has arrived
+	stampUnknown = -1 // something has, when nobody had asked for its time yet
+)
+
+// noteStamp keeps when a datagram arrived for SIOCGSTAMP: unless a message tells that,
+// and of no stream, as on Linux.
+func (s *Sock) noteStamp(in *stack.RecvMeta) {
+	switch {
+	case s.typ == unix.SOCK_STREAM:
+	case in.Received.IsZero():
+		s.stamp.CompareAndSwap(stampNone, stampUnknown)
+	case in.Control&stack.WantTimes == 0:
+		s.stamp.Store(in.Received.UnixNano())
+	}
+}
+
+// outStamp tells when the last datagram arrived, now if that is not known: ENOENT
+// before there was one. From now on it will be known.
 func (s *Sock) outStamp(t current.Task, addr usermem.Addr, nano bool) error {
+	if x, ok := s.st.(stack.Stamper); ok && s.typ != unix.SOCK_STREAM {
+		x.StampArrivals()
+	}
+	s.stamp.CompareAndSwap(stampUnknown, time.Now().UnixNano())
 	at := s.stamp.Load()
-	if at == 0 {
+	if at == stampNone {
 		return unix.ENOENT
 	}
+	ts := unix.NsecToTimespec(at)
 	if nano {
-		ts := unix.NsecToTimespec(at)
 		return usermem.Out(t.Mem(), addr, &ts)
 	}
-	tv := unix.NsecToTimeval(at)
+	tv := unix.Timeval{Sec: ts.Sec, Usec: ts.Nsec / 1000}
 	return usermem.Out(t.Mem(), addr, &tv)
 }
