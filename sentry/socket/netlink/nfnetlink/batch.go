@@ -20,6 +20,7 @@ const (
 	msgDestroySet   = 29
 	msgDestroyElem  = 30
 	msgDestroyObj   = 31
+	msgDestroyFlow  = 32
 )
 
 // answer is what is to be said of one message of a batch.
@@ -152,8 +153,14 @@ func (c *call) alter(msg uint16) error {
 		return c.delElements(true)
 	case msgDestroyObj:
 		return absent(c.delObject())
+	case msgNewFlowtable:
+		return c.newFlowtable()
+	case msgDelFlowtable:
+		return c.delFlowtable()
+	case msgDestroyFlow:
+		return absent(c.delFlowtable())
 	}
-	return unix.EOPNOTSUPP // flowtables among them
+	return unix.EOPNOTSUPP
 }
 
 // absent makes it no error that there is nothing to delete.

@@ -93,17 +93,21 @@ func (c *call) verdict(v []byte) (*filter.VerdictData, error) {
 	return d, nil
 }
 
-// expressions reads a list of them.
-func (c *call) expressions(t *filter.Table, list []byte) ([]filter.Expr, error) {
+// expressions reads a list of them. at is where the list is in the message, so that
+// one that is wrong can be named; -1 does not name it.
+func (c *call) expressions(t *filter.Table, list []byte, at int) ([]filter.Expr, error) {
 	var es []filter.Expr
 	var failed error
-	wire.Each(list, func(typ uint16, _ int, v []byte) bool {
+	wire.Each(list, func(typ uint16, off int, v []byte) bool {
 		if typ != unix.NFTA_LIST_ELEM || len(es) == filter.MaxExprs {
 			failed = unix.EINVAL
 			return false
 		}
 		var e filter.Expr
 		if e, failed = c.expression(t, v); failed != nil {
+			if at >= 0 {
+				c.Offset = at + off
+			}
 			return false
 		}
 		es = append(es, e)

@@ -124,16 +124,15 @@ func (c *call) tables(msg uint16) error {
 	case unix.NFT_MSG_GETGEN:
 		return c.getGeneration()
 	case msgGetFlowtable:
-		if c.IsDump() {
-			return c.Dump(0, nil)
-		}
-		return unix.ENOENT
+		return c.getFlowtable()
 	}
 	return unix.EINVAL // what changes something comes in a batch
 }
 
 const (
-	msgGetFlowtable = 23 // NFT_MSG_GETFLOWTABLE
+	msgNewFlowtable = 22 // NFT_MSG_NEWFLOWTABLE, and so on
+	msgGetFlowtable = 23
+	msgDelFlowtable = 24
 	msgGetElemReset = 33 // NFT_MSG_GETSETELEM_RESET
 )
 

@@ -157,7 +157,11 @@ func (c *call) newRule() error {
 		}
 	}
 	r := &filter.Rule{UserData: clone(a.Bytes(unix.NFTA_RULE_USERDATA))}
-	if r.Exprs, err = c.expressions(t, a.Bytes(unix.NFTA_RULE_EXPRESSIONS)); err != nil {
+	at := -1
+	if off := a.Offset(unix.NFTA_RULE_EXPRESSIONS); off >= 0 {
+		at = wire.HeaderSize + headerSize + off + wire.AttrHeaderSize
+	}
+	if r.Exprs, err = c.expressions(t, a.Bytes(unix.NFTA_RULE_EXPRESSIONS), at); err != nil {
 		return err
 	}
 	if err := c.tx.AddRule(t, ch, r, where, handle); err != nil {

@@ -118,7 +118,7 @@ func (c *call) states(t *filter.Table, a wire.Attrs, one, more int) ([]filter.St
 		}
 	}
 	if a.Has(more) {
-		list, err := c.expressions(t, a.Bytes(more))
+		list, err := c.expressions(t, a.Bytes(more), -1)
 		if err != nil {
 			return nil, err
 		}
