@@ -15,8 +15,16 @@ func TestClose(t *testing.T) {
 			state TIME_WAIT
 			event timewait
 		`},
+		{"a FIN to which ours is the answer", "RFC 9293 3.8.6.3, Linux: within a tick of the clock", established, `
+			< F. 1 ack 1
+			+3ms
+			close
+			> F. 1 ack 2
+			state LAST_ACK
+		`},
 		{"the peer closes first", "RFC 9293 3.6 case 2", established, `
 			< F. 1 ack 1
+			+4ms
 			> . 1 ack 2
 			state CLOSE_WAIT
 			event peerclosed

@@ -146,11 +146,13 @@ func (c *Conn) inputFin(now int64) {
 	c.events |= EventPeerClosed | EventReadable
 	if c.state != Established {
 		c.ack.now = true
-	} else if a := &c.ack; a.ato == 0 {
-		a.now, a.interactive = true, false // nothing came, so there is no rhythm to wait for
 	} else {
 		// What we have to say yet, our FIN at least, takes the acknowledgment along, as on Linux.
+		a := &c.ack
 		a.pending, a.interactive = max(a.pending, pendingData), true
+		if at := now + int64(finDelay); a.ato == 0 && (c.timers.delack == 0 || at < c.timers.delack) {
+			c.timers.delack = at // nothing came, so there is no rhythm to wait for
+		}
 	}
 	switch c.state {
 	case Established:

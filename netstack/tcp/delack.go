@@ -162,8 +162,10 @@ func (c *Conn) QuickAck(now int64, on, once bool) {
 	if on {
 		c.quickAck(maxQuickAcks)
 		if c.ack.pending != pendingNone {
-			c.ack.now = true
-			c.push(now)
+			if c.rcv.n == 0 && !c.finRcvd { // what was not read will be acknowledged when it is
+				c.ack.now = true
+				c.push(now)
+			}
 			c.ack.held, c.ack.interactive = once, once
 		}
 	}

@@ -429,6 +429,7 @@ func TestOpenPassively(t *testing.T) {
 		`},
 		{"FIN with the ACK", "RFC 9293 3.10.7.4 eighth", synReceived, `
 			< F. 1 ack 1
+			+4ms
 			> . 1 ack 2
 			state CLOSE_WAIT
 		`},

@@ -601,6 +601,7 @@ func finWait2(x *trace) {
 func closeWait(x *trace) {
 	established(x)
 	x.step("< F. 1 ack 1")
+	x.step("+4ms")
 	x.step("> . 1 ack 2")
 	x.step("state CLOSE_WAIT")
 }

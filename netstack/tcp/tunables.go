@@ -75,8 +75,9 @@ const (
 	fallbackRTO    = 3 * time.Second // after a lost SYN without a sample: section 5.7
 	delackMin      = 40 * time.Millisecond
 	delackMax      = 200 * time.Millisecond
-	timeWait       = 60 * time.Second    // 2 MSL
-	pawsIdle       = 24 * 24 * time.Hour // RFC 7323 section 5.5
+	finDelay       = 4 * time.Millisecond // of a FIN before which nothing came: Linux waits for the next tick of its clock
+	timeWait       = 60 * time.Second     // 2 MSL
+	pawsIdle       = 24 * 24 * time.Hour  // RFC 7323 section 5.5
 	maxQuickAcks   = 16
 	maxKeepIdle    = 32767 * time.Second
 	maxUserTimeout = 1<<31 - 1
