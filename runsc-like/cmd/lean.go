@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -10,21 +12,48 @@ import (
 
 // lean makes the process keep little memory that it does not use: a sandbox
 // mostly rests, and many rest on one machine. Starting is left alone: there would be
-// a collection in the midst of it.
+// a collection in the midst of it. Who calls it sets GOMAXPROCS before, if at all.
 func lean() {
-	const initial = 100 // of every program
+	t := &thrift{}
 	time.AfterFunc(settled, func() {
-		if now := debug.SetGCPercent(leanGC); now != initial {
-			debug.SetGCPercent(now) // the role has its own
-		}
-		rest()
+		debug.SetGCPercent(leanGC)
+		t.giveBack()
 	})
 }
 
-// rest gives back what the process does not use. What collecting needs of the binary
+// thrift gives back what its process does not use, once the process rests.
+type thrift struct {
+	mu struct {
+		sync.Mutex
+		timer *time.Timer // nil before the first rest
+	}
+	giving sync.Mutex // held by giveBack
+}
+
+// rest says that something is over. If nothing else is within a while, all that
+// the process does not use goes back.
+func (t *thrift) rest() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.timer == nil {
+		t.mu.timer = time.AfterFunc(settled, t.giveBack)
+		return
+	}
+	t.mu.timer.Reset(settled)
+}
+
+// giveBack gives back what the process does not use. What collecting needs of the binary
 // goes too, once Go's threads have gone to sleep after it.
-func rest() {
+//
+// Go has one processor meanwhile. With more, some of its threads wait for the one that
+// is at work by looking again and again; where many sandboxes start at once, that one
+// waits for a processor of the machine, and they took five times what the collection does.
+func (t *thrift) giveBack() {
+	t.giving.Lock()
+	defer t.giving.Unlock()
+	n := runtime.GOMAXPROCS(1)
 	debug.FreeOSMemory()
+	runtime.GOMAXPROCS(n)
 	time.AfterFunc(settled/2, func() { forget(codeOf()) })
 }
 
