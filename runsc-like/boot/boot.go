@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hull/fsimpl/mqueue"
@@ -49,7 +50,7 @@ type sandbox struct {
 // Run runs the sandbox of cfg to its end and returns the exit status of its
 // first process. An error is a failure of hull's own; that the first process cannot
 // be started is told on conn. When there was much to do, and now is not, rest is
-// called.
+// called: first when the sandbox is made.
 func Run(cfg *control.Config, early *Early, conn *control.Conn, rest func()) (status int, err error) {
 	s := &sandbox{cfg: cfg, types: vfs.FilesystemTypes{}, options: control.MountOptions(), all: map[string]*container{}}
 	p, f := <-early.platform, <-early.filter
@@ -63,7 +64,12 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn, rest func()) (st
 	// The heap may grow to several times what lives in it while the guest
 	// works, and goes back when it rests.
 	debug.SetGCPercent(workGC)
-	s.memory.OnQuiet(rest)
+	var ready atomic.Bool
+	s.memory.OnQuiet(func() {
+		if ready.Load() {
+			rest()
+		}
+	})
 	var signals *control.Signals
 	if cfg.Detached {
 		if signals, err = control.OpenSignals(); err != nil {
@@ -82,6 +88,8 @@ func Run(cfg *control.Config, early *Early, conn *control.Conn, rest func()) (st
 	// More than processors, when there are tasks: one that waits in a host call may
 	// hold one. Making the sandbox needs no more, and each costs a thread.
 	runtime.GOMAXPROCS(2*cfg.CPUs + 2)
+	ready.Store(true)
+	rest()
 	if cfg.Detached {
 		err = s.rest(conn, signals)
 	} else {

@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -10,21 +12,62 @@ import (
 
 // lean makes the process keep little memory that it does not use: a sandbox
 // mostly rests, and many rest on one machine. Starting is left alone: there would be
-// a collection in the midst of it.
+// a collection in the midst of it. Who calls it sets GOMAXPROCS before, if at all.
 func lean() {
-	const initial = 100 // of every program
+	t := &thrift{}
 	time.AfterFunc(settled, func() {
-		if now := debug.SetGCPercent(leanGC); now != initial {
-			debug.SetGCPercent(now) // the role has its own
-		}
-		rest()
+		debug.SetGCPercent(leanGC)
+		t.giveBack()
 	})
 }
 
-// rest gives back what the process does not use. What collecting needs of the binary
-// goes too, once Go's threads have gone to sleep after it.
-func rest() {
+// thrift gives back what its process does not use, once the process rests.
+type thrift struct {
+	mu struct {
+		sync.Mutex
+		timer *time.Timer // nil before the first rest
+	}
+	giving struct {
+		sync.Mutex        // held by giveBack
+		kept       uint64 // bytes of the heap after the last collection here
+	}
+}
+
+// rest says that something is over. If nothing else is within a while, what
+// the process does not use goes back.
+func (t *thrift) rest() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.timer == nil {
+		t.mu.timer = time.AfterFunc(settled, t.giveBack)
+		return
+	}
+	t.mu.timer.Reset(settled)
+}
+
+// worth is how many bytes that may be of no use make a collection worth it. The first
+// one takes 1.5 MB for what Go notes of it, half of that for good, and its threads.
+const worth = 2 << 20
+
+// giveBack gives back what the process does not use.
+func (t *thrift) giveBack() {
+	t.giving.Lock()
+	defer t.giving.Unlock()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if m.HeapAlloc+m.HeapIdle-m.HeapReleased < t.giving.kept+worth {
+		forget(codeOf())
+		return
+	}
+	// With more than one processor of Go's, some of its threads wait for the one that
+	// is at work by looking again and again. Where many sandboxes start at once that one
+	// waits for a processor of the machine, and they took five times what the collection does.
+	n := runtime.GOMAXPROCS(1)
 	debug.FreeOSMemory()
+	runtime.GOMAXPROCS(n)
+	runtime.ReadMemStats(&m)
+	t.giving.kept = m.HeapAlloc
+	// What collecting needed of the binary goes too, once Go's threads have gone to sleep after it.
 	time.AfterFunc(settled/2, func() { forget(codeOf()) })
 }
 

@@ -18,14 +18,22 @@ import (
 func roles() map[string]func() int {
 	return map[string]func() int{
 		"sentry":   func() int { return inside(readSentry, sentry) },
-		"gofer":    func() int { return inside(control.ReadRole, gofer) },
-		"netproxy": func() int { return inside(control.ReadRole, proxy) },
-		"dnsrelay": func() int { return inside(control.ReadRole, relay) },
-		"agent":    func() int { return inside(control.ReadRole, agentHelper) },
+		"gofer":    func() int { return inside(control.ReadRole, resting(gofer)) },
+		"netproxy": func() int { return inside(control.ReadRole, resting(proxy)) },
+		"dnsrelay": func() int { return inside(control.ReadRole, resting(relay)) },
+		"agent":    func() int { return inside(control.ReadRole, resting(agentHelper)) },
 
 		container.MonitorRole: monitor,
 		container.HolderRole:  container.Hold,
 		container.WatchRole:   watchNetwork,
+	}
+}
+
+// resting is a role that mostly waits, from its start on.
+func resting(role func(*control.Role) (int, error)) func(*control.Role) (int, error) {
+	return func(cfg *control.Role) (int, error) {
+		lean()
+		return role(cfg)
 	}
 }
 
@@ -77,7 +85,6 @@ func inside[C interface{ Base() *control.Role }](read func(*os.File) (C, error),
 	}
 	// Else Go looks for changes of the number of processors by itself.
 	runtime.GOMAXPROCS(cfg.Base().CPUs)
-	lean()
 	status, err := role(cfg)
 	if err != nil {
 		return fatal(err)

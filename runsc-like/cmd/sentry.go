@@ -35,5 +35,5 @@ func sentry(s *sentryStart) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return boot.Run(s.Config, s.early, conn, rest)
+	return boot.Run(s.Config, s.early, conn, new(thrift).rest)
 }

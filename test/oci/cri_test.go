@@ -2,6 +2,7 @@ package oci
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -303,10 +305,10 @@ func podCases() map[string]func(k *kubelet) {
 		},
 		"one pid namespace": func(k *kubelet) {
 			k.run("pids", cri.NamespaceMode_POD)
-			a := k.container("a", "sleep 1000 & "+waits, nil)
+			a := k.container("a", "sleep 1002 & "+waits, nil) // the sandbox has its own sleep
 			b := k.container("b", "sleep 1001 & "+waits, nil)
-			k.exec(a, "until [ $(ps | grep -c 'sleep 100[01]$') = 2 ]; do sleep 0.1; done; [ $$ = 1 ] || echo not init")
-			k.exec(b, "kill -9 $(ps | awk '/sleep 1000$/{print $1; exit}'); while ps | grep -q 'sleep 1000$'; do sleep 0.1; done; ps | grep -c 'sleep 1001$'")
+			k.exec(a, "until [ $(ps | grep -c 'sleep 100[12]$') = 2 ]; do sleep 0.1; done; [ $$ = 1 ] || echo not init")
+			k.exec(b, "kill -9 $(ps | awk '/sleep 1002$/{print $1; exit}'); while ps | grep -q 'sleep 1002$'; do sleep 0.1; done; ps | grep -c 'sleep 1001$'")
 			k.stop(a, 60)
 			k.exec(b, "ps | grep -c 'sleep 1001$'")
 			t := k.container("target", "ps | grep -c 'sleep 1001$'", func(c *cri.ContainerConfig) {
@@ -401,7 +403,11 @@ func (k *kubelet) clean() {
 	// The pods' cgroups are their maker's to remove.
 	parents, _ := filepath.Glob("/sys/fs/cgroup/*" + k.config.Linux.CgroupParent)
 	for _, dir := range append(parents, "/sys/fs/cgroup"+k.config.Linux.CgroupParent) {
-		if err := os.Remove(dir); err != nil && !os.IsNotExist(err) {
+		err := os.Remove(dir)
+		for end := time.Now().Add(20 * time.Second); errors.Is(err, unix.EBUSY) && time.Now().Before(end); err = os.Remove(dir) {
+			time.Sleep(20 * time.Millisecond) // who was killed is still going
+		}
+		if err != nil && !os.IsNotExist(err) {
 			k.Errorf("the pod's cgroup: %v", err)
 		}
 	}

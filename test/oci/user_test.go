@@ -25,9 +25,11 @@ type ordinary struct {
 func makeUser(t *testing.T) *ordinary {
 	t.Helper()
 	dir := memoryDir(t, "hull-ociu")
-	// Podman leaves a process that holds its user namespace. There may be no user yet.
+	// Podman leaves a process that holds its user namespace, and who has processes is
+	// not removed. There may be no user yet, which is status 6.
 	remove := func() {
-		_ = exec.Command("sh", "-c", `kill -KILL $(ps -o pid= -u "$0"); sleep 0.1; userdel "$0"`, account).Run()
+		const script = `for i in $(seq 200); do kill -KILL $(ps -o pid= -u "$0"); userdel "$0"; case $? in 0 | 6) exit ;; esac; sleep 0.1; done`
+		_ = exec.Command("sh", "-c", script, account).Run() // useradd says what is left
 	}
 	remove()
 	if out, err := exec.Command("useradd", "--home-dir", dir, "--no-create-home", "--shell", "/bin/sh", account).CombinedOutput(); err != nil {
@@ -90,7 +92,10 @@ func (o *ordinary) delegate(t *testing.T) {
 		t.Fatalf("delegate: %v\n%s", err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("sh", "-c", "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do [ ! -d $d/hull-delegated ] || find $d/hull-delegated -depth -type d -exec rmdir {} +; done").CombinedOutput(); err != nil {
+		// One whose processes are about to end is busy.
+		const script = `for d in /sys/fs/cgroup /sys/fs/cgroup/*; do i=0; while [ -d $d/hull-delegated ] && ! find $d/hull-delegated -depth -type d -exec rmdir {} +; do
+			i=$((i+1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done; done`
+		if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
 			t.Errorf("control groups are left: %v\n%s", err, out)
 		}
 	})

@@ -95,7 +95,7 @@ func compare(t *testing.T, box, host *sandbox.Runner, source, link string, args 
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c := sandbox.Cmd{Dir: dir, Args: append([]string{program}, args...), Limit: 20 * time.Second}
+	c := sandbox.Cmd{Dir: dir, Args: append([]string{program}, args...), Limit: time.Minute}
 	got := box.Run(t, c)
 	if left, err := os.ReadDir(dir); box.Hull() && (err != nil || len(left) != 0) {
 		t.Errorf("the sandbox left %v on the host (%v)", left, err)

@@ -9,7 +9,7 @@ static void names(int s) {
 	puts(text(&a, n));
 	n = sizeof a;
 	int r = getpeername(s, &a.sa, &n);
-	E(r);
+	R(r);
 	if (r == 0)
 		puts(text(&a, n));
 }
@@ -32,11 +32,11 @@ static void story(int type, int proto, const char *ip, const char *any) {
 	if (type == SOCK_RAW)
 		names(s);
 	n = to(&a, any, 0);
-	E(bind(s, &a.sa, n));
+	R(bind(s, &a.sa, n));
 	n = to(&a, ip, 0);
 	R(connect(s, &a.sa, n));
 	n = sizeof a;
-	E(getpeername(s, &a.sa, &n));
+	R(getpeername(s, &a.sa, &n));
 	close(s);
 }
 
@@ -45,7 +45,7 @@ static void checksum(int proto) {
 	for (int l = 0; l < 2; l++)
 		for (int i = 0; i < 4; i++) {
 			printf("%d %d %d: ", proto, level[l], v[i]);
-			E(setsockopt(s, level[l], IPV6_CHECKSUM, &v[i], 4));
+			R(setsockopt(s, level[l], IPV6_CHECKSUM, &v[i], 4));
 			printf("%d\n", opt(s, level[l], IPV6_CHECKSUM));
 		}
 	close(s);

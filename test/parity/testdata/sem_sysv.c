@@ -48,6 +48,7 @@ static int bare(void *a) {
 
 int main() {
 	setvbuf(stdout, 0, _IONBF, 0);
+	char line[300];
 	int key = 0x58000000 + getpid();
 	R(semget(key, 3, 0600));
 	R(semget(key, 0, IPC_CREAT | 0600));
@@ -161,14 +162,17 @@ int main() {
 	CHILD("unshared", op(id, 1, 2, SEM_UNDO); values(id, 3); R(unshare(CLONE_SYSVSEM)); values(id, 3));
 	CHILD("exec", op(id, 1, 2, SEM_UNDO); execl("/bin/sh", "sh", "-c", ":", (char *)0));
 	values(id, 3);
+	int taken[2];
+	pipe(taken);
+	semctl(id, 0, SETVAL, 3);
 	if (fork() == 0) { // the end wakes who waits for it
 		op(id, 0, 1, SEM_UNDO);
 		op(id, 0, -semctl(id, 0, GETVAL), SEM_UNDO);
-		usleep(100000);
+		write(taken[1], "", 1);
+		until(id, 0, GETNCNT, 1);
 		_exit(0);
 	}
-	for (int i = 0; i < 2000 && semctl(id, 0, GETVAL) != 0; i++)
-		usleep(5000);
+	read(taken[0], line, 1);
 	R(op(id, 0, -1, 0));
 	wait(0);
 
@@ -193,7 +197,6 @@ int main() {
 	// The list.
 	R(unshare(CLONE_NEWIPC));
 	values(id, 3);
-	char line[300];
 	id = semget(0x1234, 2, IPC_CREAT | 0640);
 	int second = semget(IPC_PRIVATE, 7, 0600);
 	printf("ids %d %d\n", id, second);
