@@ -100,7 +100,7 @@ func (s *sandbox) newMain() error {
 // started. The descriptors are taken over.
 func (c *container) prepare(gofer int, fds []int) error {
 	p := process{
-		spec: c.spec.Process, umask: c.cfg.Umask, ignored: kernel.SignalSet(c.cfg.Ignored), direct: c.cfg.Overlay,
+		spec: c.spec.Process, umask: c.cfg.Umask, ignored: kernel.SignalSet(c.cfg.Ignored), direct: c.cfg.Direct,
 		terminal: c.cfg.Terminal, fds: fds, main: true,
 	}
 	var line []int
@@ -338,7 +338,7 @@ const statusUnexecutable = 1
 // says so itself. One that stands for a process outside was not.
 func (c *container) unexecutable(p *kernel.Prepared, err error) bool {
 	var se *kernel.StartError
-	if c.cfg.Overlay || !errors.As(err, &se) || se.Path == "" {
+	if c.cfg.Direct || !errors.As(err, &se) || se.Path == "" {
 		return false
 	}
 	const stderr = 2

@@ -55,7 +55,7 @@ func (c *container) populateDev(ctx *vfs.Context) error {
 	if err := vfs.Mknod(c.boot, at("tty"), unix.S_IFCHR|0o666, tty); err != nil {
 		return fmt.Errorf("/dev/tty: %w", err)
 	}
-	if c.cfg.Terminal || c.cfg.Overlay {
+	if c.cfg.Terminal || c.cfg.Direct {
 		if err := vfs.Mknod(c.boot, at("console"), unix.S_IFCHR|0o620, consoleDev); err != nil {
 			return fmt.Errorf("/dev/console: %w", err)
 		}

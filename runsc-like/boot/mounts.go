@@ -44,7 +44,7 @@ func (c *container) mountAll() (*vfs.Namespace, error) {
 	if err := c.makeNodes(ctx, spec.Linux.Devices); err != nil {
 		return nil, err
 	}
-	if err := c.writeFiles(ctx); err != nil {
+	if err := c.writeFiles(ns, ctx); err != nil {
 		return nil, err
 	}
 	if err := c.setSysctl(); err != nil {

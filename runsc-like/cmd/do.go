@@ -36,11 +36,11 @@ that is not there.`,
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			d.Args = args
-			s, err := d.Spec()
+			s, writable, err := d.Spec()
 			if err != nil {
 				return err
 			}
-			return g.runDirectly(s, u)
+			return g.runDirectly(s, writable, u)
 		},
 	}
 	fl := c.Flags()

@@ -167,8 +167,9 @@ func (g *globals) options(s *specs.Spec) container.Options {
 	}
 }
 
-// runDirectly runs s over the host's files in place of this process.
-func (g *globals) runDirectly(s *specs.Spec, u container.UserNetwork) error {
+// runDirectly runs s over the host's files in place of this process. What is written
+// to the root is dropped, unless it is writable.
+func (g *globals) runDirectly(s *specs.Spec, writable bool, u container.UserNetwork) error {
 	lean()
 	var logs []io.Writer
 	if g.strace || g.trapDenied {
@@ -184,7 +185,7 @@ func (g *globals) runDirectly(s *specs.Spec, u container.UserNetwork) error {
 	}
 	g.warn(g.networkWarnings())
 	o := g.options(s)
-	o.Overlay, o.Umask, o.Log = true, currentUmask(), io.MultiWriter(logs...)
+	o.Direct, o.Overlay, o.Umask, o.Log = true, !writable, currentUmask(), io.MultiWriter(logs...)
 	o.Network, o.User, o.Told = cmp.Or(g.network, control.NetworkUser), u, os.Stderr
 	if err := checkUser(o.Network, &u); err != nil {
 		return err

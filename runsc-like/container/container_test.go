@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,9 +120,9 @@ func TestDoSpec(t *testing.T) {
 	t.Setenv("KEEP", "1")
 	t.Setenv("CHANGE", "old")
 	d := Do{Args: []string{"ls"}, Env: []string{"CHANGE=new", "NOSUCHVAR"}, User: "7:8", Cwd: "/usr/"}
-	s, err := d.Spec()
-	if err != nil {
-		t.Fatal(err)
+	s, writable, err := d.Spec()
+	if err != nil || writable {
+		t.Fatal(err, writable)
 	}
 	env := "\n" + strings.Join(s.Process.Env, "\n") + "\n"
 	for want, n := range map[string]int{"\nKEEP=1\n": 1, "\nCHANGE=new\n": 1, "\nCHANGE=old\n": 0, "NOSUCHVAR": 0} {
@@ -138,10 +139,17 @@ func TestDoSpec(t *testing.T) {
 	if s.Process.Cwd != "/usr" {
 		t.Errorf("cwd %q", s.Process.Cwd)
 	}
-	for _, bad := range []Do{{User: "no such user"}, {Root: "/nosuch"}, {Cwd: "x"}, {Writable: []string{"/etc/passwd"}}} {
+	for _, bad := range []Do{{User: "no such user"}, {Root: "/nosuch"}, {Cwd: "x"}, {Writable: []string{"/etc/passwd"}},
+		{Root: "/usr", Writable: []string{"/"}}, {Volumes: []string{"/usr:/"}}, {Writable: []string{"/dev"}}, {Writable: []string{"/proc/self"}}} {
 		var fe *FieldError
-		if _, err := bad.Spec(); !errors.As(err, &fe) {
+		if _, _, err := bad.Spec(); !errors.As(err, &fe) {
 			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	dir := t.TempDir()
+	for _, d := range []Do{{Writable: []string{"/"}}, {Root: dir, Writable: []string{"/usr", dir + "/"}}} {
+		if s, writable, err := d.Spec(); err != nil || !writable || slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == dir }) {
+			t.Errorf("%+v: %v, %v", d, writable, err)
 		}
 	}
 }

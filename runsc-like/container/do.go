@@ -25,13 +25,14 @@ type Do struct {
 	Hostname string   // "" is the host's
 }
 
-// Spec returns d as an OCI configuration.
-func (d *Do) Spec() (*specs.Spec, error) {
+// Spec returns d as an OCI configuration, and whether the root itself is the guest's
+// to change.
+func (d *Do) Spec() (s *specs.Spec, writable bool, err error) {
 	root, err := directory("--root", orElse(d.Root, "/"))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	s := &specs.Spec{
+	s = &specs.Spec{
 		Version: specs.Version,
 		Process: &specs.Process{Args: d.Args, Env: d.environment()},
 		Root:    &specs.Root{Path: root},
@@ -39,16 +40,16 @@ func (d *Do) Spec() (*specs.Spec, error) {
 	}
 	if s.Hostname = d.Hostname; s.Hostname == "" {
 		if s.Hostname, err = os.Hostname(); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	if s.Process.User, err = d.user(root); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s.Process.Capabilities = hostCaps(s.Process.User)
 	s.Process.Rlimits = hostLimits()
 	if s.Process.Cwd, err = d.cwd(root); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s.Mounts = []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "nodev", "noexec"}},
@@ -61,18 +62,30 @@ func (d *Do) Spec() (*specs.Spec, error) {
 	for _, dir := range d.Writable {
 		abs, err := directory("--rw", dir)
 		if err != nil {
-			return nil, err
+			return nil, false, err
+		}
+		switch {
+		case abs == root:
+			writable = true
+			continue
+		case abs == "/proc", abs == "/sys", abs == "/dev", strings.HasPrefix(abs, "/proc/"), strings.HasPrefix(abs, "/sys/"):
+			return nil, false, fieldf("--rw", "%s is the kernel's: the guest has its own", abs)
+		case abs == "/":
+			return nil, false, fieldf("--rw", "/ would hide the root, which is %s", root)
 		}
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: abs, Type: "bind", Source: abs, Options: []string{"rbind", "rw"}})
 	}
 	for _, v := range d.Volumes {
 		m, err := volume(v)
 		if err != nil {
-			return nil, err
+			return nil, false, err
+		}
+		if m.Destination == "/" {
+			return nil, false, fieldf("--volume", "%q: a root is given by --root", v)
 		}
 		s.Mounts = append(s.Mounts, m)
 	}
-	return s, nil
+	return s, writable, nil
 }
 
 func orElse(s, other string) string {

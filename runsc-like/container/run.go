@@ -22,6 +22,8 @@ import (
 // Options is what Run runs.
 type Options struct {
 	Spec *specs.Spec
+	// Direct says that it is a command of the caller's, who has no container.
+	Direct bool
 	// Overlay keeps writes to the root in memory, and drops them at the end.
 	Overlay    bool
 	Platform   string
@@ -97,7 +99,7 @@ func newSandbox(o Options, d *detachment) (s *sandbox, err error) {
 		cfg.Extra, cfg.Agent = len(o.Extra), len(d.agent) > 0
 	}
 	s = &sandbox{cfg: cfg}
-	if d == nil && o.Network == control.NetworkUser && o.Overlay {
+	if d == nil && o.Network == control.NetworkUser && o.Direct {
 		cfg.Files = userFiles()
 	}
 	cfg.Await = d == nil && (o.Network == control.NetworkUser || cfg.HostNetwork)
@@ -202,6 +204,7 @@ func configure(o Options) (*control.Config, error) {
 		Pod:         podRole(o.Spec.Annotations) == roleSandbox,
 		Container: control.Container{
 			Spec:     &told,
+			Direct:   o.Direct,
 			Overlay:  o.Overlay,
 			Terminal: isTerminal(o.Stdin),
 			Seccomp:  filter,

@@ -113,6 +113,7 @@ type Config struct {
 type Container struct {
 	ID       string      `json:"id,omitempty"`
 	Spec     *specs.Spec `json:"spec,omitempty"`
+	Direct   bool        `json:"direct,omitempty"`   // a command of the caller's, with no bundle that says what it has
 	Overlay  bool        `json:"overlay,omitempty"`  // writes to the root are kept in memory
 	Terminal bool        `json:"terminal,omitempty"` // standard input is a terminal of the host
 	// Extra is how many descriptors the first process has beside its standard
@@ -124,8 +125,7 @@ type Container struct {
 	// Roots says what the gofer serves: the root first, then each bind mount of
 	// Spec, in order, then those of Dirs.
 	Roots []jail.Root `json:"roots,omitempty"`
-	// Files are written into the guest's root before anything runs, which only a
-	// root whose writes are kept in memory is for.
+	// Files are the guest's before anything runs. None of the host's is changed for it.
 	Files []File `json:"files,omitempty"`
 	// Seccomp is the compiled filter of Spec: it is asked about each call of the
 	// container's processes.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,6 +111,69 @@ func TestFlags(t *testing.T) {
 		if string(b) != want {
 			t.Errorf("on the host %s holds %q, want %q", name, b, want)
 		}
+	}
+}
+
+// TestHostFiles gives the guest files of the host's to change. What hull itself gives
+// a guest, the name servers of its network, changes none of them.
+func TestHostFiles(t *testing.T) {
+	bin, root := hull(t), t.TempDir()
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"etc/resolv.conf": "nameserver 192.0.2.1\n", "etc/hosts": "127.0.0.1 localhost\n"}
+	for _, dir := range []string{"bin", "etc"} {
+		if err := os.Mkdir(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(busybox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "bin/busybox"), b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	etc := filepath.Join(root, "etc")
+	shown := result{out: "1\n2\n1\n"}
+	const look = "B=/bin/busybox; $B grep -c 10.0.2.3 /etc/resolv.conf; $B grep -c host.hull.internal /etc/hosts; $B grep -c localhost /etc/hosts; "
+	for _, c := range []struct {
+		args []string
+		made string // on the host
+		want result
+	}{
+		{[]string{"--root", root, "--", "/bin/busybox", "sh", "-c", look + "echo x > /etc/lost"}, "", shown},
+		{[]string{"--root", root, "--rw", root, "--", "/bin/busybox", "sh", "-c", look + "echo x > /etc/a; test -c /dev/null"}, "etc/a", shown},
+		{[]string{"--root", root, "--volume", etc + ":/etc", "--", "/bin/busybox", "sh", "-c", look + "echo x > /etc/b"}, "etc/b", shown},
+		{[]string{"--root", root, "--volume", etc + "/hosts:/etc/hosts", "--volume", etc + "/resolv.conf:/etc/resolv.conf", "--", "/bin/busybox", "cat", "/etc/resolv.conf", "/etc/hosts"},
+			"", result{out: files["etc/resolv.conf"] + files["etc/hosts"]}},
+		{[]string{"--volume", etc + ":/", "--", "true"}, "", result{fmt.Sprintf("hull: --volume: %q: a root is given by --root\n", etc+":/"), 125}},
+	} {
+		if got := run(t, "", bin, append([]string{"do"}, c.args...)...); got != c.want {
+			t.Errorf("%q: %+v, want %+v", c.args, got, c.want)
+		}
+		if c.made != "" {
+			if b, err := os.ReadFile(filepath.Join(root, c.made)); string(b) != "x\n" {
+				t.Errorf("%q: on the host %s is %q, %v", c.args, c.made, b, err)
+			}
+		}
+	}
+	for name, want := range files {
+		if b, err := os.ReadFile(filepath.Join(root, name)); string(b) != want {
+			t.Errorf("on the host %s became %q, %v", name, b, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(etc, "lost")); err == nil {
+		t.Error("the host has what was to be lost")
 	}
 }
 
