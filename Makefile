@@ -69,11 +69,11 @@ lint: ## gofmt, go vet, staticcheck, the layers
 
 unit: ## unit tests under the race detector
 	$(call need,$(UNIT_NEEDS))
-	$(GO) test -race $(UNIT)
+	$(GO) test -race -timeout 20m $(UNIT)
 
 lockcheck: ## unit tests that panic when locks are taken out of order
 	$(call need,$(UNIT_NEEDS))
-	$(GO) test -tags lockcheck $(LOCKS)
+	$(GO) test -tags lockcheck -timeout 20m $(LOCKS)
 
 blackbox: build ## parity, end to end, posture, escape and lifecycle tests of the binary, and docker with it
 	$(call need,$(TEST_NEEDS))

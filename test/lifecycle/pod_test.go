@@ -89,7 +89,7 @@ func podStories() []podStory {
 			crowd() { $R exec $1 sh -c 'i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 2 & done; wait' >crowd 2>&1; grep -o "can't fork" crowd; }
 			up $a $A; up $b $D; crowd $a; crowd $b; sleep 2; say $R update --pids-limit 100 $a; crowd $a; status $b`},
 		{name: "terminal of one", a: "tty; test -t 1 && echo is one; sleep 0.3; stty size; exit 6", b: idle, change: func(a, _ *specs.Spec) { a.Process.Terminal = true }, script: `
-			up $b $D; script -qec "stty cols 77 rows 33; $R run --bundle $A $a" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r'; status $C`},
+			up $b $D; script -qec "stty cols 77 rows 33; $R run --bundle $A $a" out >/dev/null </dev/null; echo "= $?"; grep -v '^Script' out | tr -d '\r' | sed 's,\^@,,g'; status $C`},
 		{name: "output to its end", a: "dd if=/dev/zero bs=1M count=50 2>/dev/null", b: "cat; echo end", script: `$R run --bundle $A $a | md5sum; seq 100000 | $R run --bundle $D $b | md5sum`},
 		{name: "who cannot be executed", b: idle, change: func(a, _ *specs.Spec) {
 			a.Process.Args = []string{"/root/script"}

@@ -197,5 +197,8 @@ int main() {
 	pthread_join(th, NULL);
 	struct pollfd pf = {t, POLLIN | POLLHUP};
 	poll(&pf, 1, 5000);
+	struct info left = {.mask = 8}; // told as the thread ends, and known a moment later
+	for (int n = 0; n < 5000 && ioctl(t, GET_INFO(64), &left) && errno == ESRCH; n++)
+		usleep(1000);
 	info(t, 8, 64), info(t, 0, 64);
 }

@@ -11,10 +11,10 @@ int main(void) {
 			char c = '0' + i;
 			struct timespec a, b;
 			clock_gettime(CLOCK_MONOTONIC, &a);
-			ms(i * 60);
+			ms(i * 200); // far apart, for a machine that is busy
 			clock_gettime(CLOCK_MONOTONIC, &b);
 			long d = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
-			write(p[1], d >= i * 60 - 1 ? &c : "E", 1);
+			write(p[1], d >= i * 200 - 1 ? &c : "E", 1);
 			_exit(0);
 		}
 	close(p[1]);
