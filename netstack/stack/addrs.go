@@ -478,5 +478,5 @@ func (n *NIC) linkLocal() netip.Addr {
 
 // eui64 is the link-local address that is made of the hardware address.
 func (n *NIC) eui64() netip.Addr {
-	return header.EUI64(netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80}), n.Address())
+	return header.EUI64(linkLocalPrefix(), n.Address())
 }

@@ -70,12 +70,7 @@ func (n *NIC) up6(ev *events) {
 		return
 	}
 	n.stack.addRoute(ev, n.multicastRoute6())
-	if n.conf6[conf6AddrGenMode].Load() != 0 || n.ndp == nil || n.master.Load() != nil {
-		return // 1 is none; the stable and random ones are the administrator's
-	}
-	_ = n.addAddr(Addr{
-		Prefix: netip.PrefixFrom(n.eui64(), 64), Scope: unix.RT_SCOPE_LINK, Flags: unix.IFA_F_PERMANENT, Protocol: addrProtoLL,
-	}, false, ev)
+	n.makeLinkLocal(ev)
 }
 
 // The values of IFA_PROTO.
@@ -152,7 +147,7 @@ func (n *NIC) down6(ev *events) {
 
 // addrJoined6 joins the group in which the address's solicitations arrive.
 func (n *NIC) addrJoined6(a *ifaddr, ev *events) {
-	if n.isUp() && !n.loopback() && !a.dad.joined {
+	if n.isUp() && !n.loopback() && n.flags.Load()&unix.IFF_NOARP == 0 && !a.dad.joined {
 		a.dad.joined = true
 		n.joinOwn(header.SolicitedNode(a.Prefix.Addr()), ev)
 	}

@@ -17,7 +17,8 @@ type dadState struct {
 	next   int64 // when to go on; 0 is not running
 	probes int   // solicitations still to be sent
 	nonce  [6]byte
-	joined bool // the address's solicited-node group
+	joined bool  // the address's solicited-node group
+	tries  int64 // how many stable addresses before this one were somebody else's
 }
 
 // second is one second of the stack's clock.
@@ -31,7 +32,7 @@ func (n *NIC) startDAD(a *ifaddr, flags uint32, ev *events) uint32 {
 	probes := int(n.conf6[conf6DADTransmits].Load())
 	if n.loopback() || n.ndp == nil || n.flags.Load()&unix.IFF_NOARP != 0 || flags&unix.IFA_F_NODAD != 0 || a.Unique ||
 		n.conf6[conf6AcceptDAD].Load() < 1 && s.conf6All[conf6AcceptDAD].Load() < 1 || probes < 1 {
-		if n.isUp() && a.Prefix.Addr().IsLinkLocalUnicast() {
+		if n.nd6.ready && a.Prefix.Addr().IsLinkLocalUnicast() {
 			n.startRouters()
 		}
 		return flags
@@ -97,16 +98,15 @@ func (n *NIC) contested(target netip.Addr, o header.NDPOptions) {
 			return nil // our own, come back
 		}
 		a.dad.next, a.dad.probes = 0, 0
-		if n.stack.cfg.Log != nil {
-			n.stack.cfg.Log(6, "IPv6: "+n.Name()+": IPv6 duplicate address "+target.String()+" detected!")
-		}
+		n.log6("IPv6 duplicate address " + target.String() + " detected!")
+		n.anotherStable(a, ev)
 		if a.flags.Load()&unix.IFA_F_PERMANENT == 0 {
 			n.dropAddr(a, ev)
 			return nil
 		}
 		a.flags.Or(unix.IFA_F_DADFAILED)
 		ev.addr(n, a, false)
-		if n.conf6[conf6AcceptDAD].Load() > 1 && target == n.eui64() {
+		if n.conf6[conf6AcceptDAD].Load() > 1 && a.flags.Load()&unix.IFA_F_STABLE_PRIVACY == 0 && target == n.eui64() {
 			// The hardware address itself is another's: IPv6 ends here.
 			n.conf6[conf6DisableIpv6].Store(1)
 			ev.then(n.ipv6Toggled)

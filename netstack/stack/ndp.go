@@ -22,7 +22,7 @@ const maxND = 2048
 // ndIn takes a message in; the caller keeps the packet.
 func (s *Stack) ndIn(in *inbound) {
 	n, p := in.nic, in.pkt
-	if in.ttl != header.NDPHopLimit || n.ndp == nil || p.Len() > maxND || !p.Pull(p.Len()) {
+	if in.ttl != header.NDPHopLimit || n.loopback() || p.Len() > maxND || !p.Pull(p.Len()) {
 		return
 	}
 	b := p.Head()
@@ -72,7 +72,7 @@ func (n *NIC) solicitIn(in *inbound, h header.NDNeighbor) {
 		return
 	}
 	if hasHW {
-		n.ndp.Learn(n.stack.now(), neigh.Update{Addr: in.src, HW: link.Address(hw), HasHW: true, Override: true, Create: true})
+		n.learn6(neigh.Update{Addr: in.src, HW: link.Address(hw), HasHW: true, Override: true, Create: true})
 	}
 	f.Solicited = true
 	n.advertise(f, in.src)
@@ -107,7 +107,7 @@ func (n *NIC) advertIn(in *inbound, h header.NDNeighbor) {
 	if hasHW && hw[0]&1 != 0 {
 		return
 	}
-	n.ndp.Learn(n.stack.now(), neigh.Update{
+	n.learn6(neigh.Update{
 		Addr: target, HW: link.Address(hw), HasHW: hasHW, Solicited: h.Solicited(), Override: h.Override(),
 		Router: h.Router(), HasRouter: true,
 	})
@@ -151,7 +151,22 @@ func (n *NIC) advertise(f header.NDNeighborFields, dst netip.Addr) {
 	}
 	msg := make([]byte, header.NDNeighborSize, header.NDNeighborSize+8)
 	header.NDNeighbor(msg).Encode(f)
-	n.sendND(header.AppendNDPLink(msg, header.NDPOptTargetLink, n.Address()), src, dst)
+	n.sendND(n.appendLink(msg, header.NDPOptTargetLink), src, dst)
+}
+
+// appendLink appends the option with the interface's hardware address, if it has one.
+func (n *NIC) appendLink(msg []byte, opt header.NDPOptionType) []byte {
+	if n.hw != link.Ethernet {
+		return msg
+	}
+	return header.AppendNDPLink(msg, opt, n.Address())
+}
+
+// learn6 tells the neighbour cache, if there is one: a tun has no neighbours.
+func (n *NIC) learn6(u neigh.Update) {
+	if n.ndp != nil {
+		n.ndp.Learn(n.stack.now(), u)
+	}
 }
 
 // solicit6 asks for target: of its group, or of the neighbour itself whose address
@@ -202,7 +217,7 @@ func (n *NIC) redirected6(in *inbound, h header.NDRedirect) {
 		return
 	}
 	if hw, ok := h.Options().Link(header.NDPOptTargetLink); ok && hw[0]&1 == 0 {
-		n.ndp.Learn(s.now(), neigh.Update{
+		n.learn6(neigh.Update{
 			Addr: target, HW: link.Address(hw), HasHW: true, Override: true, Create: true, Router: !onLink, HasRouter: !onLink,
 		})
 	}

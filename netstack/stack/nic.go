@@ -40,8 +40,10 @@ type NIC struct {
 
 	conf4 conf4
 	conf6 conf6
-	arp   *neigh.Cache // nil where the link has no addresses
-	ndp   *neigh.Cache
+	// secret is stable_secret, once there is one.
+	secret atomic.Pointer[netip.Addr]
+	arp    *neigh.Cache // nil where the link has no addresses
+	ndp    *neigh.Cache
 
 	addrs4 atomic.Pointer[[]*ifaddr]
 	addrs6 atomic.Pointer[[]*ifaddr]
@@ -138,6 +140,7 @@ func (n *NIC) Info() NICInfo {
 	i := NICInfo{
 		Index: n.index, Name: n.Name(), Kind: n.kind, HWType: n.hw, Address: n.Address(), MTU: n.MTU(),
 		Flags: n.shownFlags(), VLAN: n.vlan, TxQLen: int(n.txqlen.Load()), Group: n.group.Load(), Used: n.used.Load(),
+		AddrGen: n.AddrGen(),
 	}
 	if a := n.alias.Load(); a != nil {
 		i.Alias = *a

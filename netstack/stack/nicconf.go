@@ -130,6 +130,10 @@ func (n *NIC) initConf() {
 		n.conf6[i].Store(s.conf6Default[i].Load())
 	}
 	n.conf6[conf6MTU].Store(int32(n.MTU()))
+	if secret := s.secret6.Load(); secret != nil {
+		n.secret.Store(secret)
+		n.conf6[conf6AddrGenMode].Store(addrGenStable)
+	}
 	if n.loopback() {
 		n.conf6[conf6AcceptDAD].Store(-1)
 		n.conf4[conf4DisablePolicy].Store(1)
@@ -409,6 +413,9 @@ func (n *NIC) Change(c Change) error {
 			}
 			n.enslave(b, ev)
 		}
+		if c.AddrGen != nil {
+			n.conf6[conf6AddrGenMode].Store(int32(*c.AddrGen))
+		}
 		n.setFlags(c.Flags, c.FlagsMask, ev)
 		ev.link(n, false)
 		return nil
@@ -441,6 +448,9 @@ func (n *NIC) checkChange(c *Change) error {
 	}
 	if n.kind == KindVLAN && c.Flags&c.FlagsMask&unix.IFF_UP != 0 && !n.lower.isUp() {
 		return unix.ENETDOWN
+	}
+	if c.AddrGen != nil && !n.mayGenerate(int32(*c.AddrGen)) {
+		return unix.EINVAL
 	}
 	if c.TxQLen != nil && *c.TxQLen < 0 {
 		return unix.ERANGE

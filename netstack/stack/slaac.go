@@ -63,12 +63,12 @@ func (n *NIC) acceptsRA() bool {
 func (n *NIC) startRouters() {
 	s := n.stack
 	count := int(n.conf6[conf6RouterSolicitations].Load())
-	if !n.acceptsRA() || n.ndp == nil || count == 0 || !n.isUp() {
+	if !n.acceptsRA() || n.loopback() || count == 0 || !n.isUp() {
 		return
 	}
 	n.nd6.solicits = count
 	n.nd6.wait = max(1, int64(n.conf6[conf6RouterSolicitationInterval].Load())) * second
-	n.nd6.solicitAt = s.now() + s.randomBelow(max(1, int64(n.conf6[conf6RouterSolicitationDelay].Load())*second))
+	n.nd6.solicitAt = s.now() // the delay was before the address was looked for, where it was
 	s.armAddrs(n)
 }
 
@@ -131,7 +131,7 @@ func (n *NIC) solicitRouters() {
 	}
 	msg := make([]byte, header.NDRouterSolicitSize, header.NDRouterSolicitSize+8)
 	header.ICMPv6(msg).Encode(header.ICMPv6Fields{Type: header.ICMPv6RouterSolicit})
-	n.sendND(header.AppendNDPLink(msg, header.NDPOptSourceLink, n.Address()), src, header.IPv6AllRouters())
+	n.sendND(n.appendLink(msg, header.NDPOptSourceLink), src, header.IPv6AllRouters())
 }
 
 // routerSolicitIn learns where a host is that looks for routers; a routing daemon
@@ -141,7 +141,7 @@ func (n *NIC) routerSolicitIn(in *inbound, h header.NDRouterSolicit) {
 		return
 	}
 	if hw, ok := h.Options().Link(header.NDPOptSourceLink); ok && hw[0]&1 == 0 {
-		n.ndp.Learn(n.stack.now(), neigh.Update{Addr: in.src, HW: link.Address(hw), HasHW: true, Override: true, Create: true, HasRouter: true})
+		n.learn6(neigh.Update{Addr: in.src, HW: link.Address(hw), HasHW: true, Override: true, Create: true, HasRouter: true})
 	}
 }
 
@@ -163,7 +163,7 @@ func (n *NIC) routerAdvertIn(in *inbound, h header.NDRouterAdvert) {
 		return nil
 	})
 	if hw, ok := h.Options().Link(header.NDPOptSourceLink); ok && hw[0]&1 == 0 {
-		n.ndp.Learn(s.now(), neigh.Update{
+		n.learn6(neigh.Update{
 			Addr: in.src, HW: link.Address(hw), HasHW: true, Override: true, Create: true, Router: true, HasRouter: true,
 		})
 	}
@@ -177,14 +177,16 @@ func (n *NIC) advertised(router netip.Addr, h header.NDRouterAdvert, ev *events)
 	if v := int32(h.HopLimit()); v != 0 && v >= n.conf6[conf6AcceptRAMinHopLimit].Load() {
 		n.conf6[conf6HopLimit].Store(v)
 	}
-	c := n.ndp.Config()
-	if t := int64(h.ReachableTime()); t > 0 && t <= int64(time.Hour) {
-		c.BaseReachable = t
+	if n.ndp != nil {
+		c := n.ndp.Config()
+		if t := int64(h.ReachableTime()); t > 0 && t <= int64(time.Hour) {
+			c.BaseReachable = t
+		}
+		if t := int64(h.RetransTimer()); t >= int64(time.Millisecond) && t <= int64(time.Hour) {
+			c.Retrans = t
+		}
+		n.ndp.SetConfig(c)
 	}
-	if t := int64(h.RetransTimer()); t >= int64(time.Millisecond) && t <= int64(time.Hour) {
-		c.Retrans = t
-	}
-	n.ndp.SetConfig(c)
 	if n.conf6[conf6AcceptRADefrtr].Load() != 0 {
 		r := n.routerRoute(netip.PrefixFrom(netip.IPv6Unspecified(), 0), router)
 		r.Priority = uint32(max(1, n.conf6[conf6RADefrtrMetric].Load()))
@@ -270,13 +272,16 @@ func (n *NIC) advertisedPrefix(p header.NDPPrefix, ev *events) {
 
 // autoconf makes an address in a prefix, or renews it: RFC 4862 section 5.5.3.
 func (n *NIC) autoconf(p header.NDPPrefix, life time.Duration, ev *events) {
-	ip := header.EUI64(p.Prefix.Addr(), n.Address())
+	ip, flags, ok := n.autoAddr(p.Prefix.Addr())
+	if !ok {
+		return
+	}
 	old := n.find(ip)
 	if old == nil {
 		if life == 0 || len(n.list6()) >= int(max(0, n.conf6[conf6MaxAddresses].Load())) && n.conf6[conf6MaxAddresses].Load() > 0 {
 			return
 		}
-		a := Addr{Prefix: netip.PrefixFrom(ip, 64), Protocol: addrProtoRA, Flags: unix.IFA_F_MANAGETEMPADDR, Valid: finite(life), Preferred: finite(p.Preferred)}
+		a := Addr{Prefix: netip.PrefixFrom(ip, 64), Protocol: addrProtoRA, Flags: flags | unix.IFA_F_MANAGETEMPADDR, Valid: finite(life), Preferred: finite(p.Preferred)}
 		if p.Preferred == 0 {
 			a.Flags |= unix.IFA_F_DEPRECATED
 		}
@@ -302,7 +307,7 @@ func (n *NIC) autoconf(p header.NDPPrefix, life time.Duration, ev *events) {
 	}
 	x := &ifaddr{Addr: old.Addr}
 	x.valid, x.preferred = n.at(life), n.at(p.Preferred)
-	flags := old.flags.Load() &^ (unix.IFA_F_DEPRECATED | unix.IFA_F_PERMANENT)
+	flags = old.flags.Load() &^ (unix.IFA_F_DEPRECATED | unix.IFA_F_PERMANENT)
 	if x.valid == 0 {
 		flags |= unix.IFA_F_PERMANENT
 	}

@@ -102,6 +102,13 @@ type Socket interface {
 	Close() (lingers time.Duration)
 }
 
+// Stream is a Socket of TCP.
+type Stream interface {
+	// Inq returns how many bytes can be read without passing an urgent one, and
+	// whether the other end has sent its last: ENOTCONN of a listener.
+	Inq() (n int, ended bool, err error)
+}
+
 // Listed is a socket as lists show it.
 type Listed interface {
 	// Buffers returns the sizes in bytes: SO_SNDBUF and SO_RCVBUF.

@@ -67,7 +67,9 @@ type Stack struct {
 	reserved               atomic.Pointer[portSet]
 	conf4All, conf4Default conf4
 	conf6All, conf6Default conf6
-	neighDefault           [2]atomic.Pointer[neigh.Config]
+	// secret6 is stable_secret of `default`, once there is one.
+	secret6      atomic.Pointer[netip.Addr]
+	neighDefault [2]atomic.Pointer[neigh.Config]
 
 	frags4, frags6         *frag.Reassembler
 	fragTimer4, fragTimer6 timer
@@ -292,6 +294,7 @@ type Change struct {
 	TxQLen           *int
 	Alias            *string
 	Group            *uint32
+	AddrGen          *uint8 // addr_gen_mode
 }
 
 // NIC returns an interface by index, NICByName by name; nil if there is none.

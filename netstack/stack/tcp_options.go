@@ -510,7 +510,7 @@ func (t *tcpSocket) tcpOption(name, most int) ([]byte, error) {
 		v = o.txDelay
 	case tcpRepair, tcpIsMPTCP:
 	case tcpRepairQueue, tcpQueueSeq, tcpRepairWindow, tcpZeroCopyReceive:
-		return nil, unix.EINVAL // not under repair; no memory is a mapping of the socket
+		return nil, unix.EINVAL // not under repair; what has memory asks by Stream
 	case tcpAORepair:
 		if t.phase == tcpListening {
 			return nil, unix.EPERM

@@ -98,6 +98,16 @@ func (t *tcpSocket) Ioctl(cmd uint32) (int, error) {
 	return t.conn.Queued(), nil
 }
 
+// Inq implements Stream.
+func (t *tcpSocket) Inq() (n int, ended bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.phase == tcpListening {
+		return 0, false, unix.ENOTCONN
+	}
+	return t.inq(), t.conn != nil && t.conn.PeerClosed(), nil
+}
+
 // inq is how many bytes can be read without passing the urgent one.
 func (t *tcpSocket) inq() int {
 	if t.conn == nil {

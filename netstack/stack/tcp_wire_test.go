@@ -58,6 +58,7 @@ func (w *wireLink) take() [][]byte {
 func wireStack(t testing.TB, v *virtual) (*Stack, *wireLink) {
 	s := testStack(t, v)
 	w := &wireLink{}
+	_ = s.SetTunable("ipv6/conf/default/router_solicitations", "0")
 	n, err := s.AddNIC(NICConfig{Name: "tun0", Link: w})
 	if err != nil {
 		t.Fatal(err)

@@ -101,6 +101,9 @@ func (s *Stack) Tunable(path string) (string, error) {
 	if v, _, ok := s.confValue(path); ok {
 		return strconv.Itoa(int(v.Load())), nil
 	}
+	if nic, name, ok := s.secretAt(path); ok {
+		return s.secretText(nic, name)
+	}
 	if f, v, ok := s.neighValue(path); ok {
 		return strconv.FormatInt(f.get(v), 10), nil
 	}
@@ -111,6 +114,9 @@ func (s *Stack) Tunable(path string) (string, error) {
 func (s *Stack) SetTunable(path, value string) error {
 	if value == "" {
 		return nil // nothing was written
+	}
+	if nic, name, ok := s.secretAt(path); ok {
+		return s.setSecret(nic, name, value)
 	}
 	value = strings.TrimSpace(value)
 	if path == flushRoutes4 || path == flushRoutes6 {
@@ -165,6 +171,7 @@ func (s *Stack) Tunables() []TunableInfo {
 		for i := range conf6Specs {
 			out = append(out, TunableInfo{"ipv6/conf/" + name + "/" + conf6Specs[i].name, conf6Specs[i].mode})
 		}
+		out = append(out, TunableInfo{"ipv6/conf/" + name + "/" + stableSecret, 0o600})
 		if n := s.NICByName(name); name != "default" && (n == nil || n.Neighbors(false) == nil) {
 			continue // what has no neighbours (lo, and "all")
 		}
@@ -424,6 +431,8 @@ func (s *Stack) setConf(path string, v *atomic.Int32, n int32) error {
 		if nic != nil && (n < 1280 || int(n) > nic.MTU()) {
 			return unix.EINVAL
 		}
+	case family == "ipv6" && item == "addr_gen_mode":
+		return s.setAddrGen(nic, name, n)
 	case family == "ipv6" && item == "hop_limit" && (n < -1 || n > 255):
 		return unix.EINVAL
 	}

@@ -42,6 +42,7 @@ type NICInfo struct {
 	TxQLen      int
 	Group       uint32
 	Alias       string
+	AddrGen     uint8 // addr_gen_mode
 	Stats       NICStats
 	Tun         *tun.Info // of a KindTun
 }

@@ -122,7 +122,8 @@ func (s *sandbox) keepPcap(w *wiring) {
 }
 
 // setTunables sets what the stack has of n's parameters: first what is for all
-// interfaces, which writing to it makes theirs, then what is each one's own.
+// interfaces, which writing to it makes theirs, then what is each one's own. Secrets
+// are before the ways to make addresses: they change them.
 func (w *wiring) setTunables(n *control.Network) {
 	rank := func(path string) int {
 		switch {
@@ -130,15 +131,17 @@ func (w *wiring) setTunables(n *control.Network) {
 			return 0
 		case strings.Contains(path, "/conf/default/"):
 			return 1
+		case strings.HasSuffix(path, "/stable_secret"):
+			return 2
 		}
-		return 2
+		return 3
 	}
 	paths := slices.SortedFunc(maps.Keys(n.Sysctls), func(a, b string) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 	})
 	for _, path := range paths {
 		v := n.Sysctls[path]
-		if now, err := w.stack.Tunable(path); err == nil && now != v {
+		if now, err := w.stack.Tunable(path); !errors.Is(err, unix.ENOENT) && now != v {
 			if err := w.stack.SetTunable(path, v); err != nil {
 				fmt.Fprintf(os.Stderr, "warning: network: net/%s = %q: %v\n", path, v, err)
 			}

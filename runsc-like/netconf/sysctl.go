@@ -26,6 +26,8 @@ var sysctls = []string{
 	"ipv6/conf/IF/accept_dad",
 	"ipv6/conf/IF/autoconf",
 	"ipv6/conf/IF/forwarding",
+	"ipv6/conf/IF/stable_secret", // an address that is made of it is the same here and there
+	"ipv6/conf/IF/addr_gen_mode",
 }
 
 // readSysctls reads those that the host has.

@@ -369,6 +369,17 @@ func hostProt(v *vma, p *pma) platform.Prot {
 	return prot
 }
 
+// FileAt returns the file that is mapped at addr, nil if there is none, and where
+// that mapping ends.
+func (as *AddressSpace) FileAt(addr usermem.Addr) (file Mappable, end usermem.Addr) {
+	as.mapping.Lock()
+	defer as.mapping.Unlock()
+	if s := as.mapping.vmas.Find(uint64(addr)); s != nil {
+		return s.Val.file, usermem.Addr(s.End)
+	}
+	return nil, 0
+}
+
 // UnmapFile removes a mapping of a file that is wanted, whose first byte is (or
 // would be) at addr, all of it that is left, and returns the file: shmdt(2). EINVAL
 // if there is none.

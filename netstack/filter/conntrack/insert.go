@@ -2,11 +2,16 @@ package conntrack
 
 import "golang.org/x/sys/unix"
 
-// Insert makes a connection that no packet began, of the tuples and their zones. set
+// Insert makes a connection that no packet began, of the tuples and their zones. nat
+// says how it is translated, its destination and its source; nil is not at all. set
 // says what else is known of it before anybody can see it; its error is Insert's.
 // EEXIST if one of the tuples is taken, ENOMEM if there are too many.
-func (t *Table) Insert(original, reply Tuple, now int64, set func(c *Conn) error) error {
+func (t *Table) Insert(original, reply Tuple, nat *[2]Range, now int64, set func(c *Conn) error) error {
 	c := newConn(t.lastID.Add(1), original, reply, Zones{original.Zone, reply.Zone}, !original.Src.Is4(), now)
+	if nat != nil {
+		t.SetNAT(c, false, &nat[0], now)
+		t.SetNAT(c, true, &nat[1], now)
+	}
 	c.set(Confirmed)
 	if err := set(c); err != nil {
 		return err

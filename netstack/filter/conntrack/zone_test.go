@@ -83,25 +83,39 @@ func TestInsert(t *testing.T) {
 		return c.SetTCP(TCPEstablished)
 	}
 	for i, want := range []error{nil, unix.EEXIST} {
-		if err := tab.Insert(one.Tuple, one.Tuple.Inverse(), sec, set); err != want {
+		if err := tab.Insert(one.Tuple, one.Tuple.Inverse(), nil, sec, set); err != want {
 			t.Errorf("insertion %d: %v", i, err)
 		}
 	}
-	if err := tab.Insert(one.Tuple.Inverse(), one.Tuple, sec, set); err != unix.EEXIST {
+	if err := tab.Insert(one.Tuple.Inverse(), one.Tuple, nil, sec, set); err != unix.EEXIST {
 		t.Errorf("the other way round: %v", err)
 	}
 	if r := tab.Track(one, nil, 2*sec); r.State != Established || r.Conn.TCP() != TCPEstablished || told != 1 {
 		t.Errorf("a packet of it: %+v, told of %d", r, told)
+	}
+	nat := &[2]Range{{}, {Flags: RangeMapIPs | RangeProtoSpecified, MinAddr: one.Tuple.Dst, MaxAddr: one.Tuple.Dst, MinPort: 5000, MaxPort: 5000}}
+	for i, want := range []error{nil, unix.EEXIST} { // the second is translated to what the first is
+		tr := one.Tuple
+		tr.SrcPort = 2000 + uint16(i)
+		if err := tab.Insert(tr, tr.Inverse(), nat, sec, set); err != want {
+			t.Errorf("translated %d: %v", i, err)
+		}
+	}
+	x, ok := tab.Find(Tuple{Src: one.Tuple.Dst, Dst: one.Tuple.Dst, SrcPort: 443, DstPort: 5000, Proto: header.ProtocolTCP}, 2*sec)
+	if !ok || x.Status()&(SrcNAT|DstNAT|SrcDone|DstDone) != SrcNAT|SrcDone|DstDone {
+		t.Errorf("no answer finds the translated one")
+	} else if err := tab.Delete(x); err != nil {
+		t.Error(err)
 	}
 	k := tab.Tunables()
 	k.Max = 1
 	tab.SetTunables(k)
 	other := one.Tuple
 	other.SrcPort++
-	if err := tab.Insert(other, other.Inverse(), sec, set); err != unix.ENOMEM {
+	if err := tab.Insert(other, other.Inverse(), nil, sec, set); err != unix.ENOMEM {
 		t.Errorf("one too many: %v", err)
 	}
-	if err := tab.Insert(other, other.Inverse(), sec, func(*Conn) error { return unix.EBUSY }); err != unix.EBUSY || tab.Len() != 1 {
+	if err := tab.Insert(other, other.Inverse(), nil, sec, func(*Conn) error { return unix.EBUSY }); err != unix.EBUSY || tab.Len() != 1 {
 		t.Errorf("what set refuses: %v, %d", err, tab.Len())
 	}
 }

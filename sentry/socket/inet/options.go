@@ -207,6 +207,9 @@ func (s *Sock) Answer(t current.Task, level, name int32, in []byte, max int) ([]
 	if x, ok := s.st.(stack.FlowLabeler); ok && level == unix.SOL_IPV6 && name == ipv6FlowLabelMgr {
 		return x.FlowLease(in, max)
 	}
+	if x, ok := s.st.(stack.Stream); ok && level == unix.SOL_TCP && name == unix.TCP_ZEROCOPY_RECEIVE {
+		return s.zeroReceive(t, x, in)
+	}
 	return s.option(level, name, len(in), in)
 }
 

@@ -33,6 +33,7 @@ var (
 	_ socket.Socket = (*Sock)(nil)
 	_ socket.InNet  = (*Sock)(nil)
 	_ vfs.Timed     = (*Sock)(nil)
+	_ vfs.Mapper    = (*Sock)(nil)
 )
 
 // Endpoint returns the endpoint of the stack.

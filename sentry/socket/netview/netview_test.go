@@ -95,7 +95,7 @@ func TestParameters(t *testing.T) {
 		if i > 0 && ps[i-1].Path >= p.Path {
 			t.Errorf("%s comes before %s", ps[i-1].Path, p.Path)
 		}
-		if _, err := v.Parameter(p.Path); p.Mode&0o400 != 0 && err != nil {
+		if _, err := v.Parameter(p.Path); p.Mode&0o400 != 0 && err != nil && !(p.Mode == 0o600 && err == unix.EIO) { // no secret yet
 			t.Errorf("%s: %v", p.Path, err)
 		}
 	}

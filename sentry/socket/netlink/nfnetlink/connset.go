@@ -1,6 +1,8 @@
 package nfnetlink
 
 import (
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 
 	"hull/netstack/filter/conntrack"
@@ -9,7 +11,7 @@ import (
 )
 
 // changeConn changes a connection, or makes one that no packet began: IPCTNL_MSG_CT_NEW.
-// Translation is only decided by rules.
+// How one is translated is decided once, when it is made.
 func (c *call) changeConn() error {
 	a, err := c.Attrs(headerSize, connPolicy(), false)
 	if err != nil {
@@ -35,9 +37,6 @@ func (c *call) makeConn(a wire.Attrs) error {
 	if !a.Has(ctaOrig) || !a.Has(ctaReply) || !a.Has(ctaTimeout) {
 		return unix.EINVAL
 	}
-	if a.Has(ctaNATSrc) || a.Has(ctaNATDst) {
-		return unix.EOPNOTSUPP
-	}
 	zone := a.U16BE(ctaZone)
 	original, err := c.tuple(a.Bytes(ctaOrig), zone)
 	if err != nil {
@@ -50,7 +49,58 @@ func (c *call) makeConn(a wire.Attrs) error {
 	if original.Proto != reply.Proto || original.Src.Is4() != reply.Src.Is4() {
 		return unix.EINVAL
 	}
-	return c.rules.Conns().Insert(original, reply, c.rules.Now(), func(x *conntrack.Conn) error { return c.setConn(a, x) })
+	var nat *[2]conntrack.Range
+	if a.Has(ctaNATSrc) || a.Has(ctaNATDst) {
+		nat = &[2]conntrack.Range{}
+		for i, which := range [2]int{ctaNATDst, ctaNATSrc} {
+			if nat[i], err = c.natRange(a, which, !original.Src.Is4()); err != nil {
+				return err
+			}
+		}
+	}
+	return c.rules.Conns().Insert(original, reply, nat, c.rules.Now(), func(x *conntrack.Conn) error { return c.setConn(a, x) })
+}
+
+// natRange reads CTA_NAT_SRC or CTA_NAT_DST: what a connection is to be translated
+// to. One that is not there is none.
+func (c *call) natRange(a wire.Attrs, which int, v6 bool) (r conntrack.Range, err error) {
+	if !a.Has(which) {
+		return r, nil
+	}
+	n, werr := a.Nested(which, wire.Policy{
+		ctaNATMin4: {Kind: wire.U32}, ctaNATMax4: {Kind: wire.U32}, ctaNATProto: {Kind: wire.Nested},
+		ctaNATMin6: {Kind: wire.Any, Min: 16}, ctaNATMax6: {Kind: wire.Any, Min: 16},
+	})
+	if werr != nil {
+		return r, c.Refuse(werr, headerSize)
+	}
+	lo, hi, size := ctaNATMin4, ctaNATMax4, 4
+	if v6 {
+		lo, hi, size = ctaNATMin6, ctaNATMax6, 16
+	}
+	if n.Has(lo) {
+		r.Flags |= conntrack.RangeMapIPs
+		r.MinAddr, _ = netip.AddrFromSlice(n.Bytes(lo)[:size])
+		r.MaxAddr = r.MinAddr
+		if n.Has(hi) {
+			r.MaxAddr, _ = netip.AddrFromSlice(n.Bytes(hi)[:size])
+		}
+	}
+	if !n.Has(ctaNATProto) {
+		return r, nil
+	}
+	ports, werr := n.Nested(ctaNATProto, wire.Policy{ctaNATPortMin: {Kind: wire.U16}, ctaNATPortMax: {Kind: wire.U16}})
+	if werr != nil {
+		return r, c.Refuse(werr, headerSize)
+	}
+	if ports.Has(ctaNATPortMin) || ports.Has(ctaNATPortMax) {
+		r.Flags |= conntrack.RangeProtoSpecified
+		r.MinPort, r.MaxPort = ports.U16BE(ctaNATPortMin), ports.U16BE(ctaNATPortMin)
+	}
+	if ports.Has(ctaNATPortMax) {
+		r.MaxPort = ports.U16BE(ctaNATPortMax)
+	}
+	return r, nil
 }
 
 // setConn sets what a request says of a connection.

@@ -40,6 +40,14 @@ const (
 	ctaNATSrc = 6
 	ctaNATDst = 13
 
+	ctaNATMin4    = 1 // CTA_NAT_V4_MINIP
+	ctaNATMax4    = 2
+	ctaNATProto   = 3
+	ctaNATMin6    = 4
+	ctaNATMax6    = 5
+	ctaNATPortMin = 1 // CTA_PROTONAT_PORT_MIN
+	ctaNATPortMax = 2
+
 	ctaV4Src = 1
 	ctaV4Dst = 2
 	ctaV6Src = 3

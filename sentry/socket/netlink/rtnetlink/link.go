@@ -91,11 +91,7 @@ func writeLink(n *netlink.Net, b *wire.Builder, i *stack.NICInfo, ext uint32) {
 		b.Attr(unix.IFLA_STATS, statsBytes(&i.Stats, 4))
 	}
 	writeLinkInfo(b, i)
-	spec := b.Nest(unix.IFLA_AF_SPEC)
-	six := b.Nest(unix.AF_INET6)
-	b.U8(unix.IFLA_INET6_ADDR_GEN_MODE, 0)
-	b.Close(six)
-	b.Close(spec)
+	writeAFSpec(b, i)
 }
 
 // The attributes of a TUN device (linux/if_link.h).

@@ -63,6 +63,9 @@ func (c *call) createLink(m ifinfomsg, a, info wire.Attrs) error {
 	if target == nil {
 		target = c.stack
 	}
+	if err := c.afSpec(a, nil); err != nil {
+		return err
+	}
 	switch kind {
 	case stack.KindDummy, stack.KindBridge:
 	case stack.KindVLAN:
@@ -261,6 +264,9 @@ func (c *call) changeIn(st *stack.Stack, n *stack.NIC, m ifinfomsg, a wire.Attrs
 			ch.FlagsMask = ^uint32(0)
 		}
 		ch.FlagsMask &= unix.IFF_UP | unix.IFF_PROMISC | unix.IFF_ALLMULTI | unix.IFF_NOARP | unix.IFF_MULTICAST | unix.IFF_DEBUG | unix.IFF_NOTRAILERS
+	}
+	if err := c.afSpec(a, &ch); err != nil {
+		return err
 	}
 	old := n.Info()
 	if name := a.String(unix.IFLA_IFNAME); a.Has(unix.IFLA_IFNAME) && name != old.Name {

@@ -31,3 +31,17 @@ conntrack -L -f ipv6 2>&1 | sed -E 's/ (99[0-9]|1000) / N /' | sort
 sed -E 's/ (99[0-9]|49[0-9]|1000|500) / N /' /proc/net/nf_conntrack | sort
 conntrack -D -w 5 >/dev/null 2>&1; echo $?
 conntrack -C
+# Translated ones: the source, the destination, both, and to what somebody else has.
+conntrack -F 2>&1
+to="-d 10.0.0.2 -p udp --sport 10 --dport 20 -t 100"
+conntrack -I -s 10.0.0.1 $to --src-nat 192.0.2.1 2>&1
+conntrack -I -s 10.0.0.3 $to --dst-nat 192.0.2.2 2>&1
+conntrack -I -s 10.0.0.4 $to --src-nat 192.0.2.1:5000 2>&1
+conntrack -I -s 10.0.0.5 $to --src-nat 192.0.2.1:5000 2>&1
+conntrack -I -s 10.0.0.6 $to --dst-nat 192.0.2.2:6000 --src-nat 192.0.2.9 2>&1
+conntrack -I -s 10.0.0.9 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 100 --src-nat 192.0.2.3 2>&1
+conntrack -I -s 2001:db8::1 -d 2001:db8::2 -p udp --sport 10 --dport 20 -t 100 --src-nat 2001:db8::3 2>&1
+conntrack -U -s 10.0.0.1 $to --dst-nat 192.0.2.5 >/dev/null 2>&1; echo $?
+conntrack -L --src-nat 2>&1 | sed -E 's/ (9[0-9]|100) / N /' | sort
+conntrack -L --dst-nat 2>&1 | sed -E 's/ (9[0-9]|100) / N /' | sort
+conntrack -D -g >/dev/null 2>&1; conntrack -C
