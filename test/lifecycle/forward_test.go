@@ -131,9 +131,15 @@ func TestPortForward(t *testing.T) {
 	if page != "page\n" {
 		t.Errorf("the page is %q", page)
 	}
+	for end := time.Now().Add(time.Minute); echo(at[1], 1, 0) != nil && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		// until the other server is up
+	}
 	var all sync.WaitGroup
+	turn := make(chan bool, 2) // nc listens with a backlog of 2, and of more Linux resets some
 	for i := range 8 {
 		all.Go(func() {
+			turn <- true
+			defer func() { <-turn }()
 			if err := echo(at[1], 1<<20+i, byte(i)); err != nil {
 				t.Errorf("connection %d: %v", i, err)
 			}
