@@ -35,5 +35,6 @@ func sentry(s *sentryStart) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return boot.Run(s.Config, s.early, conn, new(thrift).rest)
+	t := &thrift{attended: !s.Detached}
+	return boot.Run(s.Config, s.early, conn, t.rest)
 }
