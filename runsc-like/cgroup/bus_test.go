@@ -254,6 +254,14 @@ func TestBus(t *testing.T) {
 		t.Skip("part of TestSystemd")
 	}
 	systemd := startSystemd(t)
+	t.Cleanup(func() { // systemd would
+		slices, _ := filepath.Glob("/sys/fs/cgroup/*/hulltest.slice") // the pattern is well-formed
+		for _, dir := range slices {
+			if err := os.Remove(dir); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	id := fmt.Sprintf("bus-%d", os.Getpid())
 	spec := &specs.Spec{
 		Annotations: map[string]string{propertyPrefix + "TimeoutStopSec": "uint64 7", propertyPrefix + "CollectMode": "'inactive-or-failed'"},
