@@ -320,8 +320,10 @@ func TestComputingThreadIsHeldUp(t *testing.T) {
 	g.run()
 	g.mapPage(dataPage, pageSize, protRead) // by the next Switch, if it gets the lock
 	ctx, as := g.ctx.(*context), g.as.(*addressSpace)
-	as.mu.Lock()
-	go func() {
+	locked := make(chan struct{})
+	go func() { // a goroutine of its own holds the lock: Switch takes others of its rank
+		as.mu.Lock()
+		close(locked)
 		eventually(t, "no second Switch", func() bool { return ctx.turns.Load() == 2 })
 		for asleep := 0; asleep < 4; time.Sleep(patience) { // it does not tick any more
 			if asleep++; !p.balance.asleep.Load() {
@@ -332,6 +334,7 @@ func TestComputingThreadIsHeldUp(t *testing.T) {
 		eventually(t, "it was not let go", ctx.at.loose.Load)
 		ctx.Interrupt()
 	}()
+	<-locked
 	g.want(platform.Event{Kind: platform.Interrupted})
 }
 
