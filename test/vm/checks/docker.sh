@@ -10,7 +10,8 @@ same 'docker: pause' 'back $I sleep 1000; docker pause $N >/dev/null; docker ins
 same 'docker: stats and top' 'back -m 100m $I sleep 1000; docker stats --no-stream --format "{{.Name}} {{.MemUsage}}" $N | grep -c "/ 100MiB"
 	docker stats --no-stream --format "{{.MemUsage}} {{.PIDs}} {{.CPUPerc}}" $N | grep -vcE "^0B| 0 "; docker top $N -eo comm | grep -c sleep'
 same 'docker: --memory' 'run --name $N -m 64m $I sh -c "head -c 200m /dev/zero | tail -c 150m | wc -c; echo survived" 2>/dev/null; state | awk "{print \$1, \$3}"'
-same 'docker: --memory kills the first process' 'run --name $N -m 48m $I sh -c "exec tail -c 150m /dev/zero"; state'
+# runc's is not asked: of it docker may be told of the end before it is told of what.
+holds 'docker: --memory kills the first process' 'exited 137 true' 'run --name $N -m 48m $I sh -c "exec tail -c 150m /dev/zero"; echo $(state)'
 same 'docker: --memory kills one, the others go on' 'back -m 64m $I sh -c "echo up; while :; do sleep 0.2; done"; docker exec $N tail -c 150m /dev/zero >/dev/null 2>&1; echo "= $?"; say docker exec $N echo on; state; docker inspect -f "{{.State.OOMKilled}}" $N; docker stop -t 0 $N >/dev/null; state'
 holds 'docker: memory of files' 'survived
 exited 0 false' 'run --name $N -m 64m --tmpfs /t:size=500m $I sh -c "head -c 200m /dev/zero >/t/f; echo survived" 2>/dev/null; echo $(state)'
